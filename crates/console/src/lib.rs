@@ -1,0 +1,1 @@
+//! People's face: the management API, compatible with LiteLLM's.

@@ -1,0 +1,1 @@
+//! The request pipeline: from a client's bytes to an upstream and back.

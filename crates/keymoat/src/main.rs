@@ -1,0 +1,2 @@
+//! The binary: command line, wiring, process lifetime. No logic of its own.
+fn main() {}

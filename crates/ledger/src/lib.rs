@@ -1,0 +1,1 @@
+//! Who may spend what: subjects, allowances, reservations, usage, spend records. Exact arithmetic; storage as traits.

@@ -1,0 +1,1 @@
+//! A pretend provider on loopback, for the demo model group: a first answer without an account.

@@ -1,0 +1,1 @@
+//! Provider credentials: bound to their origins, attached as the last step, never read.
