@@ -1,1 +1,18 @@
-//! Wire formats to and from one neutral model. Pure functions: no I/O, no async, no clock.
+//! Wire formats to and from one neutral model.
+//!
+//! Pure functions: no I/O, no async, no clock. Each dialect is one folder with
+//! the same files (`request`, `response`, `stream`, `error`), so that who has
+//! read one knows all.
+
+pub mod usage;
+
+pub use usage::Usage;
+
+/// A wire format. A provider is data; this is what the data chooses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's `POST /chat/completions`.
+    OpenAiChat,
+    /// Anthropic's `POST /v1/messages`.
+    AnthropicMessages,
+}

@@ -1,1 +1,211 @@
-//! Provider credentials: bound to their origins, attached as the last step, never read.
+//! Provider credentials: bound to their origins, attached as the last step,
+//! never read.
+//!
+//! A request that leaves is built in two steps. [`Outgoing`] says where it
+//! goes: origin, method, path and headers, all final. [`Credential::attach`]
+//! turns it into an [`Authorized`], or refuses because the origin is not one
+//! of the credential's own. Only an `Authorized` can be sent, and it cannot be
+//! changed, so no header, body field, redirect or `api_base` moves a key to
+//! another host. Nothing here gives the secret back.
+
+use base::{Origin, Secret};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::sync::Arc;
+
+/// How a provider wants to see the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone in a header of this name: `x-api-key`, `api-key`.
+    Header(HeaderName),
+}
+
+/// Why a credential was not attached.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request goes to a host that the credential does not belong to.
+    #[error("credential `{credential}` may not be sent to {origin}; it belongs to {allowed}")]
+    NotItsHost {
+        /// The credential's id.
+        credential: Arc<str>,
+        /// Where the request goes.
+        origin: Origin,
+        /// Where the credential may go.
+        allowed: String,
+    },
+    /// The secret holds bytes that a header cannot.
+    #[error("credential `{0}` holds characters that cannot stand in a header (a line break?)")]
+    NotAHeader(Arc<str>),
+}
+
+/// A provider credential. Sealed: no `Debug`, no accessor for the secret.
+pub struct Credential {
+    id: Arc<str>,
+    scheme: AuthScheme,
+    origins: Vec<Origin>,
+    value: HeaderValue,
+}
+
+impl Credential {
+    /// Binds `secret` to `origins`, for good.
+    ///
+    /// # Errors
+    /// [`Error::NotAHeader`] where the secret cannot be sent as it is.
+    pub fn new(
+        id: Arc<str>,
+        scheme: AuthScheme,
+        secret: &Secret,
+        origins: Vec<Origin>,
+    ) -> Result<Self, Error> {
+        let made = match scheme {
+            AuthScheme::Bearer => {
+                HeaderValue::try_from(format!("Bearer {}", secret.expose().trim()))
+            }
+            AuthScheme::Header(_) => HeaderValue::from_str(secret.expose().trim()),
+        };
+        let Ok(mut value) = made else { return Err(Error::NotAHeader(id)) };
+        value.set_sensitive(true);
+        Ok(Self { id, scheme, origins, value })
+    }
+
+    /// The credential's public name, for records and messages.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// Attaches itself to a request whose destination is final.
+    ///
+    /// # Errors
+    /// [`Error::NotItsHost`], always, where the origin is not one of its own.
+    pub fn attach(&self, mut outgoing: Outgoing) -> Result<Authorized, Error> {
+        if !self.origins.contains(&outgoing.origin) {
+            let allowed: Vec<String> = self.origins.iter().map(ToString::to_string).collect();
+            return Err(Error::NotItsHost {
+                credential: Arc::clone(&self.id),
+                origin: outgoing.origin,
+                allowed: allowed.join(", "),
+            });
+        }
+        let name = match &self.scheme {
+            AuthScheme::Bearer => header::AUTHORIZATION,
+            AuthScheme::Header(name) => name.clone(),
+        };
+        outgoing.headers.insert(name, self.value.clone());
+        Ok(Authorized(outgoing))
+    }
+}
+
+/// The head of a request whose destination is final and that holds no
+/// credential yet.
+pub struct Outgoing {
+    origin: Origin,
+    method: Method,
+    path_and_query: String,
+    headers: HeaderMap,
+}
+
+impl Outgoing {
+    /// `path_and_query` begins with `/`. Credentials that a caller put into
+    /// `headers` are taken out: only a [`Credential`] may add one.
+    pub fn new(
+        origin: Origin,
+        method: Method,
+        path_and_query: String,
+        mut headers: HeaderMap,
+    ) -> Self {
+        for name in CREDENTIAL_HEADERS {
+            headers.remove(*name);
+        }
+        Self { origin, method, path_and_query, headers }
+    }
+
+    /// For upstreams that need no key (a local model server).
+    pub fn without_credential(self) -> Authorized {
+        Authorized(self)
+    }
+}
+
+/// Headers that carry a credential in any provider's or our own scheme.
+pub const CREDENTIAL_HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-litellm-api-key",
+    "ocp-apim-subscription-key",
+];
+
+/// The head of a request that may leave. Cannot be changed.
+pub struct Authorized(Outgoing);
+
+impl Authorized {
+    /// Where it goes.
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// Its parts, for the one crate that puts them on a wire.
+    pub fn into_parts(self) -> (Origin, Method, String, HeaderMap) {
+        (self.0.origin, self.0.method, self.0.path_and_query, self.0.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AuthScheme, Credential, Error, Outgoing};
+    use base::{Origin, Secret};
+    use http::{HeaderMap, HeaderValue, Method};
+
+    fn origin(url: &str) -> Origin {
+        Origin::parse_base(url).unwrap().0
+    }
+
+    fn credential() -> Credential {
+        let secret = Secret::new("sk-upstream\n".into());
+        let origins = vec![origin("https://api.openai.com")];
+        Credential::new("openai".into(), AuthScheme::Bearer, &secret, origins).unwrap()
+    }
+
+    fn outgoing(url: &str, headers: HeaderMap) -> Outgoing {
+        Outgoing::new(origin(url), Method::POST, "/v1/chat/completions".into(), headers)
+    }
+
+    #[test]
+    fn a_key_goes_to_its_own_origin_and_its_header_is_sensitive() {
+        let sent =
+            credential().attach(outgoing("https://API.openai.com.", HeaderMap::new())).unwrap();
+        let (.., headers) = sent.into_parts();
+        assert_eq!(headers["authorization"], "Bearer sk-upstream");
+        assert!(headers["authorization"].is_sensitive());
+    }
+
+    #[test]
+    fn a_key_never_goes_elsewhere() {
+        for url in
+            ["https://evil.example", "http://api.openai.com", "https://api.openai.com:8443"]
+        {
+            let refused = credential().attach(outgoing(url, HeaderMap::new()));
+            assert!(matches!(refused, Err(Error::NotItsHost { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_callers_own_credentials_are_taken_out() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", HeaderValue::from_static("client"));
+        headers.insert("cookie", HeaderValue::from_static("session"));
+        let (.., headers) = outgoing("http://127.0.0.1:1", headers).without_credential().into_parts();
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_not_a_header_is_named_not_shown() {
+        let secret = Secret::new("sk-a\nb".into());
+        let refused = Credential::new("mine".into(), AuthScheme::Bearer, &secret, vec![]);
+        let message = refused.err().unwrap().to_string();
+        assert!(message.contains("`mine`") && !message.contains("sk-a"));
+    }
+}
