@@ -5,15 +5,37 @@
 //! ones) and turns its response into steps. It does not judge the request:
 //! whoever plays the client does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
 use base64::Engine as _;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::random::Random;
 use crate::script::{self, Step, split_at};
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow)]
+    response: Response<'a>,
+}
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body_kind: String,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    raw: Option<String>,
+    base64: Option<String>,
+    chunk_lens: Option<Vec<usize>>,
+}
 
 /// Where a stream is cut into writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,29 +66,32 @@ impl Recording {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
         };
         let text = fs::read(path).map_err(|cause| told(&cause.to_string()))?;
-        let file: Value =
-            serde_json::from_slice(&text).map_err(|cause| told(&cause.to_string()))?;
-        Self::from_json(&file["response"]).ok_or_else(|| told("no response that can be replayed"))
+        Self::from_text(&text)
+            .map_err(|cause| told(&cause.to_string()))?
+            .ok_or_else(|| told("no response that can be replayed"))
     }
 
-    /// The `response` object of a recording.
-    pub fn from_json(response: &Value) -> Option<Self> {
-        let kind = response["body_kind"].as_str()?;
+    /// Reads the text of a recording file; `None` when its response lacks what its kind needs.
+    pub fn from_text(text: &[u8]) -> serde_json::Result<Option<Self>> {
+        let File { response } = serde_json::from_slice(text)?;
+        Ok(Self::from_response(response))
+    }
+
+    fn from_response(response: Response<'_>) -> Option<Self> {
+        let kind = response.body_kind.as_str();
         let body: Bytes = match kind {
-            "json" => serde_json::to_vec(&response["body"]).ok()?.into(),
+            // The recorded spelling, key order and white space included.
+            "json" => response.body?.get().to_owned().into(),
             "eventstream" | "binary" => {
-                let encoded = response["base64"].as_str()?;
-                base64::engine::general_purpose::STANDARD.decode(encoded).ok()?.into()
+                base64::engine::general_purpose::STANDARD.decode(response.base64?).ok()?.into()
             }
-            "chunks" => reframe(response["raw"].as_str()?).into(),
-            _ => response["raw"].as_str()?.to_owned().into(),
+            "chunks" => reframe(&response.raw?).into(),
+            _ => response.raw?.into(),
         };
         let skip = ["content-length", "transfer-encoding", "content-encoding", "connection"];
-        let headers = response["headers"].as_object().into_iter().flatten();
-        let mut headers: Vec<(String, String)> = headers
-            .filter(|(name, _)| !skip.contains(&name.to_lowercase().as_str()))
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-            .collect();
+        let headers = response.headers.into_iter();
+        let mut headers: Vec<(String, String)> =
+            headers.filter(|(name, _)| !skip.contains(&name.to_lowercase().as_str())).collect();
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             let kind = match kind {
                 "sse" | "chunks" => "text/event-stream",
@@ -75,13 +100,12 @@ impl Recording {
             };
             headers.push(("content-type".to_owned(), kind.to_owned()));
         }
-        let lens = response["chunk_lens"].as_array().map(Vec::as_slice).unwrap_or_default();
         Some(Self {
-            status: u16::try_from(response["status"].as_u64()?).ok()?,
+            status: response.status,
             headers,
             body,
             streamed: matches!(kind, "sse" | "chunks" | "ndjson" | "eventstream"),
-            chunk_lens: lens.iter().filter_map(|n| Some(n.as_u64()? as usize)).collect(),
+            chunk_lens: response.chunk_lens.unwrap_or_default(),
         })
     }
 
@@ -151,10 +175,10 @@ mod tests {
     #[test]
     fn every_split_sends_the_same_body() {
         let raw = "data: {\"a\":1}\n\n: ping\n\ndata: [DONE]\n\n";
-        let recording = Recording::from_json(&json!({
+        let file = json!({"response": {
             "status": 200, "headers": {"content-type": "text/event-stream"},
-            "body_kind": "sse", "raw": raw, "chunk_lens": [5, 9, 100]}))
-        .unwrap();
+            "body_kind": "sse", "raw": raw, "chunk_lens": [5, 9, 100]}});
+        let recording = Recording::from_text(file.to_string().as_bytes()).unwrap().unwrap();
         for split in [Split::Original, Split::Bytes, Split::Random(3)] {
             let Step::SendPieces(chunks) = &recording.steps(split)[1] else { panic!() };
             let data: Vec<u8> = chunks
@@ -166,6 +190,14 @@ mod tests {
                 .collect();
             assert_eq!(String::from_utf8(data).unwrap(), raw, "{split:?}");
         }
+    }
+
+    #[test]
+    fn a_json_body_keeps_its_spelling() {
+        let text =
+            br#"{"response":{"status":200,"body_kind":"json","body":{ "z":1.0, "a":[1e3] }}}"#;
+        let recording = Recording::from_text(text).unwrap().unwrap();
+        assert_eq!(recording.body, r#"{ "z":1.0, "a":[1e3] }"#);
     }
 
     #[test]
