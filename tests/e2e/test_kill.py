@@ -10,7 +10,7 @@ import time
 
 import httpx
 
-from support import COST, MASTER_KEY, long_form
+from support import COST, MASTER_KEY, TLS, long_form
 from test_limits import logs
 
 CLIENTS = 8
@@ -19,7 +19,7 @@ CLIENTS = 8
 def load(gateway, key, done, stop):
     """Unary and streamed requests until the gateway goes away."""
     turn = 0
-    with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {key}"}, timeout=10) as client:
+    with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {key}"}, timeout=10, verify=TLS) as client:
         while not stop.is_set():
             turn += 1
             body = {

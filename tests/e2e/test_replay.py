@@ -8,11 +8,10 @@ project and may be absent.
 
 import json
 
-import httpx
 import pytest
 
 import facts
-from support import PRICE_IN, PRICE_OUT, SHARED, Gateway, Upstream
+from support import PLAIN, PRICE_IN, PRICE_OUT, SHARED, Gateway, Upstream
 
 RECORDINGS = SHARED / "recordings"
 # Providers that speak OpenAI chat, at any address.
@@ -100,7 +99,7 @@ def test_same_dialect_is_byte_identical(replay, number):
     if status != 200:
         assert answer.json()["error"]
     elif not streamed:
-        assert answer.content == httpx.post(f"{upstream.url}/r/{number}/as-it-is").content
+        assert answer.content == PLAIN.post(f"{upstream.url}/r/{number}/as-it-is").content
     else:
         check_stream(answer.content, recording["response"]["raw"], body, dialect)
 
