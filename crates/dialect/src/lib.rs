@@ -7,6 +7,7 @@
 pub mod error;
 pub mod json;
 pub mod model;
+pub mod sse;
 pub mod target;
 pub mod usage;
 
