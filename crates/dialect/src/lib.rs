@@ -4,8 +4,22 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod embeddings;
+pub mod error;
+pub mod head;
+pub mod json;
+pub mod model;
+pub mod retouch;
+mod skim;
+pub mod splice;
+pub mod sse;
+pub mod tap;
+pub mod target;
 pub mod usage;
 
+pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
+pub use json::Json;
+pub use target::{OutputLimitField, Shown, Target};
 pub use usage::Usage;
 
 /// A wire format. A provider is data; this is what the data chooses from.

@@ -184,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_key_never_goes_elsewhere() {
-        for url in
-            ["https://evil.example", "http://api.openai.com", "https://api.openai.com:8443"]
+        for url in ["https://evil.example", "http://api.openai.com", "https://api.openai.com:8443"]
         {
             let refused = credential().attach(outgoing(url, HeaderMap::new()));
             assert!(matches!(refused, Err(Error::NotItsHost { .. })), "{url}");
@@ -197,7 +196,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::from_static("client"));
         headers.insert("cookie", HeaderValue::from_static("session"));
-        let (.., headers) = outgoing("http://127.0.0.1:1", headers).without_credential().into_parts();
+        let (.., headers) =
+            outgoing("http://127.0.0.1:1", headers).without_credential().into_parts();
         assert!(headers.is_empty());
     }
 

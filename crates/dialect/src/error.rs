@@ -1,0 +1,78 @@
+//! What goes wrong, in one shape for every dialect.
+
+/// What a provider said went wrong, or what we say to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// What kind of failure, for routing and for the client's dialect.
+    pub class: ErrorClass,
+    /// The HTTP status it came with, or should go with.
+    pub status: u16,
+    /// In words.
+    pub message: String,
+    /// The provider's `type`.
+    pub kind: Option<String>,
+    /// The provider's `code`.
+    pub code: Option<String>,
+    /// The parameter at fault.
+    pub param: Option<String>,
+}
+
+/// What kind of failure (wire formats, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The request is wrong.
+    BadRequest,
+    /// The prompt is longer than the model's window.
+    ContextLength,
+    /// A content policy refused the prompt.
+    ContentPolicy,
+    /// A key is missing or wrong.
+    Authentication,
+    /// Nothing left to spend at the provider.
+    Billing,
+    /// The key may not do this.
+    Permission,
+    /// No such model or path.
+    NotFound,
+    /// The body is too large.
+    TooLarge,
+    /// Too many requests or tokens.
+    RateLimit,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The provider took too long.
+    Timeout,
+    /// The provider failed.
+    Server,
+}
+
+/// Why a body could not be read as its dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// What is wrong and where, for the client.
+    pub message: String,
+    /// The parameter at fault, where known: `messages[2].content`.
+    pub param: Option<String>,
+}
+
+/// Why a request cannot be said in the target's dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The target has no such parameter; `drop_params` would leave it out.
+    #[error(
+        "`{param}` is not supported by this model's provider; leave it out, or set `drop_params: true`"
+    )]
+    Unsupported {
+        /// As the client's dialect names it.
+        param: String,
+    },
+    /// The parameter's value cannot be said.
+    #[error("`{param}`: {message}")]
+    Invalid {
+        /// As the client's dialect names it.
+        param: String,
+        /// Why, and what would do.
+        message: String,
+    },
+}

@@ -1,0 +1,492 @@
+//! The neutral model: what every dialect can be translated through.
+//!
+//! A superset of the dialects, typed. Turns are made of parts; tool arguments
+//! stay the text that the model wrote; what one dialect has and the model
+//! lacks travels as an [`Extension`] named after its source, goes back out to
+//! that same dialect, and to no other.
+
+use crate::{Dialect, Usage, json::Json};
+use serde_json::Number;
+
+/// A conversation to continue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// What the client called the model.
+    pub model: String,
+    /// Instructions that stand before the conversation.
+    pub system: Vec<Part>,
+    /// The conversation. Adjacent turns may have the same role.
+    pub turns: Vec<Turn>,
+    /// Tools the model may call.
+    pub tools: Vec<Tool>,
+    /// Which tool it must call, if any.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several tools may be called in one answer.
+    pub parallel_tool_calls: Option<bool>,
+    /// The form of the answer's text.
+    pub output_format: Option<OutputFormat>,
+    /// How much the model should think.
+    pub reasoning: Option<Reasoning>,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
+    /// The most tokens the answer may have.
+    pub max_output_tokens: Option<u64>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// Whether the answer comes in pieces.
+    pub stream: bool,
+    /// Whether the client asked for usage at the end of a stream.
+    pub include_usage: bool,
+    /// The end user, as the client names them.
+    pub user: Option<String>,
+    /// `auto`, `flex`, `priority`, ….
+    pub service_tier: Option<String>,
+    /// A cache hint for the whole prompt.
+    pub cache: Option<CacheHint>,
+    /// What only the source dialect has.
+    pub extensions: Vec<Extension>,
+}
+
+/// One speaker's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// The speaker's name, where the dialect has one.
+    pub name: Option<String>,
+    /// What is said. Tool results stand in user turns, before other parts.
+    pub parts: Vec<Part>,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Instructions in the middle of a conversation.
+    System,
+    /// The client's side, tool results included.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A piece of a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub content: Content,
+    /// Cache the prompt up to here.
+    pub cache: Option<CacheHint>,
+    /// What only the source dialect has.
+    pub extensions: Vec<Extension>,
+}
+
+impl From<Content> for Part {
+    fn from(content: Content) -> Self {
+        Self { content, cache: None, extensions: Vec::new() }
+    }
+}
+
+/// What a part is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Words.
+    Text {
+        /// The words.
+        text: String,
+        /// Where they come from.
+        citations: Vec<Citation>,
+    },
+    /// The model declines, in words.
+    Refusal(String),
+    /// A picture.
+    Image {
+        /// Where it is.
+        source: Media,
+        /// OpenAI's `low`, `high`, `auto`.
+        detail: Option<String>,
+    },
+    /// A PDF or text file.
+    Document {
+        /// Where it is.
+        source: Media,
+        /// Its title or file name.
+        title: Option<String>,
+        /// What the model should know about it.
+        context: Option<String>,
+        /// Whether the answer should cite it.
+        citations: Option<bool>,
+    },
+    /// Sound.
+    Audio {
+        /// Base64.
+        data: String,
+        /// `wav`, `mp3`, ….
+        format: String,
+    },
+    /// The model calls a tool.
+    ToolCall {
+        /// The call's id, as its provider gave it.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The arguments as the model wrote them: JSON text, never re-encoded.
+        /// Empty stands for no arguments.
+        arguments: String,
+        /// Function or free-form.
+        kind: ToolKind,
+    },
+    /// What a tool answered.
+    ToolResult {
+        /// The call's id.
+        id: String,
+        /// Text, images and documents.
+        parts: Vec<Part>,
+        /// Whether the tool failed.
+        is_error: bool,
+    },
+    /// What the model thought.
+    Reasoning(Thought),
+    /// What only its own dialect understands (server tool use, compaction).
+    Opaque {
+        /// The dialect it came from.
+        source: Dialect,
+        /// The whole block.
+        block: Json,
+    },
+}
+
+/// A piece of thinking, with what proves it to its provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thought {
+    /// The words, where shown.
+    pub text: Option<String>,
+    /// The provider's signature over them.
+    pub signature: Option<String>,
+    /// Encrypted thinking that replaces the words.
+    pub redacted: Option<String>,
+}
+
+/// Where a picture or document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Base64 in the request.
+    Base64 {
+        /// `image/png`, `application/pdf`.
+        media_type: String,
+        /// The bytes.
+        data: String,
+    },
+    /// A link that the provider fetches.
+    Url(String),
+    /// A file uploaded earlier.
+    FileId(String),
+    /// Plain text given in place.
+    Text(String),
+}
+
+/// A source for a stretch of text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Citation {
+    /// The link, where there is one.
+    pub url: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// First character of the text that it supports, where known.
+    pub start: Option<u64>,
+    /// After the last character, where known.
+    pub end: Option<u64>,
+    /// The dialect it came from and its whole form there.
+    pub source: (Dialect, Json),
+}
+
+/// How long the provider should keep a prompt prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheHint {
+    /// `5m`, `1h`; none is the provider's default.
+    pub ttl: Option<String>,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tool {
+    /// A function with a JSON schema.
+    Function {
+        /// Its name.
+        name: String,
+        /// What it does.
+        description: Option<String>,
+        /// The schema of its arguments.
+        parameters: Option<Json>,
+        /// Whether arguments must follow the schema exactly.
+        strict: Option<bool>,
+        /// Cache the tools up to here.
+        cache: Option<CacheHint>,
+        /// What only the source dialect has.
+        extensions: Vec<Extension>,
+    },
+    /// A tool that only its own dialect has (web search, bash, custom grammar).
+    Opaque {
+        /// The dialect it came from.
+        source: Dialect,
+        /// What to call it in messages: `web_search_20250305`.
+        kind: String,
+        /// The whole entry.
+        tool: Json,
+    },
+}
+
+/// Function or free-form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolKind {
+    /// Arguments are a JSON object.
+    Function,
+    /// Arguments are free text (OpenAI's `custom`).
+    Custom,
+}
+
+/// Which tool must be called.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No tool.
+    None,
+    /// Some tool.
+    Required,
+    /// This tool.
+    Named(String),
+    /// What only the source dialect has (`allowed_tools`).
+    Opaque(Extension),
+}
+
+/// The form of the answer's text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputFormat {
+    /// Words.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON of this schema.
+    JsonSchema {
+        /// The schema's name, where given.
+        name: Option<String>,
+        /// What it describes.
+        description: Option<String>,
+        /// The schema.
+        schema: Json,
+        /// Whether it must be followed exactly.
+        strict: Option<bool>,
+    },
+}
+
+/// How much the model should think.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reasoning {
+    /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
+    pub effort: Option<String>,
+    /// A budget in tokens.
+    pub budget_tokens: Option<u64>,
+    /// On, off, or as the model sees fit.
+    pub mode: Option<ReasoningMode>,
+}
+
+/// Whether the model thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningMode {
+    /// With the budget given.
+    Enabled,
+    /// Not at all.
+    Disabled,
+    /// As the model sees fit.
+    Adaptive,
+}
+
+/// How the next token is chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sampling {
+    /// 0 to 2 at OpenAI, 0 to 1 at Anthropic.
+    pub temperature: Option<Number>,
+    /// Nucleus.
+    pub top_p: Option<Number>,
+    /// Only the k likeliest.
+    pub top_k: Option<u64>,
+    /// For repeatable answers.
+    pub seed: Option<Number>,
+    /// Against repeating topics.
+    pub presence_penalty: Option<Number>,
+    /// Against repeating words.
+    pub frequency_penalty: Option<Number>,
+    /// Answers to one prompt.
+    pub n: Option<u64>,
+    /// Whether to return log probabilities.
+    pub logprobs: Option<bool>,
+    /// How many of them.
+    pub top_logprobs: Option<u64>,
+    /// Token id to bias.
+    pub logit_bias: Option<Json>,
+}
+
+/// A field that one dialect has and the model lacks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extension {
+    /// The dialect it came from.
+    pub source: Dialect,
+    /// The field's name there.
+    pub name: String,
+    /// Its value.
+    pub value: Json,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Response {
+    /// The provider's id.
+    pub id: String,
+    /// The provider's name of the model.
+    pub model: String,
+    /// Seconds since 1970, where said.
+    pub created_unix_s: Option<i64>,
+    /// One, unless `n` asked for more.
+    pub choices: Vec<Choice>,
+    /// What it consumed.
+    pub usage: Option<Usage>,
+    /// The tier that served it.
+    pub service_tier: Option<String>,
+    /// What only the source dialect has.
+    pub extensions: Vec<Extension>,
+}
+
+/// One of several answers to a prompt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// What was said.
+    pub parts: Vec<Part>,
+    /// Why it ended.
+    pub finish: Option<Finish>,
+    /// The stop text that ended it.
+    pub stop_sequence: Option<String>,
+    /// What only the source dialect has (log probabilities).
+    pub extensions: Vec<Extension>,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// It was complete, or a stop text came.
+    Stop,
+    /// `max_output_tokens` was reached.
+    Length,
+    /// The context window was full.
+    ContextWindow,
+    /// Tools are to be called.
+    ToolCalls,
+    /// A filter cut it.
+    ContentFilter,
+    /// The model refused.
+    Refusal,
+    /// A long turn pauses and may be continued.
+    Pause,
+    /// The provider failed in the middle.
+    Error,
+    /// A word that we do not know, as the provider wrote it.
+    Other(String),
+}
+
+/// A piece of a streamed answer. Parts of a choice have dense indices from 0
+/// and are opened before and closed after their deltas; several may be open.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// First, once.
+    Start {
+        /// The provider's id.
+        id: String,
+        /// The provider's name of the model.
+        model: String,
+        /// Seconds since 1970, where said.
+        created_unix_s: Option<i64>,
+        /// A first estimate, where the provider gives one.
+        usage: Option<Usage>,
+    },
+    /// A part begins.
+    Open {
+        /// Which answer.
+        choice: u32,
+        /// Which part of it.
+        part: u32,
+        /// What it will be.
+        opening: Opening,
+    },
+    /// More of an open part.
+    Delta {
+        /// Which answer.
+        choice: u32,
+        /// Which part of it.
+        part: u32,
+        /// The piece.
+        delta: Delta,
+    },
+    /// A part ends.
+    Close {
+        /// Which answer.
+        choice: u32,
+        /// Which part of it.
+        part: u32,
+    },
+    /// An answer ends; its parts are closed.
+    Finish {
+        /// Which answer.
+        choice: u32,
+        /// Why.
+        finish: Finish,
+        /// The stop text that ended it.
+        stop_sequence: Option<String>,
+    },
+    /// What is known of the consumption by now; replaces what was said before.
+    Usage(Usage),
+    /// Nothing; the connection lives.
+    Ping,
+    /// A field that only the source dialect has.
+    Extension(Extension),
+    /// The provider reports an error inside the stream; nothing follows.
+    Error(crate::error::ApiError),
+    /// The provider's own end of stream: the only thing that makes an answer
+    /// complete.
+    End,
+}
+
+/// What a streamed part will be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opening {
+    /// Words.
+    Text,
+    /// The model declines.
+    Refusal,
+    /// Thinking.
+    Reasoning,
+    /// A tool call; its arguments follow.
+    ToolCall {
+        /// The call's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// Function or free-form.
+        kind: ToolKind,
+    },
+    /// A whole part, with no deltas to come (redacted thinking, opaque blocks).
+    Whole(Part),
+}
+
+/// A piece of a streamed part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta {
+    /// Words, of text, refusal or thinking.
+    Text(String),
+    /// Text of tool arguments.
+    Arguments(String),
+    /// The signature of thinking, whole.
+    Signature(String),
+    /// A source.
+    Citation(Citation),
+    /// What only the source dialect has.
+    Opaque(Extension),
+}
