@@ -135,7 +135,7 @@ def test_slow_headers_are_cut_off(own_gateway, upstream):
     from support import standard_config
 
     config = standard_config(upstream.url)
-    config["keymoat"] = {"limits": {"header_timeout_ms": 1000}}
+    config["keymoat"] = {"listen": {"header_timeout_ms": 1000}}
     gateway = own_gateway(config)
     where = urllib.parse.urlsplit(gateway.url)
     with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
