@@ -21,15 +21,18 @@ pub struct Terms {
     pub region: Region,
     /// For the web searches of the call.
     pub search_context: SearchContext,
+    /// At the provider's cheaper hours, see [`Prices::is_off_peak`]. Only the
+    /// standard tier has such prices.
+    pub off_peak: bool,
 }
 
 impl From<Tier> for Terms {
-    /// That tier, no region, the usual search context (the largest one for the
+    /// That tier, no region, peak hours, the usual search context (the largest one for the
     /// dearest tier).
     fn from(tier: Tier) -> Self {
         let search_context =
             if tier == Tier::Dearest { SearchContext::High } else { SearchContext::default() };
-        Self { tier, region: Region::default(), search_context }
+        Self { tier, region: Region::default(), search_context, off_peak: false }
     }
 }
 
@@ -221,9 +224,12 @@ impl<'a> Sum<'a> {
         if count == 0 {
             return 0;
         }
-        let price = units
-            .iter()
-            .find_map(|unit| self.prices.price(*unit, self.terms.tier, self.input_tokens));
+        let Terms { tier, off_peak, .. } = self.terms;
+        let price = units.iter().find_map(|unit| {
+            let price = self.prices.price(*unit, tier, self.input_tokens)?;
+            let cheaper = off_peak && tier == Tier::Standard;
+            Some(if cheaper { self.prices.off_peak_price(*unit, price) } else { price })
+        });
         self.unpriced |= price.is_none();
         times(price.map_or(0, scaled), count)
     }

@@ -9,6 +9,7 @@
 
 mod cost;
 mod model;
+mod off_peak;
 mod prices;
 mod provider;
 mod provider_rows;

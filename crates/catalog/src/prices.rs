@@ -8,6 +8,7 @@
 //! kept apart by name; see [`Prices::uncounted`]. Nothing here is a float, and
 //! an absent price is never nought.
 
+use crate::off_peak::OffPeak;
 use base::Decimal;
 
 /// The service tier that a call was served at.
@@ -134,6 +135,11 @@ const UNITS: [(&str, Unit); 18] = [
     ("input_cost_per_token_cache_hit", Unit::CacheRead),
 ];
 
+/// The unit of a price name without size and tier.
+pub(crate) fn unit_of(name: &str) -> Option<Unit> {
+    UNITS.into_iter().find(|(unit, _)| *unit == name).map(|(_, unit)| unit)
+}
+
 /// Prices of what the neutral usage does not count.
 const UNCOUNTED: [&str; 38] = [
     "annotation_cost_per_page",
@@ -206,6 +212,7 @@ pub struct Prices {
     /// By unit, then the largest size first.
     entries: Vec<Entry>,
     factors: Factors,
+    off_peak: OffPeak,
     uncounted: Vec<String>,
 }
 
@@ -240,8 +247,9 @@ impl Prices {
     pub(crate) fn from_catalog<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut prices = Self::default();
         for (name, text) in fields {
-            if name.starts_with("off_peak.") {
-                prices.note_uncounted("off_peak");
+            if let Some(name) = name.strip_prefix("off_peak.") {
+                // What it can't read charges the ordinary price; see the test.
+                prices.off_peak.set(name, text).unwrap_or_default();
             } else if let Ok(price) = text.parse::<Decimal>() {
                 // An unknown name can't come from our own data: see the test.
                 prices.set(name, price).unwrap_or_default();
@@ -306,8 +314,7 @@ impl Prices {
     }
 
     /// The names of prices that [`cost`](crate::cost) can't count, because usage
-    /// holds no such unit: per image, second, character, …, and `off_peak`
-    /// (the dearer, ordinary price is charged at all hours).
+    /// holds no such unit: per image, second, character, …
     pub fn uncounted(&self) -> &[String] {
         &self.uncounted
     }
@@ -343,6 +350,17 @@ impl Prices {
             }
         }
         standard.map(|entry| entry.price)
+    }
+
+    /// Whether the provider charges less at `unix_ms` (milliseconds since 1970).
+    pub fn is_off_peak(&self, unix_ms: i64) -> bool {
+        self.off_peak.holds_at(unix_ms)
+    }
+
+    /// The off-peak price of a unit, never above the ordinary one.
+    pub(crate) fn off_peak_price(&self, unit: Unit, ordinary: Decimal) -> Decimal {
+        let lower = self.off_peak.price(unit).filter(|price| scaled(*price) < scaled(ordinary));
+        lower.unwrap_or(ordinary)
     }
 
     /// The input sizes from which another price may hold, up to `input_tokens`,
@@ -436,7 +454,7 @@ impl Field {
             }
             None => (rest, 0),
         };
-        if let Some((_, unit)) = UNITS.into_iter().find(|(unit, _)| *unit == rest) {
+        if let Some(unit) = unit_of(rest) {
             return Some(Self::Counted { unit, above_tokens, tier });
         }
         // `output_cost_per_image_2K`, `output_cost_per_second_768p`: a size follows.

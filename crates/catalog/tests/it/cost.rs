@@ -179,6 +179,48 @@ fn a_search_costs_by_its_context() {
 }
 
 #[test]
+fn off_peak_hours_are_cheaper_and_end_in_time() {
+    let deepseek = model("deepseek", "deepseek-flash").unwrap().prices();
+    let usage = Usage { input: 1000, cache_read: 100, output: 10, ..NONE };
+    let at = |unix_ms| {
+        let off_peak = deepseek.is_off_peak(unix_ms);
+        total(&deepseek, usage, Terms { off_peak, ..Tier::Standard.into() })
+    };
+    let peak = 900 * 300 + 100 * 6 + 10 * 1200;
+    // Monday 2026-11-23: 01:00, 06:00 UTC; 00:30, 04:00, 10:00; a Saturday night.
+    for unix_ms in [1_795_395_600_000, 1_795_413_600_000] {
+        assert_eq!(at(unix_ms), peak);
+    }
+    for unix_ms in [1_795_393_800_000, 1_795_406_400_000, 1_795_428_000_000, 1_795_226_400_000] {
+        assert_eq!(at(unix_ms), peak / 2);
+    }
+    let priority = Terms { off_peak: true, ..Tier::Priority.into() };
+    assert_eq!(total(&deepseek, usage, priority), peak);
+    assert!(!model("openai", "gpt-4o").unwrap().prices().is_off_peak(1_795_226_400_000));
+}
+
+#[test]
+fn every_off_peak_price_is_read() {
+    // 2026-11-21, a Saturday: every listed provider is cheaper all day.
+    let mut seen = 0;
+    for model in models().filter(|model| model.price("off_peak.windows").is_some()) {
+        let prices = model.prices();
+        assert!(prices.is_off_peak(1_795_226_400_000), "{}", model.key());
+        let off_peak = Terms { off_peak: true, ..Tier::Standard.into() };
+        for usage in [
+            Usage { input: 1000, ..NONE },
+            Usage { input: 1000, cache_read: 1000, ..NONE },
+            Usage { output: 1000, ..NONE },
+        ] {
+            let ordinary = total(&prices, usage, Tier::Standard);
+            assert_eq!(total(&prices, usage, off_peak), ordinary / 2, "{}", model.key());
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 10);
+}
+
+#[test]
 fn a_stated_cost_is_read_and_nonsense_is_not() {
     let with = |text: &str| stated(&Usage { stated_cost: text.parse().ok(), ..NONE });
     assert_eq!(with("0.00014"), Some(NanoUsd(140_000)));

@@ -60,8 +60,8 @@ fn prices_that_tokens_do_not_pay_are_kept_apart() {
         prices(&[("output_cost_per_image", "0.04"), ("input_cost_per_second", "1")]).unwrap();
     assert_eq!(image.uncounted(), ["output_cost_per_image", "input_cost_per_second"]);
     assert!(!image.is_priced());
-    let off_peak = model("deepseek", "deepseek-flash").map(catalog::Model::prices);
-    assert!(off_peak.unwrap().uncounted().contains(&"off_peak".to_owned()));
+    let pages = model("mistral", "mistral-ocr-latest").unwrap().prices();
+    assert!(pages.uncounted().contains(&"ocr_cost_per_page".to_owned()));
 }
 
 #[test]
