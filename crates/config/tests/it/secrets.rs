@@ -22,6 +22,11 @@ model_list:
   - model_name: b
     litellm_params: {model: os.environ/MARKED, api_key: os.environ/MARKED, api_base: os.environ/MARKED, rpm: os.environ/MARKED}
     model_info: {id: os.environ/MARKED, mode: os.environ/MARKED}
+  - model_name: c
+    litellm_params: {model: os.environ/MARKED, custom_llm_provider: os.environ/MARKED}
+  - model_name: d
+    litellm_params: {model: os.environ/MARKED}
+  - {model_name: Zq7MARKEDsecret9, litellm_params: {model: openai/x, Zq7MARKEDsecret9: 1}}
 general_settings:
   master_key: Zq7MARKEDsecret9
   database_url: postgresql://u:Zq7MARKEDsecret9@h/d
