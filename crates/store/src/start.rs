@@ -12,7 +12,9 @@ use crate::segment::{self, Reader};
 use crate::spool::{Settings, Spool};
 use crate::sqlite::Sqlite;
 use base::{Clock, id};
-use ledger::{Batch, Journal, Opened, Position, SpendRecord, SpoolId, Store, StoreError};
+use ledger::{
+    Batch, Journal, KeyHasher, Opened, Position, SpendRecord, SpoolId, Store, StoreError,
+};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,14 +35,21 @@ pub struct State {
     pub store: Arc<dyn Store>,
     /// Where the gateway writes records down.
     pub journal: Arc<dyn Journal>,
+    /// Turns virtual keys into what is stored, with the directory's pepper.
+    pub hasher: Arc<KeyHasher>,
     /// What the last process had left.
     pub recovered: Recovered,
     spool: Arc<Spool>,
     threads: Vec<JoinHandle<()>>,
-    _dir: DataDir,
+    dir: DataDir,
 }
 
 impl State {
+    /// The data directory, held as long as this is.
+    pub fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
     /// Drains what is written, closes the database and gives the directory
     /// back. Blocks; records that the store does not take stay in the spool.
     pub fn close(mut self) {
@@ -78,6 +87,8 @@ pub fn open(
     clock: &dyn Clock,
     observer: Observer,
 ) -> Result<State, OpenError> {
+    // Before the database: a pepper that is missing beside one is an error.
+    dir.pepper()?;
     let store = Sqlite::open(&dir.database(), clock.unix_ms())?;
     attach(dir, settings, clock, Arc::new(store), observer)
 }
@@ -93,6 +104,7 @@ pub fn attach(
     store: Arc<dyn Store>,
     observer: Observer,
 ) -> Result<State, OpenError> {
+    let hasher = Arc::new(KeyHasher::new(&dir.pepper()?));
     let spool_dir = dir.path().join("spool");
     private_dir(&spool_dir)?;
     let id = spool_id(&spool_dir)?;
@@ -145,7 +157,8 @@ pub fn attach(
         .spawn(move || drainer.run())
         .map_err(start)?;
     let journal = Arc::clone(&spool) as Arc<dyn Journal>;
-    Ok(State { store, journal, recovered, spool, threads: vec![syncing, draining], _dir: dir })
+    let threads = vec![syncing, draining];
+    Ok(State { store, journal, hasher, recovered, spool, threads, dir })
 }
 
 fn spool_id(spool_dir: &Path) -> Result<SpoolId, OpenError> {

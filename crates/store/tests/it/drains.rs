@@ -51,6 +51,9 @@ async fn fifty_thousand_records_of_four_threads_arrive_once_each() {
     let dir = DataDir::open(temp.path()).unwrap();
     let state = open(dir, settings, &StoppedClock, nobody()).unwrap();
     assert_eq!(state.recovered, store::Recovered::default());
+    // The pepper was made before the database that needs it.
+    let pepper = state.dir().pepper().unwrap();
+    assert_eq!(state.hasher.hash("sk-1"), ledger::KeyHasher::new(&pepper).hash("sk-1"));
     let key = state.store.key_by_hash(hash(1)).await.unwrap().unwrap();
     assert_eq!(key.total_spend, NanoUsd(150_000));
     let logs = state.store.spend_logs(SpendFilter::default(), 100_000, 0).await.unwrap();
