@@ -9,6 +9,7 @@ use crate::record_id::RecordId;
 use base::{KeyHash, NanoUsd};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A future that a trait object can return.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -179,8 +180,10 @@ pub trait Store: Send + Sync {
 
     /// Puts a batch in: records that are not there yet, their keys' balances,
     /// what is parked, and the position; all of it or nothing. Putting the same
-    /// in again changes nothing. Returns how many records were new.
-    fn drain(&self, batch: Batch) -> Boxed<'_, u64>;
+    /// in again changes nothing. Where `to.offset` is 0 the whole is on disk on
+    /// return: the files before that place go away next. Returns how many
+    /// records were new.
+    fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64>;
 
     /// How far a spool has been put in, and what is parked of it.
     fn drained(&self, spool: SpoolId) -> Boxed<'_, (Position, Vec<Opened>)>;
