@@ -5,8 +5,11 @@
 //! read one knows all.
 
 pub mod error;
+pub mod fold;
 pub mod json;
 pub mod model;
+pub mod openai_chat;
+pub mod openai_completions;
 pub mod sse;
 pub mod target;
 pub mod usage;

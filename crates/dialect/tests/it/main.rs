@@ -1,0 +1,17 @@
+//! Every test of the crate that is not at the foot of a pure file.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails here has failed as it should; skips are printed"
+)]
+
+mod arbitrary;
+mod facts;
+mod openai_goldens;
+mod openai_properties;
+mod openai_recordings;
+mod openai_stream;
+mod recordings;
+mod wire;
