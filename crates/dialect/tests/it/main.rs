@@ -8,6 +8,12 @@
 )]
 
 mod arbitrary;
+mod bytes_cost;
+mod bytes_head;
+mod bytes_recordings;
+mod bytes_splice;
+mod bytes_sse;
+mod bytes_tap;
 mod facts;
 mod openai_goldens;
 mod openai_properties;
