@@ -4,6 +4,8 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod anthropic_messages;
+pub mod count;
 pub mod error;
 pub mod json;
 pub mod model;
