@@ -30,11 +30,11 @@ fn start() -> String {
     json!({"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":1}}}).to_string()
 }
 
-fn block(index: u32, block: Value) -> String {
+fn block(index: u32, block: &Value) -> String {
     json!({"type":"content_block_start","index":index,"content_block":block}).to_string()
 }
 
-fn delta(index: u32, delta: Value) -> String {
+fn delta(index: u32, delta: &Value) -> String {
     json!({"type":"content_block_delta","index":index,"delta":delta}).to_string()
 }
 
@@ -50,11 +50,13 @@ fn ending(reason: &str) -> Vec<String> {
 }
 
 fn finish_of(events: &[Event]) -> Vec<&Finish> {
-    let finish = |event| match event {
-        &Event::Finish { ref finish, .. } => Some(finish),
-        _ => None,
-    };
-    events.iter().filter_map(finish).collect()
+    let mut all = Vec::new();
+    for event in events {
+        if let Event::Finish { finish, .. } = event {
+            all.push(finish);
+        }
+    }
+    all
 }
 
 fn text_of(events: &[Event]) -> String {
@@ -70,8 +72,8 @@ fn text_of(events: &[Event]) -> String {
 #[test]
 fn a_tool_call_without_deltas_has_an_empty_object_for_arguments() {
     let mut events =
-        vec![start(), block(0, json!({"type":"tool_use","id":"toolu_1","name":"f","input":{}}))];
-    events.push(delta(0, json!({"type":"input_json_delta","partial_json":""})));
+        vec![start(), block(0, &json!({"type":"tool_use","id":"toolu_1","name":"f","input":{}}))];
+    events.push(delta(0, &json!({"type":"input_json_delta","partial_json":""})));
     events.push(stop(0));
     events.extend(ending("tool_use"));
     let decoded = decode_all(&events);
@@ -84,7 +86,7 @@ fn a_tool_call_without_deltas_has_an_empty_object_for_arguments() {
 fn a_call_that_comes_whole_keeps_its_arguments() {
     let events = [
         start(),
-        block(0, json!({"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}})),
+        block(0, &json!({"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}})),
         stop(0),
     ];
     assert_eq!(text_of(&decode_all(events)), r#"{"a":1}"#);
@@ -92,10 +94,10 @@ fn a_call_that_comes_whole_keeps_its_arguments() {
 
 #[test]
 fn a_second_start_resets_nothing() {
-    let mut events = vec![start(), block(0, json!({"type":"text","text":""}))];
-    events.push(delta(0, json!({"type":"text_delta","text":"a"})));
+    let mut events = vec![start(), block(0, &json!({"type":"text","text":""}))];
+    events.push(delta(0, &json!({"type":"text_delta","text":"a"})));
     events.push(start().replace("msg_1", "msg_2"));
-    events.push(delta(0, json!({"type":"text_delta","text":"b"})));
+    events.push(delta(0, &json!({"type":"text_delta","text":"b"})));
     events.push(stop(0));
     events.extend(ending("end_turn"));
     let decoded = decode_all(&events);
@@ -119,7 +121,7 @@ fn usage_is_overwritten_where_said_and_kept_where_not() {
 
 #[test]
 fn bytes_that_end_early_are_no_end() {
-    let events = [start(), block(0, json!({"type":"text","text":"a"}))];
+    let events = [start(), block(0, &json!({"type":"text","text":"a"}))];
     let decoded = decode_all(events);
     assert_eq!(decoded.last(), Some(&Event::Close { choice: 0, part: 0 }));
     let finished = [start(), ending("end_turn")[0].clone()];
@@ -129,7 +131,8 @@ fn bytes_that_end_early_are_no_end() {
 #[test]
 fn an_error_in_a_stream_ends_it() {
     let error = json!({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}});
-    let events = [start(), block(0, json!({"type":"text","text":"a"})), error.to_string(), start()];
+    let events =
+        [start(), block(0, &json!({"type":"text","text":"a"})), error.to_string(), start()];
     let decoded = decode_all(events);
     let [.., Event::Close { .. }, Event::Error(error)] = decoded.as_slice() else {
         panic!("{decoded:?}")
@@ -145,14 +148,14 @@ fn blocks_of_unknown_kinds_come_whole_with_their_deltas() {
     let mut events = vec![start()];
     events.push(block(
         0,
-        json!({"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}}),
+        &json!({"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}}),
     ));
-    events.push(delta(0, json!({"type":"input_json_delta","partial_json":"{\"query\":"})));
-    events.push(delta(0, json!({"type":"input_json_delta","partial_json":"\"x\"}"})));
+    events.push(delta(0, &json!({"type":"input_json_delta","partial_json":"{\"query\":"})));
+    events.push(delta(0, &json!({"type":"input_json_delta","partial_json":"\"x\"}"})));
     events.push(stop(0));
-    events.push(block(1, json!({"type":"compaction","content":null})));
-    events.push(delta(1, json!({"type":"compaction_delta","content":"sum"})));
-    events.push(delta(1, json!({"type":"compaction_delta","content":"mary"})));
+    events.push(block(1, &json!({"type":"compaction","content":null})));
+    events.push(delta(1, &json!({"type":"compaction_delta","content":"sum"})));
+    events.push(delta(1, &json!({"type":"compaction_delta","content":"mary"})));
     events.push(stop(1));
     events.extend(ending("end_turn"));
     let decoded = decode_all(&events);
@@ -175,9 +178,9 @@ fn blocks_of_unknown_kinds_come_whole_with_their_deltas() {
 #[test]
 fn a_stand_in_for_a_schema_streams_as_text() {
     let mut events = vec![start()];
-    events.push(block(0, json!({"type":"tool_use","id":"toolu_1","name":JSON_TOOL,"input":{}})));
-    events.push(delta(0, json!({"type":"input_json_delta","partial_json":"{\"a\":"})));
-    events.push(delta(0, json!({"type":"input_json_delta","partial_json":"1}"})));
+    events.push(block(0, &json!({"type":"tool_use","id":"toolu_1","name":JSON_TOOL,"input":{}})));
+    events.push(delta(0, &json!({"type":"input_json_delta","partial_json":"{\"a\":"})));
+    events.push(delta(0, &json!({"type":"input_json_delta","partial_json":"1}"})));
     events.push(stop(0));
     events.extend(ending("tool_use"));
     let decoded = decode_all(&events);
@@ -237,8 +240,8 @@ fn done(finish: Finish) -> Vec<Event> {
 }
 
 /// The frames' facts, after checking the grammar.
-fn shown(events: Vec<Event>) -> crate::facts_anthropic::AnswerFacts {
-    let frames = events_of(&encode_all(&events, &SHOWN));
+fn shown(events: &[Event]) -> crate::facts_anthropic::AnswerFacts {
+    let frames = events_of(&encode_all(events, &SHOWN));
     of_events(frames.iter().map(|(_, data)| data))
 }
 
@@ -249,7 +252,7 @@ fn calls_that_are_open_together_are_written_one_after_the_other() {
     events.extend([arguments(1, "{\"b\":"), arguments(0, "{\"a\":"), arguments(1, "2}")]);
     events.extend([close(1), arguments(0, "1}"), close(0)]);
     events.extend(done(Finish::ToolCalls));
-    let facts = shown(events);
+    let facts = shown(&events);
     assert_eq!(facts.blocks[0]["input"], json!({"a": 1}));
     assert_eq!(facts.blocks[1]["input"], json!({"b": 2}));
     assert_eq!((facts.id.as_str(), facts.stop_reason), ("msg_chatcmpl-1", json!("tool_use")));
@@ -262,7 +265,7 @@ fn text_that_stays_open_gives_way_and_goes_on_in_a_new_block() {
     events.extend([call(1, "a", ToolKind::Function), arguments(1, "{}"), words(0, "after")]);
     events.extend([close(1), close(0)]);
     events.extend(done(Finish::ToolCalls));
-    let blocks = shown(events).blocks;
+    let blocks = shown(&events).blocks;
     assert_eq!(blocks[0]["text"], "before ");
     assert_eq!(blocks[1]["type"], "tool_use");
     assert_eq!(blocks[2]["text"], "after");
@@ -274,7 +277,7 @@ fn empty_text_opens_no_block() {
         vec![begun(), open(0, Opening::Text), words(0, ""), open(1, Opening::Reasoning)];
     events.extend([words(1, "hm"), close(1), close(0)]);
     events.extend(done(Finish::Stop));
-    let facts = shown(events);
+    let facts = shown(&events);
     assert_eq!(facts.blocks, [json!({"type":"thinking","thinking":"hm","signature":""})]);
 }
 
@@ -299,7 +302,7 @@ fn free_text_arguments_are_wrapped_while_they_stream() {
     let mut events = vec![begun(), call(0, "a", ToolKind::Custom)];
     events.extend([arguments(0, "say \"hi\"\n"), arguments(0, "twice"), close(0)]);
     events.extend(done(Finish::ToolCalls));
-    assert_eq!(shown(events).blocks[0]["input"], json!({"input": "say \"hi\"\ntwice"}));
+    assert_eq!(shown(&events).blocks[0]["input"], json!({"input": "say \"hi\"\ntwice"}));
 }
 
 #[test]
@@ -325,7 +328,7 @@ fn the_end_is_written_only_for_the_end() {
 fn a_refusal_in_words_is_shown_and_named() {
     let mut events = vec![begun(), open(0, Opening::Refusal), words(0, "No."), close(0)];
     events.extend(done(Finish::Stop));
-    let facts = shown(events);
+    let facts = shown(&events);
     assert_eq!(
         (facts.blocks[0]["text"].as_str(), facts.stop_reason),
         (Some("No."), json!("refusal"))
@@ -338,7 +341,7 @@ fn sealed_thinking_comes_whole_in_its_start() {
     let mut events =
         vec![begun(), open(0, Opening::Whole(Content::Reasoning(thought).into())), close(0)];
     events.extend(done(Finish::Stop));
-    assert_eq!(shown(events).blocks, [json!({"type":"redacted_thinking","data":"xyz"})]);
+    assert_eq!(shown(&events).blocks, [json!({"type":"redacted_thinking","data":"xyz"})]);
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(crate) fn of_events<'a>(events: impl IntoIterator<Item = &'a Value>) -> Answ
                 open = Some((index, event["content_block"].clone(), String::new()));
             }
             "content_block_delta" => {
-                let (index, block, input) = open.as_mut().expect("a delta without a block");
+                let (index, block, input) = open.as_mut().unwrap();
                 assert_eq!(event["index"].as_u64(), Some(*index));
                 let delta = &event["delta"];
                 match delta["type"].as_str().unwrap() {
@@ -87,7 +87,7 @@ pub(crate) fn of_events<'a>(events: impl IntoIterator<Item = &'a Value>) -> Answ
                 }
             }
             "content_block_stop" => {
-                let (_, mut gathered, input) = open.take().expect("a stop without a block");
+                let (_, mut gathered, input) = open.take().unwrap();
                 if !input.is_empty() {
                     gathered["input"] = serde_json::from_str(&input).unwrap();
                 }

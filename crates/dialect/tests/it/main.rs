@@ -1,4 +1,11 @@
-//! Dialects against fixtures, properties and recordings.
+//! Every test of the crate that is not at the foot of a pure file.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails here has failed as it should; skips are printed"
+)]
 
 mod anthropic_conversation;
 mod anthropic_goldens;
