@@ -4,6 +4,8 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod anthropic_messages;
+pub mod count;
 pub mod embeddings;
 pub mod error;
 pub mod fold;
@@ -18,11 +20,13 @@ pub mod splice;
 pub mod sse;
 pub mod tap;
 pub mod target;
+pub mod translate;
 pub mod usage;
 
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
 pub use target::{OutputLimitField, Shown, Target};
+pub use translate::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;
 
 /// A wire format. A provider is data; this is what the data chooses from.

@@ -169,7 +169,7 @@ impl Raw {
         let class = class_of(stated.unwrap_or(status), &self);
         let status = match stated {
             Some(stated) => stated,
-            None if status < 400 => usual_status(class),
+            None if status < 400 => status_of(class),
             None => status,
         };
         let message = if self.message.trim().is_empty() {
@@ -192,7 +192,7 @@ fn cut(mut message: String) -> String {
 
 fn unreadable(status: u16) -> ApiError {
     let class = class_of_status(status);
-    let status = if status < 400 { usual_status(class) } else { status };
+    let status = if status < 400 { status_of(class) } else { status };
     ApiError {
         class,
         status,
@@ -304,7 +304,8 @@ pub(super) fn class_of_status(status: u16) -> ErrorClass {
     }
 }
 
-fn usual_status(class: ErrorClass) -> u16 {
+/// The status that goes with a class towards OpenAI's clients.
+pub fn status_of(class: ErrorClass) -> u16 {
     match class {
         ErrorClass::BadRequest | ErrorClass::ContextLength | ErrorClass::ContentPolicy => 400,
         ErrorClass::Authentication => 401,

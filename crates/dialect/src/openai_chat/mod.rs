@@ -13,6 +13,8 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
+use crate::{Shown, Target, openai_completions};
+
 mod assistant;
 pub(crate) mod finish;
 mod media;
@@ -31,3 +33,43 @@ fn made_id(seed: &str, index: usize) -> String {
     }
     format!("call_{hash:016x}")
 }
+
+/// Reads arbitrary bytes as everything that this dialect and the legacy one
+/// can be asked to read, and writes back what could be read. Must not panic.
+pub fn fuzz(data: &[u8]) {
+    if let Ok(request) = request::decode(data) {
+        let text_only = Target { content_as_text: true, drop_params: true, ..Target::default() };
+        for target in [Target::default(), text_only] {
+            let _written = request::encode(&request, &target);
+        }
+    }
+    let _request = openai_completions::request::decode(data);
+    if let Ok(answer) = response::decode(data) {
+        let _written = response::encode(&answer, &FUZZ_SHOWN);
+        let _written = openai_completions::response::encode(&answer, &FUZZ_SHOWN);
+    }
+    for status in [200, 400, 429, 500] {
+        let _written = error::encode(&error::decode(status, data));
+    }
+    let _error = error::inside(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut decoder = stream::Decoder::new();
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let data = line.strip_prefix("data:").unwrap_or(line);
+        if decoder.push(crate::sse::Event { name: None, data }, &mut events).is_err() {
+            break;
+        }
+    }
+    decoder.finish(&mut events);
+    let mut encoder = stream::Encoder::new(&FUZZ_SHOWN);
+    let mut legacy = openai_completions::stream::Encoder::new(&FUZZ_SHOWN);
+    let mut frames = Vec::new();
+    for event in &events {
+        encoder.push(event, &mut frames);
+        legacy.push(event, &mut frames);
+    }
+}
+
+const FUZZ_SHOWN: Shown<'static> =
+    Shown { model: None, fallback_id: "chatcmpl-0", created_unix_s: 0, include_usage: true };

@@ -7,6 +7,11 @@
     reason = "a test that fails here has failed as it should; skips are printed"
 )]
 
+mod anthropic_conversation;
+mod anthropic_goldens;
+mod anthropic_properties;
+mod anthropic_recordings;
+mod anthropic_stream;
 mod arbitrary;
 mod bytes_cost;
 mod bytes_head;
@@ -15,9 +20,11 @@ mod bytes_splice;
 mod bytes_sse;
 mod bytes_tap;
 mod facts;
+mod facts_anthropic;
 mod openai_goldens;
 mod openai_properties;
 mod openai_recordings;
 mod openai_stream;
 mod recordings;
+mod translate;
 mod wire;

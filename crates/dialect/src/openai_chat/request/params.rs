@@ -1,6 +1,6 @@
 //! Which parameters may be left out unasked.
 
-use crate::model::Extension;
+use crate::{Dialect, anthropic_messages, model::Extension};
 
 /// Fields that speak to a gateway, not to a model: never sent upstream
 /// (LiteLLM's request fields, section 1 of the compatibility notes).
@@ -41,24 +41,6 @@ const GATEWAY: [&str; 34] = [
     "user_config",
 ];
 
-/// Fields of other dialects that cannot change what the answer means.
-const HARMLESS: [&str; 14] = [
-    "user",
-    "store",
-    "metadata",
-    "verbosity",
-    "service_tier",
-    "prompt_cache_key",
-    "safety_identifier",
-    "anthropic_version",
-    "anthropic_beta",
-    "betas",
-    "context_management",
-    "inference_geo",
-    "labels",
-    "diagnostics",
-];
-
 /// Whether a field of this dialect stays with the gateway.
 pub(super) fn is_gateways(name: &str) -> bool {
     GATEWAY.contains(&name)
@@ -66,5 +48,8 @@ pub(super) fn is_gateways(name: &str) -> bool {
 
 /// Whether another dialect's field may be dropped without a word.
 pub(super) fn is_harmless(extension: &Extension) -> bool {
-    HARMLESS.contains(&extension.name.as_str())
+    match extension.source {
+        Dialect::OpenAiChat => false,
+        Dialect::AnthropicMessages => anthropic_messages::is_hint(&extension.name),
+    }
 }
