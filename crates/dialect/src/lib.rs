@@ -4,22 +4,29 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod anthropic_messages;
+pub mod count;
 pub mod embeddings;
 pub mod error;
+pub mod fold;
 pub mod head;
 pub mod json;
 pub mod model;
+pub mod openai_chat;
+pub mod openai_completions;
 pub mod retouch;
 mod skim;
 pub mod splice;
 pub mod sse;
 pub mod tap;
 pub mod target;
+pub mod translate;
 pub mod usage;
 
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
 pub use target::{OutputLimitField, Shown, Target};
+pub use translate::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;
 
 /// A wire format. A provider is data; this is what the data chooses from.

@@ -19,6 +19,11 @@ impl<'a> Skim<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// Goes on from another place.
+    pub(crate) fn jump(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// Bytes from the start.
     pub(crate) fn at(&self) -> usize {
         self.at

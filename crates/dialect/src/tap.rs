@@ -71,6 +71,7 @@ pub struct Tap {
 struct Facts {
     observed: Observed,
     anthropic: usage::Anthropic,
+    envelope: openai::Envelope,
     /// The choices begun and ended, as bits by their index.
     begun: u128,
     ended: u128,
@@ -90,6 +91,15 @@ struct Marks {
 }
 
 impl Marks {
+    fn add(&mut self, other: Self) {
+        self.semantic |= other.semantic;
+        self.finish |= other.finish;
+        self.usage |= other.usage;
+        self.choices |= other.choices;
+        self.terminal |= other.terminal;
+        self.error |= other.error;
+    }
+
     fn class(self) -> Class {
         if self.error {
             Class::Error

@@ -92,6 +92,7 @@ const OPENAI_CHAT: &[Key] = &[
     key("chat_template_kwargs", Ordinary),
     key("container", Price),
     key("deferred", Price),
+    key("echo", Ordinary),
     key("enable_search", Price),
     key("enable_thinking", Ordinary),
     key("extra_body", Price),
@@ -220,6 +221,8 @@ const OPENAI_EMBEDDINGS: &[Key] = &[
 
 /// `POST /v1/messages`.
 const ANTHROPIC_MESSAGES: &[Key] = &[
+    key("anthropic_beta", Price),
+    key("anthropic_version", Ordinary),
     key("cache_control", Price),
     key("container", Price),
     key("context_management", Price),
@@ -247,6 +250,8 @@ const ANTHROPIC_MESSAGES: &[Key] = &[
 
 /// `POST /v1/messages/count_tokens`: generates nothing.
 const ANTHROPIC_COUNT_TOKENS: &[Key] = &[
+    key("anthropic_beta", Ordinary),
+    key("anthropic_version", Ordinary),
     key("cache_control", Ordinary),
     key("context_management", Ordinary),
     key("mcp_servers", Ordinary),

@@ -133,7 +133,7 @@ fn block(skim: &mut Skim<'_>, facts: &mut Facts, seen: &mut Seen<'_>) -> Option<
     let mut more = skim.enter(b'{')?;
     while more {
         match skim.key()? {
-            b"text" | b"thinking" | b"partial_json" => {
+            b"text" | b"thinking" | b"partial_json" | b"name" => {
                 let length = skim.string_or_skip()?.len();
                 seen.semantic |= length > 0;
                 facts.observed.output_text_bytes += length as u64;

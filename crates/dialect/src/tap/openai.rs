@@ -6,6 +6,29 @@ use crate::skim::{self, Skim};
 
 const WORD_MAX_BYTES: usize = 1024;
 
+/// The longest envelope that is remembered, in bytes.
+const ENVELOPE_MAX_BYTES: usize = 1024;
+
+/// What stood around the choices of the last chunk, where it said nothing of
+/// usage, errors or ends. A stream's chunks repeat it to the letter, and what
+/// was read once need not be read again.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    /// Up to and with the key `choices`.
+    before: Vec<u8>,
+    /// After the choices.
+    after: Vec<u8>,
+}
+
+impl Envelope {
+    fn remember(slot: &mut Vec<u8>, bytes: &[u8]) {
+        slot.clear();
+        if bytes.len() <= ENVELOPE_MAX_BYTES {
+            slot.extend_from_slice(bytes);
+        }
+    }
+}
+
 /// Reads one event of a stream.
 pub(super) fn chunk(data: &[u8], facts: &mut Facts) -> Marks {
     let mut marks = Marks::default();
@@ -13,9 +36,55 @@ pub(super) fn chunk(data: &[u8], facts: &mut Facts) -> Marks {
         marks.terminal = true;
         return marks;
     }
+    let mut envelope = std::mem::take(&mut facts.envelope);
     // What was read before the text breaks stays.
-    let _partial = top(&mut Skim::new(data), facts, &mut marks);
+    let _partial = around_choices(data, &mut envelope, facts, &mut marks);
+    facts.envelope = envelope;
     marks
+}
+
+/// Reads a chunk, but for the parts of it that stood in the last one.
+fn around_choices(
+    data: &[u8],
+    envelope: &mut Envelope,
+    facts: &mut Facts,
+    marks: &mut Marks,
+) -> Option<()> {
+    let known = !envelope.before.is_empty() && data.starts_with(&envelope.before);
+    let mut skim = Skim::new(data);
+    if known {
+        skim.jump(envelope.before.len());
+    } else {
+        let mut more = skim.enter(b'{')?;
+        loop {
+            if !more {
+                return Some(());
+            }
+            let key = skim.key()?;
+            if key == b"choices" {
+                break;
+            }
+            member(key, &mut skim, facts, marks)?;
+            more = skim.more(b'}')?;
+        }
+        let silent = !(marks.usage || marks.error || marks.terminal);
+        let before = if silent { data.get(..skim.at())? } else { &[] };
+        Envelope::remember(&mut envelope.before, before);
+    }
+    choices(&mut skim, facts, marks)?;
+    let after = data.get(skim.at()..)?;
+    if after == envelope.after {
+        return Some(());
+    }
+    let mut rest = Marks::default();
+    while skim.more(b'}')? {
+        let key = skim.key()?;
+        member(key, &mut skim, facts, &mut rest)?;
+    }
+    let silent = !(rest.usage || rest.error || rest.terminal || rest.choices);
+    Envelope::remember(&mut envelope.after, if silent { after } else { &[] });
+    marks.add(rest);
+    Some(())
 }
 
 /// Reads a whole answer.
@@ -26,37 +95,45 @@ pub(super) fn whole(body: &[u8], facts: &mut Facts) {
 fn top(skim: &mut Skim<'_>, facts: &mut Facts, marks: &mut Marks) -> Option<()> {
     let mut more = skim.enter(b'{')?;
     while more {
-        match skim.key()? {
-            b"choices" => choices(skim, facts, marks)?,
-            b"usage" => {
-                let raw = skim.raw()?;
-                if take_usage(raw, facts) {
-                    marks.usage = true;
-                }
-            }
-            b"model" => {
-                let name = skim.string_or_skip()?;
-                if facts.observed.model.is_none() {
-                    facts.observed.model = word(name);
-                }
-            }
-            b"service_tier" => {
-                if let Some(tier) = word(skim.string_or_skip()?) {
-                    facts.observed.service_tier = Some(tier);
-                }
-            }
-            b"object" => {
-                if skim.raw()? == b"\"chat.completion.done\"" {
-                    marks.terminal = true;
-                }
-            }
-            b"error" => error(skim, facts, marks)?,
-            b"x_groq" => groq(skim, facts, marks)?,
-            _ => skim.skip()?,
-        }
+        let key = skim.key()?;
+        member(key, skim, facts, marks)?;
         more = skim.more(b'}')?;
     }
     Some(())
+}
+
+/// A member of the top level.
+fn member(key: &[u8], skim: &mut Skim<'_>, facts: &mut Facts, marks: &mut Marks) -> Option<()> {
+    match key {
+        b"choices" => choices(skim, facts, marks),
+        b"usage" => {
+            marks.usage |= take_usage(skim.raw()?, facts);
+            Some(())
+        }
+        b"model" => {
+            let name = skim.string_or_skip()?;
+            if facts.observed.model.is_none() {
+                facts.observed.model = word(name);
+            }
+            Some(())
+        }
+        b"service_tier" => {
+            // Every chunk says it again: no allocation for that.
+            let tier = skim.string_or_skip()?;
+            let known = facts.observed.service_tier.as_ref();
+            if !tier.is_empty() && known.is_none_or(|known| known.as_bytes() != tier) {
+                facts.observed.service_tier = word(tier);
+            }
+            Some(())
+        }
+        b"object" => {
+            marks.terminal |= skim.raw()? == b"\"chat.completion.done\"";
+            Some(())
+        }
+        b"error" => error(skim, facts, marks),
+        b"x_groq" => groq(skim, facts, marks),
+        _ => skim.skip(),
+    }
 }
 
 /// Whether `raw` said anything.

@@ -22,7 +22,7 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
 
     let total = get(said.total_tokens);
     let mut output = get(said.completion_tokens);
-    let input = match said.prompt_tokens {
+    let mut input = match said.prompt_tokens {
         Some(input) => input.0,
         None => total.saturating_sub(output),
     };
@@ -30,6 +30,11 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
     // xAI leaves reasoning out of its output, but not out of the total.
     if input.saturating_add(output) < total {
         output = output.saturating_add(reasoning);
+    }
+    // Mistral does the same with audio.
+    let input_audio = get(input_details.audio_tokens);
+    if input.saturating_add(output) < total && input_audio > input {
+        input = input.saturating_add(input_audio);
     }
     let cache_read = [
         input_details.cached_tokens,
@@ -58,7 +63,7 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
         cache_read,
         cache_write_5m: cache_write,
         cache_write_1h: 0,
-        input_audio: get(input_details.audio_tokens).min(input),
+        input_audio: input_audio.min(input),
         output,
         reasoning: reasoning.min(output),
         output_audio: get(output_details.audio_tokens).min(output),

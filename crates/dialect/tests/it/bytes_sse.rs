@@ -1,4 +1,5 @@
 //! The framer and the event parser against any split of any stream.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use bytes::Bytes;
 use dialect::sse::{Framer, parse};

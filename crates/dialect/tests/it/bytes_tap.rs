@@ -1,10 +1,14 @@
 //! What the tap sees of answers that we wrote.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use base::Decimal;
 use dialect::{
     Usage,
     head::Surface,
-    tap::{Class, Tap, usage},
+    tap::{
+        Class::{self, Finish, Neutral, Semantic, Terminal, UsageOnly},
+        Tap, usage,
+    },
 };
 use proptest::prelude::*;
 
@@ -29,7 +33,6 @@ fn a_chat_stream_is_read_from_preamble_to_end() {
         r#"{"model":"gpt-x","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":4}}}"#,
         "[DONE]",
     ]);
-    use Class::{Finish, Neutral, Semantic, Terminal, UsageOnly};
     assert_eq!(seen, [Neutral, Neutral, Semantic, Finish, UsageOnly, Terminal]);
     let observed = tap.observed();
     assert_eq!(observed.model.as_deref(), Some("gpt-x"));
@@ -69,6 +72,28 @@ fn every_kind_of_content_commits() {
     ] {
         let (seen, _) = chat(&[&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)]);
         assert_eq!(seen, [Class::Neutral], "{delta}");
+    }
+}
+
+#[test]
+fn what_stands_around_the_choices_is_read_whenever_it_changes() {
+    let chunk = |before: &str, after: &str| {
+        format!(r#"{{"id":"x"{before},"choices":[{{"delta":{{"content":"a"}}}}]{after}}}"#)
+    };
+    let plain = chunk("", r#","usage":null"#);
+    for (before, after, class) in [
+        ("", r#","usage":{"prompt_tokens":1}"#, Semantic),
+        (r#","usage":{"prompt_tokens":1}"#, "", Semantic),
+        ("", r#","error":{"message":"m"}"#, Class::Error),
+        (r#","error":{"message":"m"}"#, "", Class::Error),
+        ("", r#","choices":[{"finish_reason":"stop"}]"#, Finish),
+        (r#","object":"chat.completion.done""#, "", Terminal),
+    ] {
+        let odd = chunk(before, after);
+        let (seen, tap) = chat(&[&plain, &plain, &odd, &odd, &plain]);
+        assert_eq!(seen, [Semantic, Semantic, class, class, Semantic], "{odd}");
+        assert_eq!(tap.observed().output_text_bytes, 5);
+        assert_eq!(tap.observed().usage.is_some(), odd.contains("prompt_tokens"));
     }
 }
 
@@ -143,7 +168,6 @@ fn an_anthropic_stream_is_read_from_preamble_to_end() {
             r#"{"type":"message_stop"}"#,
         ],
     );
-    use Class::{Finish, Neutral, Semantic, Terminal};
     assert_eq!(
         seen,
         [Neutral, Neutral, Semantic, Neutral, Neutral, Semantic, Neutral, Finish, Terminal]
@@ -228,6 +252,10 @@ fn each_providers_arithmetic_comes_out_the_same() {
         r#"{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10,"cost":{"request_cost":0.005,"total_cost":0.006}}"#,
     );
     assert_eq!(perplexity.stated_cost, Some("0.006".parse().unwrap()));
+    let voxtral = of(
+        r#"{"prompt_tokens":9,"completion_tokens":201,"total_tokens":585,"prompt_tokens_details":{"audio_tokens":375}}"#,
+    );
+    assert_eq!((voxtral.input, voxtral.input_audio), (384, 375));
     let voyage = of(r#"{"total_tokens":12}"#);
     assert_eq!((voyage.input, voyage.output), (12, 0));
     let odd = of(
@@ -267,9 +295,9 @@ fn whole_answers_are_read_too() {
 
     let observed = Tap::unary(
         Surface::AnthropicMessages,
-        br#"{"type":"message","model":"c","content":[{"type":"text","text":"abc"},{"type":"tool_use","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":3,"output_tokens":4}}"#,
+        br#"{"type":"message","model":"c","content":[{"type":"text","text":"abc"},{"type":"tool_use","name":"f","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":3,"output_tokens":4}}"#,
     );
-    assert_eq!((observed.output_text_bytes, observed.finished), (10, true));
+    assert_eq!((observed.output_text_bytes, observed.finished), (11, true));
     assert_eq!(observed.usage.unwrap().total(), 7);
     let failed = Tap::unary(
         Surface::AnthropicMessages,

@@ -1,0 +1,456 @@
+//! Content blocks, in requests and answers alike.
+//!
+//! A block that the model has no part for, or whose inside is of an unknown
+//! kind, travels whole as [`Content::Opaque`].
+
+use super::wire::{Fields, Object, Wrong, extension, find, is_string, list, write_list};
+use super::{HERE, ids};
+use crate::Json;
+use crate::model::{CacheHint, Citation, Content, Media, Part, Thought, ToolKind};
+use base64::Engine as _;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Who reads what we write: it decides how tool ids are spelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Anthropic, as our upstream.
+    Upstream,
+    /// An Anthropic client.
+    Client,
+}
+
+/// Content as a string or as a list of blocks.
+pub(super) fn decode_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
+    if is_string(raw) {
+        let text = serde_json::from_str(raw.get())
+            .map_err(|_| Wrong::new("", "must be a string or a list of blocks"))?;
+        return Ok(vec![Content::Text { text, citations: Vec::new() }.into()]);
+    }
+    list(raw)
+        .map_err(|_| Wrong::new("", "must be a string or a list of blocks"))?
+        .into_iter()
+        .enumerate()
+        .map(|(at, block)| decode(block).map_err(|e| e.at(at)))
+        .collect()
+}
+
+/// One block of a message.
+pub(super) fn decode(raw: &RawValue) -> Result<Part, Wrong> {
+    decode_at(raw, true)
+}
+
+fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
+    let mut block = Fields::of(raw)?;
+    let kind = block.required_string("type")?;
+    let opaque = || Ok(Content::Opaque { source: HERE, block: raw.into() }.into());
+    let content = match kind.as_str() {
+        "text" => {
+            let citations = block.take("citations").map(citations).transpose();
+            Content::Text {
+                text: block.required_string("text")?,
+                citations: citations.map_err(|e| e.within("citations"))?.unwrap_or_default(),
+            }
+        }
+        "image" => match media(block.take("source"))? {
+            Some(source) => Content::Image { source, detail: None },
+            None => return opaque(),
+        },
+        "document" => {
+            let Some(source) = media(block.take("source"))? else { return opaque() };
+            let Ok(citations) = enabled(block.take("citations")) else { return opaque() };
+            let (title, context) = (block.string("title")?, block.string("context")?);
+            Content::Document { source, title, context, citations }
+        }
+        "tool_use" => Content::ToolCall {
+            id: ids::original(block.required_string("id")?),
+            name: block.required_string("name")?,
+            arguments: block.take("input").map_or("{}", RawValue::get).to_owned(),
+            kind: ToolKind::Function,
+        },
+        // A result inside a result has no meaning; not descending bounds the depth.
+        "tool_result" if outermost => Content::ToolResult {
+            id: ids::original(block.required_string("tool_use_id")?),
+            parts: match block.take("content") {
+                Some(content) => result_content(content).map_err(|e| e.within("content"))?,
+                None => Vec::new(),
+            },
+            is_error: block.read("is_error", "true or false")?.unwrap_or(false),
+        },
+        "thinking" => Content::Reasoning(Thought {
+            text: block.string("thinking")?.filter(|text| !text.is_empty()),
+            signature: block.string("signature")?.filter(|s| !s.is_empty()),
+            redacted: None,
+        }),
+        "redacted_thinking" => Content::Reasoning(Thought {
+            redacted: Some(block.required_string("data")?),
+            ..Thought::default()
+        }),
+        _ => return opaque(),
+    };
+    let (cache, unusual) = cache_control(&mut block)?;
+    let mut extensions = block.rest("");
+    extensions.extend(unusual);
+    Ok(Part { content, cache, extensions })
+}
+
+fn result_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
+    if is_string(raw) {
+        return decode_content(raw);
+    }
+    let blocks = list(raw).map_err(|_| Wrong::new("", "must be a string or a list of blocks"))?;
+    let decode = |(at, block)| decode_at(block, false).map_err(|e: Wrong| e.at(at));
+    blocks.into_iter().enumerate().map(decode).collect()
+}
+
+fn enabled(raw: Option<&RawValue>) -> Result<Option<bool>, Wrong> {
+    let Some(raw) = raw else { return Ok(None) };
+    let mut citations = Fields::of(raw)?;
+    let enabled = citations.read("enabled", "true or false")?;
+    if citations.is_empty() { Ok(enabled) } else { Err(Wrong::new("citations", "is unknown")) }
+}
+
+/// `None`: of a kind that the model lacks.
+fn media(raw: Option<&RawValue>) -> Result<Option<Media>, Wrong> {
+    let raw = raw.ok_or_else(|| Wrong::new("source", "is required"))?;
+    let read = |raw| -> Result<Option<Media>, Wrong> {
+        let mut source = Fields::of(raw)?;
+        let kind = source.required_string("type")?;
+        let media = match kind.as_str() {
+            "base64" => Media::Base64 {
+                media_type: source.required_string("media_type")?,
+                data: source.required_string("data")?,
+            },
+            "url" => Media::Url(source.required_string("url")?),
+            "file" => Media::FileId(source.required_string("file_id")?),
+            "text" => {
+                let plain = source.string("media_type")?.is_none_or(|t| t == "text/plain");
+                let data = source.required_string("data")?;
+                if !plain {
+                    return Ok(None);
+                }
+                Media::Text(data)
+            }
+            _ => return Ok(None),
+        };
+        Ok(source.is_empty().then_some(media))
+    };
+    read(raw).map_err(|e| e.within("source"))
+}
+
+/// A cache hint, and the whole of it where it says more than its lifetime.
+pub(super) fn cache_control(
+    fields: &mut Fields<'_>,
+) -> Result<(Option<CacheHint>, Option<crate::model::Extension>), Wrong> {
+    let Some(raw) = fields.take("cache_control") else { return Ok((None, None)) };
+    let read = |raw| -> Result<_, Wrong> {
+        let mut control = Fields::of(raw)?;
+        let ephemeral = control.string("type")?.is_none_or(|kind| kind == "ephemeral");
+        Ok((control.string("ttl")?, ephemeral && control.is_empty()))
+    };
+    let (ttl, usual) = read(raw).map_err(|e| e.within("cache_control"))?;
+    let whole = (!usual).then(|| extension("cache_control", raw.into()));
+    Ok((Some(CacheHint { ttl }), whole))
+}
+
+fn citations(raw: &RawValue) -> Result<Vec<Citation>, Wrong> {
+    list(raw)?
+        .into_iter()
+        .enumerate()
+        .map(|(at, raw)| citation(raw).map_err(|e| e.at(at)))
+        .collect()
+}
+
+/// A citation; its positions are in the cited source, so the model's
+/// `start` and `end` (positions in the answer) stay unknown.
+pub(super) fn citation(raw: &RawValue) -> Result<Citation, Wrong> {
+    let mut fields = Fields::of(raw)?;
+    Ok(Citation {
+        url: fields.string("url").ok().flatten(),
+        title: match fields.string("title").ok().flatten() {
+            Some(title) => Some(title),
+            None => fields.string("document_title").ok().flatten(),
+        },
+        start: None,
+        end: None,
+        source: (HERE, raw.into()),
+    })
+}
+
+/// Whether this dialect has a block for the part.
+pub(super) fn can_say(part: &Part) -> bool {
+    match &part.content {
+        Content::Audio { .. } => false,
+        Content::Opaque { source, .. } => *source == HERE,
+        Content::Image { source, .. } => !matches!(source, Media::Text(_)),
+        _ => true,
+    }
+}
+
+/// Writes the part's block; the part is one that [`can_say`] admits.
+pub(super) fn encode(out: &mut Vec<u8>, part: &Part, reader: Reader) {
+    if let Content::Opaque { block, .. } = &part.content {
+        out.extend_from_slice(block.text().as_bytes());
+        return;
+    }
+    let mut block = Object::open(out);
+    match &part.content {
+        Content::Text { text, citations } => {
+            block.put("type", "text");
+            block.put("text", text);
+            write_citations(&mut block, citations, reader);
+        }
+        Content::Refusal(text) => {
+            block.put("type", "text");
+            block.put("text", text);
+        }
+        Content::Image { source, .. } => {
+            block.put("type", "image");
+            write_media(block.key("source"), source);
+        }
+        Content::Document { source, title, context, citations } => {
+            block.put("type", "document");
+            write_media(block.key("source"), source);
+            block.put_some("title", title.as_ref());
+            block.put_some("context", context.as_ref());
+            if let Some(enabled) = citations {
+                let mut citations = Object::open(block.key("citations"));
+                citations.put("enabled", enabled);
+                citations.close();
+            }
+        }
+        Content::ToolCall { id, name, arguments, kind } => {
+            block.put("type", "tool_use");
+            block.put("id", tool_id(id, reader).as_ref());
+            block.put("name", name);
+            block.raw("input", &input(arguments, *kind));
+        }
+        Content::ToolResult { id, parts, is_error } => {
+            block.put("type", "tool_result");
+            block.put("tool_use_id", tool_id(id, reader).as_ref());
+            write_result(&mut block, parts, reader);
+            if *is_error {
+                block.put("is_error", &true);
+            }
+        }
+        Content::Reasoning(thought) => write_thought(&mut block, thought),
+        Content::Audio { .. } | Content::Opaque { .. } => {}
+    }
+    write_cache(&mut block, part.cache.as_ref(), &part.extensions);
+    block.extensions(&part.extensions);
+    block.close();
+}
+
+/// A cache hint, unless the extensions hold the whole of it.
+pub(super) fn write_cache(
+    object: &mut Object<'_>,
+    cache: Option<&CacheHint>,
+    extensions: &[crate::model::Extension],
+) {
+    if let (Some(hint), None) = (cache, find(extensions, "cache_control")) {
+        let mut control = Object::open(object.key("cache_control"));
+        control.put("type", "ephemeral");
+        control.put_some("ttl", hint.ttl.as_ref());
+        control.close();
+    }
+}
+
+pub(super) fn tool_id(id: &str, reader: Reader) -> Cow<'_, str> {
+    match reader {
+        Reader::Upstream => ids::for_upstream(id),
+        Reader::Client => ids::for_client(id),
+    }
+}
+
+pub(super) fn write_thought(block: &mut Object<'_>, thought: &Thought) {
+    if let (Some(data), None, None) = (&thought.redacted, &thought.text, &thought.signature) {
+        block.put("type", "redacted_thinking");
+        block.put("data", data);
+    } else {
+        block.put("type", "thinking");
+        block.put("thinking", thought.text.as_deref().unwrap_or_default());
+        block.put("signature", thought.signature.as_deref().unwrap_or_default());
+    }
+}
+
+/// The arguments as the object that `input` must be.
+pub(super) fn input(arguments: &str, kind: ToolKind) -> Cow<'_, str> {
+    let wrapped = |name: &str| {
+        let mut out = Vec::with_capacity(arguments.len() + 16);
+        let mut object = Object::open(&mut out);
+        object.put(name, arguments);
+        object.close();
+        Cow::Owned(String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned()))
+    };
+    match kind {
+        ToolKind::Custom => wrapped("input"),
+        ToolKind::Function if arguments.trim().is_empty() => Cow::Borrowed("{}"),
+        ToolKind::Function => match serde_json::from_str::<&RawValue>(arguments) {
+            Ok(value) if value.get().starts_with('{') => Cow::Borrowed(value.get()),
+            // A model's slip in the history must not make the conversation
+            // unusable: it sees what it wrote, as text.
+            _ => wrapped("arguments"),
+        },
+    }
+}
+
+fn write_result(block: &mut Object<'_>, parts: &[Part], reader: Reader) {
+    let said = |part: &&Part| can_say(part) && !is_blank(part);
+    match parts {
+        [] => {}
+        [Part { content: Content::Text { text, citations }, cache: None, extensions }]
+            if extensions.is_empty() && citations.is_empty() =>
+        {
+            if !text.trim().is_empty() {
+                block.put("content", text);
+            }
+        }
+        _ => write_list(block.key("content"), parts.iter().filter(said), |out, part| {
+            encode(out, part, reader);
+        }),
+    }
+}
+
+/// Text that Anthropic refuses as empty.
+pub(super) fn is_blank(part: &Part) -> bool {
+    match &part.content {
+        Content::Text { text, .. } | Content::Refusal(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
+fn write_citations(block: &mut Object<'_>, citations: &[Citation], reader: Reader) {
+    let mut written = citations.iter().filter_map(|c| citation_json(c, reader)).peekable();
+    if written.peek().is_some() {
+        write_list(block.key("citations"), written, |out, json| {
+            out.extend_from_slice(json.text().as_bytes());
+        });
+    }
+}
+
+/// The citation in Anthropic's form: its own as it was; for a client, a
+/// foreign link as a search result. An upstream takes back only its own.
+pub(super) fn citation_json(citation: &Citation, reader: Reader) -> Option<Cow<'_, Json>> {
+    let (source, json) = &citation.source;
+    if *source == HERE {
+        return Some(Cow::Borrowed(json));
+    }
+    let url = citation.url.as_ref().filter(|_| reader == Reader::Client)?;
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    object.put("type", "web_search_result_location");
+    object.put("cited_text", "");
+    object.put("encrypted_index", "");
+    object.put("title", &citation.title);
+    object.put("url", url);
+    object.close();
+    Json::parse(String::from_utf8(out).ok()?).ok().map(Cow::Owned)
+}
+
+fn write_media(out: &mut Vec<u8>, media: &Media) {
+    let mut source = Object::open(out);
+    match media {
+        Media::Base64 { media_type, data } => {
+            if let Some(text) = plain_text(media_type, data) {
+                source.put("type", "text");
+                source.put("media_type", "text/plain");
+                source.put("data", &text);
+            } else {
+                source.put("type", "base64");
+                source.put("media_type", image_type(data).unwrap_or(media_type));
+                source.put("data", data);
+            }
+        }
+        Media::Url(url) => {
+            source.put("type", "url");
+            source.put("url", url);
+        }
+        Media::FileId(id) => {
+            source.put("type", "file");
+            source.put("file_id", id);
+        }
+        Media::Text(text) => {
+            source.put("type", "text");
+            source.put("media_type", "text/plain");
+            source.put("data", text);
+        }
+    }
+    source.close();
+}
+
+/// What the first bytes of a picture say: stated types are often wrong, and
+/// Anthropic checks.
+fn image_type(base64: &str) -> Option<&'static str> {
+    const MAGIC: [(&str, &str); 5] = [
+        ("iVBORw0KGgo", "image/png"),
+        ("/9j/", "image/jpeg"),
+        ("R0lGODdh", "image/gif"),
+        ("R0lGODlh", "image/gif"),
+        ("UklGR", "image/webp"),
+    ];
+    MAGIC.iter().find(|(start, _)| base64.starts_with(start)).map(|(_, kind)| *kind)
+}
+
+/// Anthropic's base64 documents are PDFs; text goes as text.
+fn plain_text(media_type: &str, data: &str) -> Option<String> {
+    if !media_type.starts_with("text/") && media_type != "application/json" {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(block: &str) -> String {
+        let raw: Box<RawValue> = serde_json::from_str(block).unwrap();
+        let mut out = Vec::new();
+        encode(&mut out, &decode(&raw).unwrap(), Reader::Upstream);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn blocks_come_back_as_they_were() {
+        for block in [
+            r#"{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}"#,
+            r#"{"type":"text","text":"a","citations":[{"type":"char_location","start":1.50}]}"#,
+            r#"{"type":"text","text":"a","cache_control":{"type":"ephemeral","scope":"all"}}"#,
+            r#"{"type":"image","source":{"type":"url","url":"https://x.test/a.png"}}"#,
+            r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"d"},"title":"t","context":"c","citations":{"enabled":true}}"#,
+            r#"{"type":"document","source":{"type":"content","content":[]}}"#,
+            r#"{"type":"tool_use","id":"t1","name":"f","input":{"a": 1.0},"caller":{"type":"direct"}}"#,
+            r#"{"type":"tool_result","tool_use_id":"t1","content":[{"type":"image","source":{"type":"file","file_id":"f"}},{"type":"tool_reference","tool_name":"x"}],"is_error":true}"#,
+            r#"{"type":"thinking","thinking":"","signature":"sig"}"#,
+            r#"{"type":"redacted_thinking","data":"xyz"}"#,
+            r#"{"type":"web_search_tool_result","tool_use_id":"s","content":[]}"#,
+        ] {
+            assert_eq!(rewritten(block), block);
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_no_object_are_wrapped_not_refused() {
+        assert_eq!(input("", ToolKind::Function), "{}");
+        assert_eq!(input("{\"a\":", ToolKind::Function), r#"{"arguments":"{\"a\":"}"#);
+        assert_eq!(input("[1]", ToolKind::Function), r#"{"arguments":"[1]"}"#);
+        assert_eq!(input("ls -l", ToolKind::Custom), r#"{"input":"ls -l"}"#);
+    }
+
+    #[test]
+    fn a_pictures_bytes_decide_its_type() {
+        let block = r#"{"type":"image","source":{"type":"base64","media_type":"image/jpg","data":"/9j/4AAQ"}}"#;
+        assert!(rewritten(block).contains(r#""media_type":"image/jpeg""#));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_by_its_path() {
+        let raw: Box<RawValue> = serde_json::from_str(
+            r#"[{"type":"text","text":"a"},{"type":"image","source":{"type":"url"}}]"#,
+        )
+        .unwrap();
+        let error: crate::DecodeError = decode_content(&raw).unwrap_err().within("content").into();
+        assert_eq!(error.param.as_deref(), Some("content[1].source.url"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Tool ids that Anthropic accepts and its clients expect, and back.
+//!
+//! Anthropic takes `^[a-zA-Z0-9_-]+$`, and some clients look for `toolu_`. An
+//! id that does not fit is spelled `toolu_km_` and its bytes, where every byte
+//! but letters and digits becomes `_` and two hex digits: reversible without
+//! memory, and no two ids collide.
+
+use std::borrow::Cow;
+
+const MARK: &str = "toolu_km_";
+
+/// The id as an Anthropic client should see it.
+pub(super) fn for_client(id: &str) -> Cow<'_, str> {
+    let native = ["toolu_", "srvtoolu_", "mcptoolu_"].iter().any(|p| id.starts_with(p));
+    if native && acceptable(id) { Cow::Borrowed(id) } else { Cow::Owned(spell(id)) }
+}
+
+/// The id as Anthropic accepts it.
+pub(super) fn for_upstream(id: &str) -> Cow<'_, str> {
+    if acceptable(id) { Cow::Borrowed(id) } else { Cow::Owned(spell(id)) }
+}
+
+/// The id that was spelled, or the id itself.
+pub(super) fn original(id: String) -> String {
+    match id.strip_prefix(MARK).and_then(read) {
+        Some(original) => original,
+        None => id,
+    }
+}
+
+fn acceptable(id: &str) -> bool {
+    !id.is_empty()
+        && !id.starts_with(MARK)
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+fn spell(id: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut spelled = String::with_capacity(MARK.len() + id.len() + 8);
+    spelled.push_str(MARK);
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            spelled.push(char::from(byte));
+        } else {
+            spelled.push('_');
+            for nibble in [byte >> 4, byte & 15] {
+                spelled.push(char::from(*HEX.get(usize::from(nibble)).unwrap_or(&b'0')));
+            }
+        }
+    }
+    spelled
+}
+
+fn read(spelled: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(spelled.len());
+    let mut rest = spelled.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'_' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                bytes.push(u8::try_from(high * 16 + low).ok()?);
+            }
+            b if b.is_ascii_alphanumeric() => bytes.push(b),
+            _ => return None,
+        }
+    }
+    let id = String::from_utf8(bytes).ok()?;
+    // Only what `spell` writes is read back: another's id stays what it is.
+    (spell(&id).strip_prefix(MARK) == Some(spelled)).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn anthropics_own_ids_are_left_alone() {
+        for id in ["toolu_01AbC", "srvtoolu_9", "toolu_bdrk_01x-y"] {
+            assert_eq!(for_client(id), id);
+            assert_eq!(for_upstream(id), id);
+            assert_eq!(original(id.to_owned()), id);
+        }
+    }
+
+    #[test]
+    fn a_foreign_id_is_shown_in_anthropics_form_and_read_back() {
+        assert_eq!(for_client("call_1"), "toolu_km_call_5f1");
+        assert_eq!(for_upstream("call_1"), "call_1");
+        assert_eq!(for_upstream("a:b"), "toolu_km_a_3ab");
+        assert_eq!(original("toolu_km_call_5f1".to_owned()), "call_1");
+    }
+
+    #[test]
+    fn an_id_that_only_looks_spelled_stays() {
+        for id in ["toolu_km_-", "toolu_km_a_zz", "toolu_km__41", "toolu_km__FF"] {
+            assert_eq!(original(id.to_owned()), id);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_comes_back(id in ".{0,40}") {
+            for shown in [for_client(&id), for_upstream(&id)] {
+                let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+                prop_assert!(fits && !shown.is_empty());
+                prop_assert_eq!(original(shown.into_owned()), id.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Anthropic's `POST /v1/messages`, as clients speak it and as Claude answers.
+//!
+//! Deliberately absent: the authentication headers, `anthropic-beta`, and the
+//! paths of Vertex and Bedrock, which belong to the provider's entry.
+//!
+//! Decisions where the formats leave a choice:
+//! - A tool call without a result gets a stub result that says so and is
+//!   marked as an error. A result without its call is refused.
+//! - Adjacent turns of one role become one message, tool results first; of
+//!   two results for one call the later stands.
+//! - A conversation that the assistant opens gets a user message before it.
+//! - A system message in the middle becomes tagged text in the user's turn,
+//!   unless it holds blocks that only Anthropic's role `system` may carry.
+//! - Without a limit from client or target, `max_tokens` is 4,096.
+//! - `temperature` and `top_p` together: `top_p` is left out.
+//! - With thinking on: a forced tool choice becomes `auto`; `top_k` and a
+//!   `temperature` other than 1 are left out, and so is a `top_p` below 0.95.
+//! - A tool loop whose thinking is gone or was signed elsewhere runs with
+//!   thinking off, where the model thinks with a budget.
+
+mod block;
+mod conversation;
+pub mod error;
+mod ids;
+pub mod request;
+mod request_encode;
+pub mod response;
+mod schema;
+pub mod stream;
+mod thinking;
+mod usage;
+mod wire;
+
+use crate::Dialect;
+
+/// This folder's dialect, for what it marks as its own.
+const HERE: Dialect = Dialect::AnthropicMessages;
+
+/// The name of the tool that stands in for a JSON schema where the model has
+/// no `output_config.format`; a call of it is the answer's text.
+pub const JSON_TOOL: &str = "keymoat_json_answer";
+
+/// Whether a request extension of this dialect may be left out towards other
+/// dialects without changing what the answer means.
+pub fn is_hint(name: &str) -> bool {
+    matches!(
+        name,
+        "context_management"
+            | "anthropic_version"
+            | "anthropic_beta"
+            | "betas"
+            | "inference_geo"
+            | "speed"
+            | "diagnostics"
+            | "metadata"
+    ) || name.starts_with("thinking.")
+        || name.starts_with("output_config.")
+        || name.starts_with("tool_choice.")
+}
+
+/// Reads arbitrary bytes as everything that this dialect can be asked to
+/// read, and writes back what could be read. Must not panic.
+pub fn fuzz(data: &[u8]) {
+    if let Ok(request) = request::decode(data) {
+        let _written = request::encode(&request, &crate::Target::default());
+        let _tokens = crate::count::estimate_input_tokens(&request);
+    }
+    if let Ok(response) = response::decode(data) {
+        let _written = response::encode(&response, &FUZZ_SHOWN);
+    }
+    let _error = error::decode(400, data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut decoder = stream::Decoder::new();
+    let mut encoder = stream::Encoder::new(&FUZZ_SHOWN);
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let data = line.strip_prefix("data:").unwrap_or(line).trim_start();
+        if decoder.push(crate::sse::Event { name: None, data }, &mut events).is_err() {
+            break;
+        }
+    }
+    decoder.finish(&mut events);
+    let mut frames = Vec::new();
+    for event in &events {
+        encoder.push(event, &mut frames);
+    }
+}
+
+const FUZZ_SHOWN: crate::Shown<'static> =
+    crate::Shown { model: None, fallback_id: "msg_0", created_unix_s: 0, include_usage: true };

@@ -1,0 +1,433 @@
+//! A neutral request as Anthropic takes it.
+
+use super::block::{self, Reader, write_cache};
+use super::thinking::{self, Allows, Plan};
+use super::wire::{Object, find, write_list};
+use super::{HERE, JSON_TOOL, conversation, schema};
+use crate::model::{Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice};
+use crate::{EncodeError, Json, Target};
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+/// Writes the body of `POST /v1/messages` for `target`.
+///
+/// # Errors
+/// Names the parameter that Anthropic cannot honour, or whose value it would
+/// refuse.
+pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeError> {
+    refuse_what_is_unknown(request, target)?;
+    let messages = conversation::arrange(request, target)?;
+    let allows = Allows {
+        signed_loop: conversation::has_signed_loop(&messages),
+        prefilled: conversation::is_prefilled(&messages),
+    };
+    let reasoning = reasoning(request, target)?;
+    let plan = thinking::plan(request, reasoning.as_ref(), target, allows)?;
+    let form = Form::of(request, target)?;
+    let tools = tools(request, target)?;
+
+    let mut body = Vec::with_capacity(4_096);
+    let mut object = Object::open(&mut body);
+    object.put("model", target.model);
+    object.put("max_tokens", &plan.max_tokens);
+    if request.stream {
+        object.put("stream", &true);
+    }
+    write_system(&mut object, request, &form);
+    conversation::write(object.key("messages"), &messages);
+    if !tools.is_empty() || matches!(form, Form::StandIn(_)) {
+        write_tools(object.key("tools"), &tools, &form, target);
+        write_tool_choice(&mut object, request, &tools, &form, &plan);
+    }
+    plan.write(&mut object, request);
+    write_output_config(&mut object, request, &form, &plan);
+    write_sampling(&mut object, request, target, &plan);
+    let stop = || request.stop.iter().filter(|text| !text.trim().is_empty());
+    if stop().next().is_some() && !dropped(target, "stop") {
+        write_list(object.key("stop_sequences"), stop(), super::wire::write);
+    }
+    if find(&request.extensions, "metadata").is_none()
+        && !dropped(target, "user")
+        && let Some(user) = &request.user
+    {
+        let mut metadata = Object::open(object.key("metadata"));
+        metadata.put("user_id", user);
+        metadata.close();
+    }
+    match request.service_tier.as_deref() {
+        Some(tier @ ("auto" | "standard_only")) => object.put("service_tier", tier),
+        Some("default") => object.put("service_tier", "standard_only"),
+        // Another provider's tier: it changes speed and price there only.
+        _ => {}
+    }
+    write_cache(&mut object, request.cache.as_ref(), &request.extensions);
+    object.extensions(&request.extensions);
+    for e in request.extensions.iter().filter(|e| e.source != HERE && is_ours(&e.name)) {
+        object.raw(&e.name, e.value.text());
+    }
+    object.close();
+    Ok(body)
+}
+
+fn dropped(target: &Target<'_>, param: &str) -> bool {
+    target.additional_drop_params.iter().any(|name| name == param)
+}
+
+/// Anthropic's own parameters that OpenAI's clients send beside theirs.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "context_management" | "mcp_servers" | "container" | "inference_geo" | "speed")
+}
+
+/// Other dialects' parameters that cannot change what the answer means.
+fn is_harmless(e: &Extension) -> bool {
+    match e.name.as_str() {
+        "store"
+        | "metadata"
+        | "verbosity"
+        | "prediction"
+        | "safety_identifier"
+        | "prompt_cache_key"
+        | "prompt_cache_retention"
+        | "prompt_cache_options"
+        | "stream_options"
+        | "thinking" => true,
+        "modalities" => !e.value.text().contains("audio"),
+        name => is_ours(name),
+    }
+}
+
+fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), EncodeError> {
+    if target.drop_params {
+        return Ok(());
+    }
+    let sampling = &request.sampling;
+    let set = |n: &Option<Number>| n.as_ref().and_then(Number::as_f64).is_some_and(|n| n != 0.0);
+    let unknown = [
+        ("n", sampling.n.is_some_and(|n| n != 1)),
+        ("logprobs", sampling.logprobs == Some(true)),
+        ("top_logprobs", sampling.top_logprobs.is_some_and(|n| n > 0)),
+        ("logit_bias", sampling.logit_bias.as_ref().is_some_and(|bias| bias.text() != "{}")),
+        ("seed", sampling.seed.is_some()),
+        ("presence_penalty", set(&sampling.presence_penalty)),
+        ("frequency_penalty", set(&sampling.frequency_penalty)),
+    ];
+    let foreign = request.extensions.iter().filter(|e| e.source != HERE && !is_harmless(e));
+    let mut names = unknown
+        .iter()
+        .filter(|(_, present)| *present)
+        .map(|(name, _)| *name)
+        .chain(foreign.map(|e| e.name.as_str()));
+    match names.find(|name| !dropped(target, name)) {
+        Some(param) => Err(EncodeError::Unsupported { param: param.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// The wish to think: the model's, or Anthropic's own form of it that an
+/// OpenAI client sent.
+fn reasoning(request: &Request, target: &Target<'_>) -> Result<Option<Reasoning>, EncodeError> {
+    if ["reasoning_effort", "reasoning", "thinking"].iter().any(|name| dropped(target, name)) {
+        return Ok(None);
+    }
+    let sent = request.extensions.iter().find(|e| e.source != HERE && e.name == "thinking");
+    match (&request.reasoning, sent) {
+        (None, Some(e)) => e
+            .value
+            .read::<&RawValue>()
+            .ok()
+            .and_then(|raw| super::request::thinking(raw, &mut Vec::new()).ok())
+            .map(Some)
+            .ok_or_else(|| EncodeError::Invalid {
+                param: "thinking".to_owned(),
+                message: "must be {\"type\": \"enabled\", \"budget_tokens\": …}, or of type `disabled` or `adaptive`".to_owned(),
+            }),
+        (reasoning, _) => Ok(reasoning.clone()),
+    }
+}
+
+/// How the form of the answer is asked for.
+enum Form<'r> {
+    Free,
+    /// In words, after the system prompt.
+    Told,
+    /// By `output_config.format`.
+    Native(&'r Json),
+    /// By a tool that stands in for it.
+    StandIn(&'r Json),
+}
+
+impl<'r> Form<'r> {
+    fn of(request: &'r Request, target: &Target<'_>) -> Result<Self, EncodeError> {
+        if dropped(target, "response_format") {
+            return Ok(Self::Free);
+        }
+        let schema = match &request.output_format {
+            None | Some(OutputFormat::Text) => return Ok(Self::Free),
+            Some(OutputFormat::JsonObject) => return Ok(Self::Told),
+            Some(OutputFormat::JsonSchema { schema, .. }) => schema,
+        };
+        if target.native_json_schema {
+            return Ok(Self::Native(schema));
+        }
+        let taken = |tool: &Tool| matches!(tool, Tool::Function { name, .. } if name == JSON_TOOL);
+        if request.tools.iter().any(taken) {
+            return Err(EncodeError::Invalid {
+                param: "tools".to_owned(),
+                message: format!("the name `{JSON_TOOL}` is reserved"),
+            });
+        }
+        Ok(Self::StandIn(schema))
+    }
+
+    fn instruction(&self, request: &Request) -> Option<&'static str> {
+        match self {
+            Self::Told => Some(
+                "Answer with a single JSON object and nothing else: no words around it, no code fence.",
+            ),
+            Self::StandIn(_) if !request.tools.is_empty() || request.reasoning.is_some() => Some(
+                "Give your final answer only by calling the tool `keymoat_json_answer`, never as plain text.",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>) {
+    let instruction = form
+        .instruction(request)
+        .map(|text| Part::from(Content::Text { text: text.to_owned(), citations: Vec::new() }));
+    let said = |part: &&Part| block::can_say(part) && !block::is_blank(part);
+    let parts: Vec<&Part> = request.system.iter().filter(said).chain(&instruction).collect();
+    match parts.as_slice() {
+        [] => {}
+        [Part { content: Content::Text { text, citations }, cache: None, extensions }]
+            if citations.is_empty() && extensions.is_empty() =>
+        {
+            object.put("system", text);
+        }
+        parts => write_list(object.key("system"), parts, |out, part| {
+            block::encode(out, part, Reader::Upstream);
+        }),
+    }
+}
+
+/// The tools that the target may see.
+fn tools<'r>(request: &'r Request, target: &Target<'_>) -> Result<Vec<&'r Tool>, EncodeError> {
+    let allowed = match &request.tool_choice {
+        Some(ToolChoice::Opaque(e)) if e.source != HERE => Some(
+            Allowed::of(&e.value)
+                .ok_or_else(|| EncodeError::Unsupported { param: "tool_choice".to_owned() })?,
+        ),
+        _ => None,
+    };
+    let mut tools = Vec::with_capacity(request.tools.len());
+    for tool in &request.tools {
+        match tool {
+            Tool::Opaque { source, kind, .. } if *source != HERE => {
+                if !target.drop_params {
+                    return Err(EncodeError::Invalid {
+                        param: "tools".to_owned(),
+                        message: format!(
+                            "a tool of type `{kind}` is not supported by this model's provider; leave it out, or set `drop_params: true`"
+                        ),
+                    });
+                }
+            }
+            Tool::Function { name, .. } => {
+                if allowed.as_ref().is_none_or(|allowed| allowed.names.contains(name)) {
+                    tools.push(tool);
+                }
+            }
+            Tool::Opaque { .. } => tools.push(tool),
+        }
+    }
+    Ok(tools)
+}
+
+/// OpenAI's `allowed_tools`: a choice among some of the tools.
+struct Allowed {
+    required: bool,
+    names: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct AllowedWire {
+    allowed_tools: Option<Box<AllowedWire>>,
+    #[serde(default)]
+    mode: String,
+    #[serde(default)]
+    tools: Vec<AllowedTool>,
+}
+
+#[derive(serde::Deserialize)]
+struct AllowedTool {
+    name: Option<String>,
+    function: Option<Named>,
+}
+
+#[derive(serde::Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Allowed {
+    fn of(value: &Json) -> Option<Self> {
+        let wire: AllowedWire = value.read().ok()?;
+        let wire = wire.allowed_tools.map(|inner| *inner).or_else(|| value.read().ok())?;
+        let names: Vec<String> =
+            wire.tools.into_iter().filter_map(|t| t.function.map(|f| f.name).or(t.name)).collect();
+        (!names.is_empty()).then(|| Self { required: wire.mode == "required", names })
+    }
+}
+
+fn write_tools(out: &mut Vec<u8>, tools: &[&Tool], form: &Form<'_>, target: &Target<'_>) {
+    let stand_in = match form {
+        Form::StandIn(schema) => Some(Tool::Function {
+            name: JSON_TOOL.to_owned(),
+            description: Some("Takes the final answer, in the form that was asked for.".to_owned()),
+            parameters: Some((*schema).clone()),
+            strict: None,
+            cache: None,
+            extensions: Vec::new(),
+        }),
+        _ => None,
+    };
+    write_list(out, tools.iter().copied().chain(&stand_in), |out, tool| {
+        write_tool(out, tool, target);
+    });
+}
+
+fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
+    let (name, description, parameters, strict, cache, extensions) = match tool {
+        Tool::Function { name, description, parameters, strict, cache, extensions } => {
+            (name, description, parameters, strict, cache, extensions)
+        }
+        Tool::Opaque { tool, .. } => {
+            out.extend_from_slice(tool.text().as_bytes());
+            return;
+        }
+    };
+    // Strict tools came with structured output: a model without the one
+    // refuses the other.
+    let strict = strict.filter(|_| target.native_json_schema);
+    let mut object = Object::open(out);
+    object.put("name", name);
+    object.put_some("description", description.as_ref());
+    match parameters {
+        None => object.raw("input_schema", schema::NO_PARAMETERS),
+        Some(parameters) => {
+            let typed = schema::with_type(parameters);
+            let typed = typed.as_ref().unwrap_or(parameters);
+            let closed = if strict == Some(true) { schema::closed(typed) } else { None };
+            object.raw("input_schema", closed.as_ref().unwrap_or(typed).text());
+        }
+    }
+    object.put_some("strict", strict.as_ref());
+    write_cache(&mut object, cache.as_ref(), extensions);
+    object.extensions(extensions);
+    object.close();
+}
+
+fn write_tool_choice(
+    object: &mut Object<'_>,
+    request: &Request,
+    tools: &[&Tool],
+    form: &Form<'_>,
+    plan: &Plan<'_>,
+) {
+    if let Some(ToolChoice::Opaque(e)) = &request.tool_choice
+        && e.source == HERE
+    {
+        object.raw("tool_choice", e.value.text());
+        return;
+    }
+    let serial = request.parallel_tool_calls.map(|parallel| !parallel);
+    let asked = match &request.tool_choice {
+        Some(ToolChoice::Auto) => Some(("auto", None)),
+        Some(ToolChoice::None) => Some(("none", None)),
+        Some(ToolChoice::Required) => Some(("any", None)),
+        Some(ToolChoice::Named(name)) => Some(("tool", Some(name.as_str()))),
+        Some(ToolChoice::Opaque(e)) => {
+            let required = Allowed::of(&e.value).is_some_and(|allowed| allowed.required);
+            Some((if required { "any" } else { "auto" }, None))
+        }
+        None => serial.map(|_| ("auto", None)),
+    };
+    let chosen = match (form, asked) {
+        // The answer is a tool call too: some tool must be called, and where
+        // no other may be, this one.
+        (Form::StandIn(_), None | Some(("auto" | "any", _))) if !tools.is_empty() => {
+            Some(("any", None))
+        }
+        (Form::StandIn(_), None | Some(("auto" | "any" | "none", _))) => {
+            Some(("tool", Some(JSON_TOOL)))
+        }
+        (_, asked) => asked,
+    };
+    let chosen = match chosen {
+        Some(("any" | "tool", _)) if plan.thinks() => Some(("auto", None)),
+        chosen => chosen,
+    };
+    let Some((kind, name)) = chosen else { return };
+    let mut choice = Object::open(object.key("tool_choice"));
+    choice.put("type", kind);
+    choice.put_some("name", name.as_ref());
+    if kind != "none" {
+        choice.put_some("disable_parallel_tool_use", serial.as_ref());
+    }
+    choice.extensions_under("tool_choice.", &request.extensions);
+    choice.close();
+}
+
+fn write_output_config(
+    object: &mut Object<'_>,
+    request: &Request,
+    form: &Form<'_>,
+    plan: &Plan<'_>,
+) {
+    let native = match form {
+        Form::Native(schema) => Some(*schema),
+        _ => None,
+    };
+    let own = |e: &Extension| e.source == HERE && e.name.starts_with("output_config.");
+    if native.is_none() && plan.effort.is_none() && !request.extensions.iter().any(own) {
+        return;
+    }
+    let mut config = Object::open(object.key("output_config"));
+    config.put_some("effort", plan.effort.as_ref());
+    if let Some(given) = native {
+        let closed = schema::closed(given);
+        let mut format = Object::open(config.key("format"));
+        format.put("type", "json_schema");
+        format.raw("schema", closed.as_ref().unwrap_or(given).text());
+        format.close();
+    }
+    config.extensions_under("output_config.", &request.extensions);
+    config.close();
+}
+
+fn write_sampling(
+    object: &mut Object<'_>,
+    request: &Request,
+    target: &Target<'_>,
+    plan: &Plan<'_>,
+) {
+    let sampling = &request.sampling;
+    let wanted = |name: &str| !dropped(target, name);
+    let value = |n: &Number| n.as_f64().unwrap_or(1.0);
+    let temperature = sampling
+        .temperature
+        .as_ref()
+        .filter(|_| wanted("temperature"))
+        .map(|t| match value(t) {
+            t if t > 1.0 => Number::from(1),
+            t if t < 0.0 => Number::from(0),
+            _ => t.clone(),
+        })
+        .filter(|t| !plan.thinks() || (value(t) - 1.0).abs() < f64::EPSILON);
+    object.put_some("temperature", temperature.as_ref());
+    let top_p = sampling.top_p.as_ref().filter(|_| wanted("top_p") && temperature.is_none());
+    object.put_some("top_p", top_p.filter(|p| !plan.thinks() || value(p) >= 0.95));
+    let top_k = sampling.top_k.filter(|_| wanted("top_k") && !plan.thinks());
+    object.put_some("top_k", top_k.as_ref());
+}

@@ -1,0 +1,234 @@
+//! JSON schemas as Claude's structured output takes them.
+//!
+//! It refuses bounds on numbers, lengths and sizes, patterns, and objects that
+//! are open. Bounds move into the description, where the model reads them;
+//! objects are closed. A schema that needs no change keeps its own text, and
+//! one that changes keeps its order: both decide cache hits.
+
+use crate::Json;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+
+/// The schema of a tool without one.
+pub(super) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The schema as structured output takes it.
+pub(super) fn closed(schema: &Json) -> Option<Json> {
+    let mut node = schema.read::<Node>().ok()?;
+    if !node.close() {
+        return None;
+    }
+    Json::of(&node).ok()
+}
+
+/// Whether a tool's schema says that it is an object, as Anthropic demands.
+pub(super) fn with_type(schema: &Json) -> Option<Json> {
+    let Ok(Node::Object(mut members)) = schema.read::<Node>() else {
+        return Json::parse(NO_PARAMETERS.to_owned()).ok();
+    };
+    if members.iter().any(|(name, _)| name == "type") {
+        return None;
+    }
+    members.insert(0, ("type".to_owned(), Node::Text("object".to_owned())));
+    Json::of(&Node::Object(members)).ok()
+}
+
+/// A JSON value whose objects keep their order.
+#[derive(Debug)]
+enum Node {
+    Object(Vec<(String, Node)>),
+    List(Vec<Node>),
+    Text(String),
+    Bool(bool),
+    Number(serde_json::Number),
+    Null,
+}
+
+/// Keywords that are refused and whose meaning fits in words.
+const BOUNDS: [&str; 16] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "maxItems",
+    "uniqueItems",
+    "minContains",
+    "maxContains",
+    "minProperties",
+    "maxProperties",
+    "patternProperties",
+    "propertyNames",
+];
+
+/// Keywords whose value is a map from names to schemas.
+const MAPS: [&str; 3] = ["properties", "$defs", "definitions"];
+/// Keywords whose value is a schema or a list of schemas.
+const NESTED: [&str; 5] = ["items", "anyOf", "allOf", "oneOf", "prefixItems"];
+
+impl Node {
+    /// Makes a schema acceptable; says whether anything changed.
+    fn close(&mut self) -> bool {
+        let members = match self {
+            Self::Object(members) => members,
+            Self::List(nodes) => {
+                return nodes.iter_mut().fold(false, |changed, node| node.close() | changed);
+            }
+            _ => return false,
+        };
+        let mut changed = false;
+        let mut moved = Vec::new();
+        let mut is_object = false;
+        let mut kept = Vec::with_capacity(members.len());
+        for (name, mut node) in std::mem::take(members) {
+            let small = matches!(&node, Self::Number(n) if n.as_u64().is_some_and(|n| n <= 1));
+            if BOUNDS.contains(&name.as_str()) || (name == "minItems" && !small) {
+                moved.push(format!(
+                    "{name}: {}",
+                    Json::of(&node).map_or_else(|_| String::new(), |j| j.text().to_owned())
+                ));
+                changed = true;
+                continue;
+            }
+            if name == "$schema"
+                || name == "additionalProperties" && !matches!(node, Self::Bool(false))
+            {
+                changed = true;
+                continue;
+            }
+            if MAPS.contains(&name.as_str()) {
+                is_object |= name == "properties";
+                if let Self::Object(schemas) = &mut node {
+                    for (_, schema) in schemas {
+                        changed |= schema.close();
+                    }
+                }
+            } else if NESTED.contains(&name.as_str()) {
+                changed |= node.close();
+            }
+            is_object |= name == "type" && matches!(&node, Self::Text(kind) if kind == "object");
+            kept.push((name, node));
+        }
+        if is_object && !kept.iter().any(|(name, _)| name == "additionalProperties") {
+            kept.push(("additionalProperties".to_owned(), Self::Bool(false)));
+            changed = true;
+        }
+        if !moved.is_empty() {
+            describe(&mut kept, &format!("({})", moved.join(", ")));
+        }
+        *members = kept;
+        changed
+    }
+}
+
+fn describe(members: &mut Vec<(String, Node)>, note: &str) {
+    for (name, node) in members.iter_mut() {
+        if let (true, Node::Text(text)) = (name == "description", node) {
+            text.push(' ');
+            text.push_str(note);
+            return;
+        }
+    }
+    members.push(("description".to_owned(), Node::Text(note.to_owned())));
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, node) in members {
+                    map.serialize_entry(name, node)?;
+                }
+                map.end()
+            }
+            Self::List(nodes) => nodes.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Bool(bool) => serializer.serialize_bool(*bool),
+            Self::Number(number) => number.serialize(serializer),
+            Self::Null => serializer.serialize_unit(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNode;
+        impl<'de> Visitor<'de> for AnyNode {
+            type Value = Node;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+                Ok(Node::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+                Ok(Node::Number(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+                Ok(Node::Number(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+                Ok(serde_json::Number::from_f64(value).map_or(Node::Null, Node::Number))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+                Ok(Node::Text(value.to_owned()))
+            }
+            fn visit_unit<E>(self) -> Result<Node, E> {
+                Ok(Node::Null)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(node) = seq.next_element()? {
+                    nodes.push(node);
+                }
+                Ok(Node::List(nodes))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Node::Object(members))
+            }
+        }
+        deserializer.deserialize_any(AnyNode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(schema: &str) -> Option<String> {
+        closed(&Json::parse(schema.to_owned()).unwrap()).map(|json| json.text().to_owned())
+    }
+
+    #[test]
+    fn bounds_move_into_the_description_and_objects_are_closed() {
+        let schema = r#"{"$schema":"x","type":"object","properties":{"z":{"type":"integer","minimum":1,"maximum":9,"description":"How many"},"a":{"type":"array","items":{"type":"string","maxLength":3},"minItems":1}},"required":["z"]}"#;
+        let expected = r#"{"type":"object","properties":{"z":{"type":"integer","description":"How many (minimum: 1, maximum: 9)"},"a":{"type":"array","items":{"type":"string","description":"(maxLength: 3)"},"minItems":1}},"required":["z"],"additionalProperties":false}"#;
+        assert_eq!(close(schema).unwrap(), expected);
+        assert_eq!(close(expected), None, "a second pass changes nothing");
+    }
+
+    #[test]
+    fn a_property_may_be_called_like_a_keyword() {
+        let schema = r#"{"type":"object","properties":{"minimum":{"type":"string"}},"additionalProperties":false}"#;
+        assert_eq!(close(schema), None);
+    }
+
+    #[test]
+    fn a_tools_schema_says_that_it_is_an_object() {
+        let typed = |schema: &str| {
+            with_type(&Json::parse(schema.to_owned()).unwrap()).map(|json| json.text().to_owned())
+        };
+        assert_eq!(typed("{}").unwrap(), r#"{"type":"object"}"#);
+        assert_eq!(typed(r#"{"type":"object"}"#), None);
+        assert_eq!(typed("true").unwrap(), NO_PARAMETERS);
+    }
+}

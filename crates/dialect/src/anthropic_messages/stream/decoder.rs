@@ -1,0 +1,437 @@
+//! Anthropic's events read, one at a time.
+//!
+//! Proxies duplicate events, and new kinds appear: what is not understood is
+//! carried on, and only an event that cannot be read at all is an error. The
+//! blocks that the model has no part for are gathered and handed on whole.
+
+use super::super::response::{explanation, finish};
+use super::super::usage::Figures;
+use super::super::wire::{Fields, Wrong, extension};
+use super::super::{HERE, JSON_TOOL, block, error, ids};
+use crate::model::{Content, Delta, Event, Extension, Finish, Opening, Part, Thought, ToolKind};
+use crate::{DecodeError, Json, sse};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The largest block that is gathered, in bytes.
+const WHOLE_BLOCK_MAX_BYTES: usize = 8 << 20;
+
+/// Turns an upstream's events into the model's.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    started: bool,
+    finished: bool,
+    over: bool,
+    /// By the upstream's index.
+    blocks: BTreeMap<u64, Block>,
+    next_part: u32,
+    figures: Figures,
+    /// The extensions that were reported, so that repetitions are not.
+    reported: Vec<Extension>,
+    called: bool,
+    stood_in: bool,
+}
+
+#[derive(Debug)]
+enum Block {
+    /// Open in the model.
+    Open { part: u32, kind: Kind },
+    /// Gathered until it stops.
+    Whole(Gathered),
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text,
+    Thinking,
+    /// A tool call, or one that stands in for text. `input` is what it
+    /// started with; it counts if no delta comes.
+    Call {
+        input: String,
+        stands_in: bool,
+        any: bool,
+    },
+    /// Open and complete.
+    Done,
+}
+
+#[derive(serde::Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content_block: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context_management: Option<&'a RawValue>,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads one event. After [`Event::End`] or [`Event::Error`] nothing more
+    /// comes.
+    ///
+    /// # Errors
+    /// Where the event's data is not JSON, or lacks what its type must have.
+    pub fn push(&mut self, event: sse::Event<'_>, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        let data = event.data.trim();
+        if self.over || data.is_empty() || data == "[DONE]" {
+            return Ok(());
+        }
+        let frame: Frame<'_> = serde_json::from_str(data).map_err(|e| DecodeError {
+            message: format!("an event of the provider's stream is not readable: {e}"),
+            param: None,
+        })?;
+        let kind = frame.kind.as_deref().or(event.name).unwrap_or_default();
+        self.read(kind, &frame, data, out).map_err(|e| e.within(kind).into())
+    }
+
+    /// The upstream's bytes ended. Open parts are closed; an end that
+    /// Anthropic did not say is not said here either.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        if !self.over {
+            self.close_all(out);
+        }
+        self.over = true;
+    }
+
+    fn read(
+        &mut self,
+        kind: &str,
+        frame: &Frame<'_>,
+        data: &str,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Wrong> {
+        match kind {
+            "message_start" => self.start(frame, out)?,
+            "content_block_start" => {
+                let raw = need(frame.content_block, "content_block")?;
+                self.close(frame.index, out);
+                self.open(frame.index, raw, out).map_err(|e| e.within("content_block"))?;
+            }
+            "content_block_delta" => {
+                let raw = need(frame.delta, "delta")?;
+                self.delta(frame.index, raw, out).map_err(|e| e.within("delta"))?;
+            }
+            "content_block_stop" => self.close(frame.index, out),
+            "message_delta" => self.end_of_message(frame, out)?,
+            "message_stop" => {
+                self.close_all(out);
+                out.push(Event::End);
+                self.over = true;
+            }
+            "ping" => out.push(Event::Ping),
+            "error" => {
+                self.close_all(out);
+                out.push(Event::Error(error::decode_event(data)));
+                self.over = true;
+            }
+            _ => {
+                if let Ok(value) = Json::parse(data.to_owned()) {
+                    out.push(Event::Extension(extension(format!("event.{kind}"), value)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Wrong> {
+        // A proxy's second start says nothing new.
+        if self.started {
+            return Ok(());
+        }
+        let mut message = Fields::of(need(frame.message, "message")?)?;
+        for known in ["type", "role", "content", "stop_reason", "stop_sequence", "stop_details"] {
+            let _ours = message.take(known);
+        }
+        let id = message.string("id")?.unwrap_or_default();
+        let model = message.string("model")?.unwrap_or_default();
+        let usage = message.take("usage");
+        let remarks = usage.and_then(|raw| self.figures.merge(raw).ok());
+        let usage = usage.map(|_| self.figures.usage());
+        self.started = true;
+        out.push(Event::Start { id, model, created_unix_s: None, usage });
+        if let Some(remarks) = remarks {
+            let tier = remarks.service_tier.and_then(|tier| Json::of(&tier).ok());
+            let tier = tier.map(|value| extension("service_tier", value));
+            for e in tier.into_iter().chain(remarks.extensions) {
+                self.report(e, out);
+            }
+        }
+        for e in message.rest("") {
+            self.report(e, out);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, e: Extension, out: &mut Vec<Event>) {
+        match self.reported.iter_mut().find(|known| known.name == e.name) {
+            Some(known) if *known == e => return,
+            Some(known) => known.value = e.value.clone(),
+            None => self.reported.push(e.clone()),
+        }
+        out.push(Event::Extension(e));
+    }
+
+    fn open(&mut self, index: u64, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Wrong> {
+        let mut fields = Fields::of(raw)?;
+        let kind = fields.required_string("type")?;
+        match kind.as_str() {
+            "text" => {
+                let part = self.begin(index, Opening::Text, Kind::Text, out);
+                say(part, fields.string("text")?.map(Delta::Text), out);
+                if let Some(Ok(citations)) = fields.take("citations").map(super::super::wire::list)
+                {
+                    for citation in citations {
+                        say(part, Some(Delta::Citation(block::citation(citation)?)), out);
+                    }
+                }
+            }
+            "thinking" => {
+                let part = self.begin(index, Opening::Reasoning, Kind::Thinking, out);
+                say(part, fields.string("thinking")?.map(Delta::Text), out);
+                say(part, fields.string("signature")?.map(Delta::Signature), out);
+            }
+            "redacted_thinking" => {
+                let redacted = Some(fields.required_string("data")?);
+                let thought = Thought { redacted, ..Thought::default() };
+                let whole = Opening::Whole(Content::Reasoning(thought).into());
+                self.begin(index, whole, Kind::Done, out);
+            }
+            "tool_use" => {
+                let id = ids::original(fields.required_string("id")?);
+                let name = fields.required_string("name")?;
+                let input = fields.take("input").map_or("{}", RawValue::get).to_owned();
+                let stands_in = name == JSON_TOOL;
+                let opening = if stands_in {
+                    self.stood_in = true;
+                    Opening::Text
+                } else {
+                    self.called = true;
+                    Opening::ToolCall { id, name, kind: ToolKind::Function }
+                };
+                let kind = Kind::Call { input, stands_in, any: false };
+                let part = self.begin(index, opening, kind, out);
+                for e in fields.rest("") {
+                    say(part, Some(Delta::Opaque(e)), out);
+                }
+            }
+            _ => {
+                self.blocks.insert(index, Block::Whole(Gathered::of(raw)?));
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, index: u64, opening: Opening, kind: Kind, out: &mut Vec<Event>) -> u32 {
+        let part = self.next_part;
+        self.next_part = part.saturating_add(1);
+        self.blocks.insert(index, Block::Open { part, kind });
+        out.push(Event::Open { choice: 0, part, opening });
+        part
+    }
+
+    fn delta(&mut self, index: u64, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Wrong> {
+        let (part, kind) = match self.blocks.get_mut(&index) {
+            Some(Block::Open { part, kind }) => (*part, kind),
+            Some(Block::Whole(gathered)) => return gathered.add(raw),
+            // The block's start was lost on the way; its rest means nothing.
+            None => return Ok(()),
+        };
+        let mut fields = Fields::of(raw)?;
+        let name = fields.required_string("type")?;
+        let delta = match (name.as_str(), kind) {
+            ("text_delta", Kind::Text) => fields.string("text")?.map(Delta::Text),
+            ("thinking_delta", Kind::Thinking) => fields.string("thinking")?.map(Delta::Text),
+            ("signature_delta", Kind::Thinking) => {
+                fields.string("signature")?.map(Delta::Signature)
+            }
+            ("citations_delta", Kind::Text) => match fields.take("citation") {
+                Some(raw) => Some(Delta::Citation(block::citation(raw)?)),
+                None => None,
+            },
+            ("input_json_delta", Kind::Call { stands_in, any, .. }) => {
+                let json = fields.string("partial_json")?.filter(|json| !json.is_empty());
+                *any |= json.is_some();
+                json.map(if *stands_in { Delta::Text } else { Delta::Arguments })
+            }
+            _ => Some(Delta::Opaque(extension(name.as_str(), raw.into()))),
+        };
+        say(part, delta, out);
+        Ok(())
+    }
+
+    fn close(&mut self, index: u64, out: &mut Vec<Event>) {
+        match self.blocks.remove(&index) {
+            None => {}
+            Some(Block::Open { part, kind }) => {
+                // Without a delta the call's arguments are what it started
+                // with: `{}`, or all of them from a proxy that does not stream.
+                if let Kind::Call { input, stands_in, any: false } = kind {
+                    let delta = if stands_in { Delta::Text } else { Delta::Arguments };
+                    say(part, Some(delta(input)), out);
+                }
+                out.push(Event::Close { choice: 0, part });
+            }
+            Some(Block::Whole(gathered)) => {
+                let Some(block) = gathered.whole() else { return };
+                let part = self.next_part;
+                self.next_part = part.saturating_add(1);
+                let whole = Part::from(Content::Opaque { source: HERE, block });
+                out.push(Event::Open { choice: 0, part, opening: Opening::Whole(whole) });
+                out.push(Event::Close { choice: 0, part });
+            }
+        }
+    }
+
+    fn close_all(&mut self, out: &mut Vec<Event>) {
+        while let Some(index) = self.blocks.keys().next().copied() {
+            self.close(index, out);
+        }
+    }
+
+    fn end_of_message(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Wrong> {
+        let mut fields = match frame.delta {
+            Some(raw) => Some(Fields::of(raw).map_err(|e| e.within("delta"))?),
+            None => None,
+        };
+        let mut reason = None;
+        let mut stop_sequence = None;
+        if let Some(delta) = &mut fields {
+            reason = delta.string("stop_reason")?;
+            stop_sequence = delta.string("stop_sequence")?;
+        }
+        if reason.is_some() {
+            self.close_all(out);
+        }
+        let finish = reason.map(|word| finish(&word, self.stood_in && !self.called));
+        if let Some(mut delta) = fields {
+            if let Some(details) = delta.take("stop_details") {
+                self.report(extension("stop_details", details.into()), out);
+                let words = explanation(details).filter(|_| finish == Some(Finish::Refusal));
+                if let (Some(words), false) = (words, self.finished) {
+                    self.refuse(words, out);
+                }
+            }
+            for e in delta.rest("") {
+                self.report(e, out);
+            }
+        }
+        if let Some(raw) = frame.context_management.filter(|raw| raw.get() != "null") {
+            self.report(extension("context_management", raw.into()), out);
+        }
+        if let Some(raw) = frame.usage
+            && let Ok(remarks) = self.figures.merge(raw)
+        {
+            out.push(Event::Usage(self.figures.usage()));
+            for e in remarks.extensions {
+                self.report(e, out);
+            }
+        }
+        if let (Some(finish), false) = (finish, self.finished) {
+            self.finished = true;
+            out.push(Event::Finish { choice: 0, finish, stop_sequence });
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, words: String, out: &mut Vec<Event>) {
+        let part = self.next_part;
+        self.next_part = part.saturating_add(1);
+        out.push(Event::Open { choice: 0, part, opening: Opening::Refusal });
+        say(part, Some(Delta::Text(words)), out);
+        out.push(Event::Close { choice: 0, part });
+    }
+}
+
+fn need<'a>(raw: Option<&'a RawValue>, name: &str) -> Result<&'a RawValue, Wrong> {
+    raw.ok_or_else(|| Wrong::new(name, "is missing"))
+}
+
+/// A delta that says something.
+fn say(part: u32, delta: Option<Delta>, out: &mut Vec<Event>) {
+    let delta = match delta {
+        None => return,
+        Some(Delta::Text(s) | Delta::Arguments(s) | Delta::Signature(s)) if s.is_empty() => return,
+        Some(delta) => delta,
+    };
+    out.push(Event::Delta { choice: 0, part, delta });
+}
+
+/// A block that is handed on whole: its start, and what its deltas add to it.
+#[derive(Debug)]
+struct Gathered {
+    members: Vec<(String, Json)>,
+    /// Of `input_json_delta`s.
+    input: String,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn of(raw: &RawValue) -> Result<Self, Wrong> {
+        let fields = Fields::of(raw)?;
+        let members =
+            fields.members().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        Ok(Self { members, input: String::new(), bytes: raw.get().len() })
+    }
+
+    fn add(&mut self, raw: &RawValue) -> Result<(), Wrong> {
+        self.bytes = self.bytes.saturating_add(raw.get().len());
+        if self.bytes > WHOLE_BLOCK_MAX_BYTES {
+            return Err(Wrong::new(
+                "",
+                format!("the block is larger than {WHOLE_BLOCK_MAX_BYTES} bytes"),
+            ));
+        }
+        let mut delta = Fields::of(raw)?;
+        if delta.required_string("type")? == "input_json_delta" {
+            self.input.push_str(&delta.string("partial_json")?.unwrap_or_default());
+            return Ok(());
+        }
+        for (name, value) in delta.members() {
+            self.append(name, value);
+        }
+        Ok(())
+    }
+
+    /// Strings grow; anything else is replaced.
+    fn append(&mut self, name: &str, value: &RawValue) {
+        let Some((_, member)) = self.members.iter_mut().find(|(known, _)| known == name) else {
+            self.members.push((name.to_owned(), value.into()));
+            return;
+        };
+        let grown = match (member.read::<String>(), serde_json::from_str::<String>(value.get())) {
+            (Ok(before), Ok(more)) => Json::of(&(before + &more)).ok(),
+            _ => None,
+        };
+        *member = grown.unwrap_or_else(|| value.into());
+    }
+
+    fn whole(mut self) -> Option<Json> {
+        if let Ok(input) = Json::parse(std::mem::take(&mut self.input)) {
+            match self.members.iter_mut().find(|(name, _)| name == "input") {
+                Some((_, member)) => *member = input,
+                None => self.members.push(("input".to_owned(), input)),
+            }
+        }
+        let mut out = Vec::new();
+        let mut object = super::super::wire::Object::open(&mut out);
+        for (name, value) in &self.members {
+            object.raw(name, value.text());
+        }
+        object.close();
+        Json::parse(String::from_utf8(out).ok()?).ok()
+    }
+}

@@ -1,0 +1,75 @@
+//! OpenAI's `POST /v1/chat/completions`, as clients speak it and as some
+//! hundred compatible providers answer it.
+//!
+//! Decoders are generous: they know the deviations of section 7 of the wire
+//! format notes (Groq, Mistral, DeepSeek, xAI, OpenRouter, Azure, Perplexity,
+//! Together, Z.ai, Cerebras, Snowflake, vLLM) and the additions that LiteLLM's
+//! clients send. Encoders are strict: OpenAI's own form, plus the fields that
+//! LiteLLM's clients read. Which provider is at the other end is not known
+//! here; what differs in requests is said by [`Target`](crate::Target).
+
+pub mod error;
+pub mod request;
+pub mod response;
+pub mod stream;
+
+use crate::{Shown, Target, openai_completions};
+
+mod assistant;
+pub(crate) mod finish;
+mod media;
+pub(crate) mod object;
+pub(crate) mod part;
+mod surrogate;
+pub(crate) mod usage;
+pub(crate) mod write;
+
+/// An id for a tool call that came without one: the same for the same answer
+/// and position, unlikely to meet another's.
+fn made_id(seed: &str, index: usize) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in seed.bytes().chain(index.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("call_{hash:016x}")
+}
+
+/// Reads arbitrary bytes as everything that this dialect and the legacy one
+/// can be asked to read, and writes back what could be read. Must not panic.
+pub fn fuzz(data: &[u8]) {
+    if let Ok(request) = request::decode(data) {
+        let text_only = Target { content_as_text: true, drop_params: true, ..Target::default() };
+        for target in [Target::default(), text_only] {
+            let _written = request::encode(&request, &target);
+        }
+    }
+    let _request = openai_completions::request::decode(data);
+    if let Ok(answer) = response::decode(data) {
+        let _written = response::encode(&answer, &FUZZ_SHOWN);
+        let _written = openai_completions::response::encode(&answer, &FUZZ_SHOWN);
+    }
+    for status in [200, 400, 429, 500] {
+        let _written = error::encode(&error::decode(status, data));
+    }
+    let _error = error::inside(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut decoder = stream::Decoder::new();
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let data = line.strip_prefix("data:").unwrap_or(line);
+        if decoder.push(crate::sse::Event { name: None, data }, &mut events).is_err() {
+            break;
+        }
+    }
+    decoder.finish(&mut events);
+    let mut encoder = stream::Encoder::new(&FUZZ_SHOWN);
+    let mut legacy = openai_completions::stream::Encoder::new(&FUZZ_SHOWN);
+    let mut frames = Vec::new();
+    for event in &events {
+        encoder.push(event, &mut frames);
+        legacy.push(event, &mut frames);
+    }
+}
+
+const FUZZ_SHOWN: Shown<'static> =
+    Shown { model: None, fallback_id: "chatcmpl-0", created_unix_s: 0, include_usage: true };

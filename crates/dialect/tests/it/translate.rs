@@ -1,0 +1,156 @@
+//! From one dialect to another, through the one face; streams cut anywhere.
+
+use crate::{arbitrary, facts};
+use bytes::Bytes;
+use dialect::{Dialect, Shown, Target, fold::Fold, model::Event, sse};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const SHOWN: Shown<'static> =
+    Shown { model: Some("group"), fallback_id: "id-0", created_unix_s: 1, include_usage: true };
+
+/// Decodes a stream that arrives in pieces.
+fn decoded(dialect: Dialect, pieces: &[&[u8]]) -> Vec<Event> {
+    let mut framer = sse::Framer::new();
+    let mut decoder = dialect.stream_decoder();
+    let mut events = Vec::new();
+    for piece in pieces {
+        for frame in framer.push(&Bytes::copy_from_slice(piece)) {
+            let mut scratch = String::new();
+            let event = frame.unwrap();
+            decoder.push(sse::parse(&event.bytes, &mut scratch).unwrap(), &mut events).unwrap();
+        }
+    }
+    decoder.finish(&mut events);
+    events
+}
+
+fn encoded(dialect: Dialect, events: &[Event]) -> Vec<u8> {
+    let mut encoder = dialect.stream_encoder(&SHOWN);
+    let mut out = Vec::new();
+    for event in events {
+        encoder.push(event, &mut out);
+    }
+    out
+}
+
+#[test]
+fn an_anthropic_client_reaches_an_openai_upstream() {
+    let body = json!({
+        "model": "group", "max_tokens": 100, "system": [{"type": "text", "text": "Be brief.",
+            "cache_control": {"type": "ephemeral"}}],
+        "context_management": {"edits": []},
+        "messages": [
+            {"role": "user", "content": "Weather?"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+                {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"},
+                {"type": "text", "text": "Well?"}]},
+        ],
+        "tools": [{"name": "weather", "input_schema": {"type": "object"}}],
+    });
+    let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
+    let target = Target { model: "m", ..Target::default() };
+    let out = Dialect::OpenAiChat.encode_request(&request, &target).unwrap();
+    let out: Value = serde_json::from_slice(&out).unwrap();
+    let said: Vec<String> = facts::request(&out)
+        .said
+        .into_iter()
+        .map(|(who, kind, words)| format!("{who}/{kind}: {words}"))
+        .collect();
+    let expected = [
+        "system/text: Be brief.",
+        "user/text: Weather?",
+        "assistant/call: \"toolu_1\" \"weather\" \"{}\"",
+        "tool toolu_1/text: sunny",
+        "user/text: Well?",
+    ];
+    assert_eq!(said, expected);
+    let text = out.to_string();
+    assert!(!text.contains("cache_control") && !text.contains("c2ln"), "{text}");
+    assert_eq!(out["max_completion_tokens"], 100);
+}
+
+#[test]
+fn an_anthropic_server_tool_is_refused_or_dropped_by_setting() {
+    let body = json!({
+        "model": "group", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+    });
+    let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
+    let strict = Target { model: "m", ..Target::default() };
+    let error = Dialect::OpenAiChat.encode_request(&request, &strict).unwrap_err();
+    assert!(error.to_string().contains("web_search"), "{error}");
+    let lenient = Target { drop_params: true, ..strict };
+    let out = Dialect::OpenAiChat.encode_request(&request, &lenient).unwrap();
+    assert!(!String::from_utf8(out).unwrap().contains("tools"));
+}
+
+#[test]
+fn an_openai_client_reaches_an_anthropic_upstream_and_reads_its_stream() {
+    let body = json!({"model": "group", "messages": [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]});
+    let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
+    let target = Target { model: "m", ..Target::default() };
+    let out = Dialect::AnthropicMessages.encode_request(&request, &target).unwrap();
+    let out: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(out["messages"][0]["role"], "user");
+    assert!(out["system"].to_string().contains("Be brief."));
+
+    let raw = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"role\":\"assistant\",\"content\":[],\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":7,\"output_tokens\":1}}}\n\n\
+event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n\
+event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n\
+event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":3}}\n\n\
+event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let events = decoded(Dialect::AnthropicMessages, &[raw.as_bytes()]);
+    let out = String::from_utf8(encoded(Dialect::OpenAiChat, &events)).unwrap();
+    let found = facts::stream(&out);
+    assert_eq!(found.choices[&0].text, "Hello");
+    assert_eq!(found.choices[&0].finish.as_deref(), Some("stop"));
+    assert_eq!(found.usage, Some([12, 3, 7, 0]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_stream_cut_anywhere_gives_the_same_events(
+        answer in arbitrary::openai_response(),
+        size in 1_usize..40,
+    ) {
+        let raw = encoded(Dialect::OpenAiChat, &arbitrary::streamed(&answer, 3));
+        let whole = decoded(Dialect::OpenAiChat, &[&raw]);
+        let pieces: Vec<&[u8]> = raw.chunks(size).collect();
+        prop_assert_eq!(decoded(Dialect::OpenAiChat, &pieces), whole);
+    }
+
+    #[test]
+    fn an_openai_answer_streamed_to_an_anthropic_client_keeps_words_and_calls(
+        answer in arbitrary::openai_response(),
+        piece in 1_usize..9,
+    ) {
+        let mut answer = answer;
+        answer.choices.truncate(1);
+        // Free-form calls have no form there.
+        answer.choices[0].parts.retain(|part| !matches!(
+            part.content,
+            dialect::model::Content::ToolCall { kind: dialect::model::ToolKind::Custom, .. }
+        ));
+        let raw = encoded(Dialect::AnthropicMessages, &arbitrary::streamed(&answer, piece));
+        let mut fold = Fold::new();
+        for event in decoded(Dialect::AnthropicMessages, &[&raw]) {
+            fold.push(&event);
+        }
+        prop_assert!(fold.is_complete());
+        let found = fold.finish();
+        let said = |choice: &dialect::model::Choice| -> Vec<_> {
+            choice.parts.iter().map(|part| part.content.clone())
+                .filter(|content| !matches!(content, dialect::model::Content::Reasoning(_)))
+                .collect()
+        };
+        prop_assert_eq!(said(&found.choices[0]), said(&answer.choices[0]));
+    }
+}
