@@ -146,14 +146,24 @@ impl HttpBody for Body {
     }
 }
 
+/// Pieces that a dropped body reads to find its end.
+const LAST_PIECES: usize = 4;
+
 impl Drop for Body {
     fn drop(&mut self) {
-        // Readers of event streams stop at the last event, a moment before the
-        // end of the body, which has mostly come in by then.
-        if matches!(self.carrier, Some(Carrier::H1(_)))
-            && let Poll::Ready(None) = self.poll_incoming(&mut Context::from_waker(Waker::noop()))
-        {
-            self.finish();
+        // Readers of event streams stop at the last event, and errors are
+        // thrown away unread: mostly the end has come in already, and then the
+        // connection is as good as if it had been read.
+        for _ in 0..LAST_PIECES {
+            if !matches!(self.carrier, Some(Carrier::H1(_))) {
+                return;
+            }
+            match self.poll_incoming(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(None) => self.finish(),
+                Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.finish(),
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return,
+            }
         }
     }
 }

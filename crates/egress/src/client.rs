@@ -124,7 +124,8 @@ impl Egress {
         loop {
             let (carrier, pooled) = match self.take_pooled(site) {
                 Some(carrier) => (carrier, true),
-                None => (self.open(site).await?, false),
+                // Boxed, for a handshake's state is large and mostly not there.
+                None => (Box::pin(self.open(site)).await?, false),
             };
             let late_at = (Instant::now() + millis(limits.head_ms)).min(total_at);
             let (answer, carrier) = match carrier {
@@ -294,5 +295,24 @@ async fn sweep(shared: Weak<Shared>) {
 impl std::fmt::Debug for Egress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Egress").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Egress, Limits, Settings};
+    use base::Origin;
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
+    use vault::Outgoing;
+
+    #[test]
+    fn a_request_on_its_way_is_small() {
+        let egress = Egress::new(Settings::default()).unwrap();
+        let (origin, _) = Origin::parse_base("https://api.example").unwrap();
+        let head = Outgoing::new(origin, Method::GET, "/".into(), HeaderMap::new());
+        let sending = egress.send(head.without_credential(), Bytes::new(), Limits::default());
+        let (future, body) = (size_of_val(&sending), size_of::<super::Body>());
+        assert!(future <= 2048 && body <= 256, "{future} {body}");
     }
 }

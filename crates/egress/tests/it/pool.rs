@@ -197,6 +197,21 @@ async fn a_reader_that_stops_at_the_last_event_keeps_the_connection() {
 }
 
 #[tokio::test]
+async fn an_error_thrown_away_unread_keeps_the_connection() {
+    for answer in [
+        b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\n\r\nwait".as_slice(),
+        b"HTTP/1.1 429 Too Many Requests\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwait\r\n0\r\n\r\n",
+    ] {
+        let server = echo(answer).await;
+        let egress = server.egress();
+        for _ in 0..5 {
+            assert_eq!(send(&egress, &server.origin()).await.unwrap().status(), 429);
+        }
+        assert_eq!(server.connections(), 1);
+    }
+}
+
+#[tokio::test]
 async fn connection_close_is_honoured() {
     let server =
         echo(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\npong").await;

@@ -59,6 +59,27 @@ async fn a_private_authority_is_believed_where_set() {
 }
 
 #[tokio::test]
+async fn http2_is_not_offered_where_switched_off() {
+    let acceptor = acceptor("localhost", &["h2", "http/1.1"]);
+    let server = Server::start(move |_, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
+            read_request(&mut stream).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\npong";
+            stream.write_all(answer).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    })
+    .await;
+    let url = origin(&format!("https://localhost:{}", server.port));
+    let settings = Settings { http2: false, ..trusting() };
+    let egress = egress(settings, &[(url.clone(), Reach::Named)]);
+    assert_eq!(ask(&egress, &url).await.unwrap().1, "pong");
+}
+
+#[tokio::test]
 async fn an_unknown_authority_is_refused_and_the_way_out_named() {
     let server = https("localhost").await;
     let url = origin(&format!("https://localhost:{}", server.port));
