@@ -4,10 +4,16 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod embeddings;
 pub mod error;
+pub mod head;
 pub mod json;
 pub mod model;
+pub mod retouch;
+mod skim;
+pub mod splice;
 pub mod sse;
+pub mod tap;
 pub mod target;
 pub mod usage;
 
