@@ -6,10 +6,16 @@
 
 pub mod anthropic_messages;
 pub mod count;
+pub mod embeddings;
 pub mod error;
+pub mod head;
 pub mod json;
 pub mod model;
+pub mod retouch;
+mod skim;
+pub mod splice;
 pub mod sse;
+pub mod tap;
 pub mod target;
 pub mod usage;
 

@@ -1,0 +1,434 @@
+//! What a gateway must know of a request before it goes on byte for byte.
+//!
+//! One validating pass over the top level; values that do not matter stay
+//! spans. Nothing is decoded into a tree and nothing below the top level is
+//! judged, but for the few values that route, limit or price a call. What each
+//! key means is data: [`keys`]. Whether the bytes bound the cost: [`cost`].
+
+pub mod cost;
+mod identity;
+pub mod keys;
+mod read;
+
+use crate::{Dialect, skim};
+use keys::{Key, Role};
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{fmt, ops::Range};
+
+pub use cost::CostSignals;
+pub use identity::Metadata;
+
+/// The deepest nesting that is passed on, in brackets.
+pub const DEPTH_MAX: usize = 256;
+/// The most top-level keys.
+pub const KEYS_MAX: usize = 512;
+/// The longest model name, in bytes.
+pub const MODEL_MAX_BYTES: usize = 1024;
+/// The longest end user's name, in bytes.
+pub const USER_MAX_BYTES: usize = 4096;
+/// The most tags, and the most fallback models, of one request.
+pub const LIST_MAX: usize = 64;
+/// The longest tag, in bytes.
+pub const TAG_MAX_BYTES: usize = 1024;
+
+/// A door that clients come in by: whose body, for which call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// `POST /v1/chat/completions`.
+    OpenAiChat,
+    /// `POST /v1/completions`.
+    OpenAiCompletions,
+    /// `POST /v1/embeddings`.
+    OpenAiEmbeddings,
+    /// `POST /v1/messages`.
+    AnthropicMessages,
+    /// `POST /v1/messages/count_tokens`.
+    AnthropicCountTokens,
+}
+
+impl Surface {
+    /// The wire format's family: which errors and events its clients read.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::OpenAiChat | Self::OpenAiCompletions | Self::OpenAiEmbeddings => {
+                Dialect::OpenAiChat
+            }
+            Self::AnthropicMessages | Self::AnthropicCountTokens => Dialect::AnthropicMessages,
+        }
+    }
+}
+
+/// Why a body is not passed on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// Not UTF-8 throughout.
+    #[error("the body is not valid UTF-8 (byte {at})")]
+    NotUtf8 {
+        /// The first bad byte.
+        at: usize,
+    },
+    /// A byte order mark stands before the JSON.
+    #[error("the body starts with a byte order mark; send plain UTF-8")]
+    ByteOrderMark,
+    /// Longer than spans can say.
+    #[error("the body is longer than 4 GiB")]
+    TooLarge,
+    /// Not one JSON object.
+    #[error("the body is not one JSON object: {0}")]
+    Syntax(String),
+    /// Brackets are nested too deep.
+    #[error("the body nests deeper than {DEPTH_MAX} levels")]
+    TooDeep,
+    /// Too many top-level keys.
+    #[error("the body has more than {KEYS_MAX} top-level keys")]
+    TooManyKeys,
+    /// A key that matters stands twice.
+    #[error("`{key}` stands twice in the body; send it once")]
+    Duplicate {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key that a careless reader would take for one that matters.
+    #[error("`{found}` is not a parameter; did you mean `{key}`?")]
+    Lookalike {
+        /// As the client wrote it.
+        found: String,
+        /// What it looks like.
+        key: &'static str,
+    },
+    /// A value that matters has another type.
+    #[error("`{key}` must be {expected}")]
+    WrongType {
+        /// The key.
+        key: &'static str,
+        /// In words.
+        expected: &'static str,
+    },
+    /// A value that matters is too long.
+    #[error("`{key}` is longer than {max}")]
+    TooLong {
+        /// The key.
+        key: &'static str,
+        /// The limit, in bytes or entries.
+        max: usize,
+    },
+}
+
+impl HeadError {
+    /// The parameter at fault, where one is.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Duplicate { key } | Self::WrongType { key, .. } | Self::TooLong { key, .. } => {
+                Some(key)
+            }
+            Self::Lookalike { found, .. } => Some(found),
+            _ => None,
+        }
+    }
+}
+
+/// A top-level member, as spans of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    key_start: u32,
+    key_end: u32,
+    value_start: u32,
+    value_end: u32,
+    pub(crate) key: Option<&'static Key>,
+}
+
+impl Member {
+    pub(crate) fn key_span(&self) -> Range<usize> {
+        self.key_start as usize..self.key_end as usize
+    }
+
+    pub(crate) fn value_span(&self) -> Range<usize> {
+        self.value_start as usize..self.value_end as usize
+    }
+}
+
+/// What a scan found. Spans belong to the body that was scanned; methods that
+/// take a body take that one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    pub(crate) surface: Surface,
+    /// After the opening brace.
+    pub(crate) inside: usize,
+    pub(crate) members: Vec<Member>,
+    pub(crate) facts: Facts,
+}
+
+/// The values that are read at once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) model: Option<Box<str>>,
+    pub(crate) stream: bool,
+    pub(crate) stream_options: Option<StreamOptions>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_completion_tokens: Option<u64>,
+    pub(crate) n: Option<u64>,
+    pub(crate) best_of: Option<u64>,
+    pub(crate) thinking_budget: Option<u64>,
+    pub(crate) service_tier: Option<Box<str>>,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) metadata: Metadata,
+    pub(crate) fallbacks: Vec<Box<str>>,
+    pub(crate) num_retries: Option<u32>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) stream_timeout_ms: Option<u64>,
+    pub(crate) drop_params: Option<bool>,
+    pub(crate) disable_fallbacks: bool,
+}
+
+/// Where `stream_options` can be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StreamOptions {
+    pub(crate) include_usage: bool,
+    /// The value of `include_usage`, where it stands.
+    pub(crate) span: Option<Range<usize>>,
+    /// After the opening brace.
+    pub(crate) inside: usize,
+    pub(crate) is_empty: bool,
+}
+
+impl Head {
+    /// Reads the top level of a request.
+    ///
+    /// # Errors
+    /// [`HeadError`], for what no upstream should see: text that readers could
+    /// take in different ways, or values that cannot be limited.
+    pub fn scan(body: &[u8], surface: Surface) -> Result<Self, HeadError> {
+        let text = std::str::from_utf8(body)
+            .map_err(|error| HeadError::NotUtf8 { at: error.valid_up_to() })?;
+        if text.starts_with('\u{feff}') {
+            return Err(HeadError::ByteOrderMark);
+        }
+        if u32::try_from(text.len()).is_err() {
+            return Err(HeadError::TooLarge);
+        }
+        let mut members = Vec::with_capacity(16);
+        let mut refusal = None;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let walked = json.deserialize_map(TopLevel {
+            text,
+            surface,
+            members: &mut members,
+            refusal: &mut refusal,
+        });
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        walked.and_then(|()| json.end()).map_err(|error| HeadError::Syntax(error.to_string()))?;
+        if skim::deeper_than(body, DEPTH_MAX) {
+            return Err(HeadError::TooDeep);
+        }
+        let inside = text.find('{').map_or(0, |at| at + 1);
+        let mut head = Self { surface, inside, members, facts: Facts::default() };
+        head.facts = read::facts(&head, text)?;
+        Ok(head)
+    }
+
+    /// The surface it was scanned as.
+    pub fn surface(&self) -> Surface {
+        self.surface
+    }
+
+    /// The model or model group that is asked for, where the body says.
+    pub fn model(&self) -> Option<&str> {
+        self.facts.model.as_deref()
+    }
+
+    /// Whether the answer is to come in pieces.
+    pub fn stream(&self) -> bool {
+        self.facts.stream
+    }
+
+    /// Whether the client asked for usage at the end of a stream.
+    pub fn include_usage(&self) -> bool {
+        self.facts.stream_options.as_ref().is_some_and(|options| options.include_usage)
+    }
+
+    /// The output limit in tokens: the greater, where a client sends both.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        self.facts.max_tokens.max(self.facts.max_completion_tokens)
+    }
+
+    /// The tokens the model may think, where the client says.
+    pub fn thinking_budget_tokens(&self) -> Option<u64> {
+        self.facts.thinking_budget
+    }
+
+    /// How many answers are generated and paid for: `n` or `best_of`.
+    pub fn n(&self) -> u64 {
+        self.facts.n.max(self.facts.best_of).unwrap_or(1).max(1)
+    }
+
+    /// The end user, as the client names them.
+    pub fn user(&self) -> Option<&str> {
+        self.facts.user.as_deref()
+    }
+
+    /// The client's tags, from `tags`, `metadata` and `litellm_metadata`.
+    pub fn tags(&self) -> &[Box<str>] {
+        &self.facts.tags
+    }
+
+    /// What should become of `metadata` upstream.
+    pub fn metadata(&self) -> &Metadata {
+        &self.facts.metadata
+    }
+
+    /// The tier that the client asks for.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.facts.service_tier.as_deref()
+    }
+
+    /// Models to fall back to, in the client's order.
+    pub fn fallbacks(&self) -> &[Box<str>] {
+        &self.facts.fallbacks
+    }
+
+    /// Whether the client wants no fallbacks.
+    pub fn disable_fallbacks(&self) -> bool {
+        self.facts.disable_fallbacks
+    }
+
+    /// How often to try again, where the client says.
+    pub fn num_retries(&self) -> Option<u32> {
+        self.facts.num_retries
+    }
+
+    /// How long the client waits for an answer, in milliseconds.
+    pub fn timeout_ms(&self) -> Option<u64> {
+        self.facts.timeout_ms
+    }
+
+    /// How long the client waits for a stream to begin, in milliseconds.
+    pub fn stream_timeout_ms(&self) -> Option<u64> {
+        self.facts.stream_timeout_ms
+    }
+
+    /// Whether to leave out what the target cannot honour, where said.
+    pub fn drop_params(&self) -> Option<bool> {
+        self.facts.drop_params
+    }
+
+    /// A known key's value as JSON text, where it stands and is not null.
+    pub fn raw<'b>(&self, body: &'b [u8], name: &str) -> Option<&'b [u8]> {
+        let raw = body.get(self.find(name)?.1.value_span())?;
+        (raw != b"null").then_some(raw)
+    }
+
+    /// Whether a known key stands in the body, null or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The known keys of a role, in the body's order.
+    pub fn keys(&self, role: Role) -> impl Iterator<Item = &'static str> {
+        self.members
+            .iter()
+            .filter_map(|member| member.key)
+            .filter(move |key| key.role == role)
+            .map(|key| key.name)
+    }
+
+    /// Whether keys stand in the body that no table knows.
+    pub fn has_unknown(&self) -> bool {
+        self.members.iter().any(|member| member.key.is_none())
+    }
+
+    /// Those keys, quoted as the client wrote them.
+    pub fn unknown<'b>(&self, body: &'b [u8]) -> impl Iterator<Item = &'b str> {
+        self.members
+            .iter()
+            .filter(|member| member.key.is_none())
+            .filter_map(|member| std::str::from_utf8(body.get(member.key_span())?).ok())
+    }
+
+    /// The member of a known key and its place.
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Member)> {
+        let is_it = |member: &&Member| member.key.is_some_and(|key| key.name == name);
+        let at = self.members.iter().position(|member| is_it(&member))?;
+        self.members.get(at).map(|member| (at, member))
+    }
+}
+
+/// Collects the members of the outermost object.
+struct TopLevel<'s> {
+    text: &'s str,
+    surface: Surface,
+    members: &'s mut Vec<Member>,
+    refusal: &'s mut Option<HeadError>,
+}
+
+impl TopLevel<'_> {
+    fn member(&mut self, key: &RawValue, value: &RawValue) -> Result<(), HeadError> {
+        if self.members.len() == KEYS_MAX {
+            return Err(HeadError::TooManyKeys);
+        }
+        let key_span = span(self.text, key.get());
+        let value_span = span(self.text, value.get());
+        let known = known(key.get(), self.surface)?;
+        if let Some(known) = known
+            && self.members.iter().any(|m| m.key.is_some_and(|key| std::ptr::eq(key, known)))
+        {
+            return Err(HeadError::Duplicate { key: known.name });
+        }
+        self.members.push(Member {
+            key_start: key_span.start as u32,
+            key_end: key_span.end as u32,
+            value_start: value_span.start as u32,
+            value_end: value_span.end as u32,
+            key: known,
+        });
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for TopLevel<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+            if let Err(refusal) = self.member(key, value) {
+                *self.refusal = Some(refusal);
+                return Err(serde::de::Error::custom("refused"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the tables say of a key, as written with its quotes.
+fn known(quoted: &str, surface: Surface) -> Result<Option<&'static Key>, HeadError> {
+    let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let unescaped;
+    let name = match plain {
+        Some(plain) if !plain.contains('\\') => plain,
+        _ => {
+            unescaped = serde_json::from_str::<String>(quoted)
+                .map_err(|error| HeadError::Syntax(format!("the key {quoted}: {error}")))?;
+            unescaped.as_str()
+        }
+    };
+    if let Some(key) = keys::find(surface, name) {
+        return Ok(Some(key));
+    }
+    match keys::lookalike(surface, name) {
+        Some(key) => Err(HeadError::Lookalike { found: name.to_owned(), key: key.name }),
+        None => Ok(None),
+    }
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+pub(crate) fn span(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+    start..start + part.len()
+}

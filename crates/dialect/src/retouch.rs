@@ -1,0 +1,179 @@
+//! The closed list of changes to an upstream's answer that is relayed as bytes:
+//! usage that nobody asked for, and the model's name where the client is to
+//! see its own. Every other byte stays.
+//!
+//! Events whose JSON is spread over several `data:` lines stay as they are: no
+//! provider sends them.
+
+use crate::{
+    skim::Skim,
+    splice::quoted,
+    sse::{self, Data},
+};
+use memchr::memmem;
+use std::{borrow::Cow, ops::Range};
+
+/// Takes `usage: null` out of an OpenAI chunk: what the others carry when usage
+/// was asked for.
+pub fn strip_null_usage(frame: &[u8]) -> Cow<'_, [u8]> {
+    strip(frame, |value| value == b"null")
+}
+
+/// Takes `usage` out of an OpenAI chunk, whatever it says.
+pub fn strip_usage(frame: &[u8]) -> Cow<'_, [u8]> {
+    strip(frame, |_| true)
+}
+
+fn strip(frame: &[u8], goes: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
+    if memmem::find(frame, br#""usage""#).is_none() {
+        return Cow::Borrowed(frame);
+    }
+    let Some((start, data)) = data(frame) else { return Cow::Borrowed(frame) };
+    match usage_member(data, goes) {
+        Some(cut) => splice(frame, start + cut.start..start + cut.end, b""),
+        None => Cow::Borrowed(frame),
+    }
+}
+
+/// The member `usage` and the comma that it needs.
+fn usage_member(data: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Range<usize>> {
+    let mut skim = Skim::new(data);
+    let mut previous_end = None;
+    let mut more = skim.enter(b'{')?;
+    while more {
+        skim.peek()?;
+        let start = skim.at();
+        let is_usage = skim.key()? == b"usage";
+        let value = skim.value()?;
+        if is_usage && goes(data.get(value.clone())?) {
+            if let Some(previous_end) = previous_end {
+                return Some(previous_end..value.end);
+            }
+            if !skim.more(b'}')? {
+                return Some(start..value.end);
+            }
+            skim.peek()?;
+            return Some(start..skim.at());
+        }
+        previous_end = Some(value.end);
+        more = skim.more(b'}')?;
+    }
+    None
+}
+
+/// Puts `name` where an event or a whole answer names its model: at the top
+/// level, and in the `message` of Anthropic's first event.
+pub fn set_model<'a>(bytes: &'a [u8], name: &str) -> Cow<'a, [u8]> {
+    let found =
+        if bytes.trim_ascii_start().starts_with(b"{") { Some((0, bytes)) } else { data(bytes) };
+    let Some((start, data)) = found else { return Cow::Borrowed(bytes) };
+    match model_value(&mut Skim::new(data), true) {
+        Some(span) => splice(bytes, start + span.start..start + span.end, quoted(name).as_bytes()),
+        None => Cow::Borrowed(bytes),
+    }
+}
+
+fn model_value(skim: &mut Skim<'_>, is_top: bool) -> Option<Range<usize>> {
+    let mut more = skim.enter(b'{')?;
+    while more {
+        match skim.key()? {
+            b"model" if skim.peek()? == b'"' => return skim.value(),
+            b"message" if is_top && skim.peek()? == b'{' => {
+                let mut inner = skim.clone();
+                if let Some(found) = model_value(&mut inner, false) {
+                    return Some(found);
+                }
+                skim.skip()?;
+            }
+            _ => skim.skip()?,
+        }
+        more = skim.more(b'}')?;
+    }
+    None
+}
+
+/// The event's data where it stands on one line.
+fn data(frame: &[u8]) -> Option<(usize, &[u8])> {
+    let Data::Line(line) = sse::fields(frame, &mut Vec::new()).data else { return None };
+    let start = line.as_ptr().addr().checked_sub(frame.as_ptr().addr())?;
+    (start <= frame.len()).then_some((start, line))
+}
+
+fn splice<'a>(bytes: &'a [u8], cut: Range<usize>, text: &[u8]) -> Cow<'a, [u8]> {
+    let (Some(before), Some(after)) = (bytes.get(..cut.start), bytes.get(cut.end..)) else {
+        return Cow::Borrowed(bytes);
+    };
+    Cow::Owned([before, text, after].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strip_text(frame: &str) -> String {
+        String::from_utf8(strip_null_usage(frame.as_bytes()).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn null_usage_goes_wherever_it_stands() {
+        for (frame, expected) in [
+            ("data: {\"a\":1,\"usage\":null}\n\n", "data: {\"a\":1}\n\n"),
+            ("data: {\"usage\": null, \"a\":1}\n\n", "data: {\"a\":1}\n\n"),
+            ("data:{\"a\":1 , \"usage\":null ,\"b\":2}\r\n\r\n", "data:{\"a\":1 ,\"b\":2}\r\n\r\n"),
+            ("data: {\"usage\":null}\n\n", "data: {}\n\n"),
+        ] {
+            assert_eq!(strip_text(frame), expected);
+        }
+    }
+
+    #[test]
+    fn usage_that_says_something_or_stands_deeper_stays() {
+        for frame in [
+            "data: {\"a\":1,\"usage\":{\"total_tokens\":1}}\n\n",
+            "data: {\"x_groq\":{\"usage\":null}}\n\n",
+            "data: {\"content\":\"\\\"usage\\\":null\"}\n\n",
+            "data: [DONE]\n\n",
+            ": \"usage\"\n\n",
+        ] {
+            assert!(matches!(strip_null_usage(frame.as_bytes()), Cow::Borrowed(_)), "{frame}");
+        }
+    }
+
+    #[test]
+    fn all_usage_goes_when_asked() {
+        let frame = b"data: {\"a\":1,\"usage\":{\"total_tokens\":1}}\n\n";
+        assert_eq!(strip_usage(frame).as_ref(), b"data: {\"a\":1}\n\n");
+    }
+
+    #[test]
+    fn the_model_is_named_in_events_and_bodies() {
+        let named = |text: &str| {
+            String::from_utf8(set_model(text.as_bytes(), "my \"group\"").into_owned()).unwrap()
+        };
+        assert_eq!(named(r#"{"model" : "a"}"#), r#"{"model" : "my \"group\""}"#);
+        assert_eq!(
+            named("data: {\"id\":\"x\",\"model\":\"gpt\"}\n\n"),
+            "data: {\"id\":\"x\",\"model\":\"my \\\"group\\\"\"}\n\n"
+        );
+        assert_eq!(
+            named(
+                "event: message_start\ndata: {\"message\":{\"id\":1,\"model\":\"c\"},\"type\":\"message_start\"}\n\n"
+            ),
+            "event: message_start\ndata: {\"message\":{\"id\":1,\"model\":\"my \\\"group\\\"\"},\"type\":\"message_start\"}\n\n"
+        );
+    }
+
+    #[test]
+    fn what_names_no_model_stays() {
+        for text in [
+            "data: [DONE]\n\n",
+            r#"{"choices":[{"message":{"model":"x"}}]}"#,
+            r#"{"model":null}"#,
+            r#"{"model":"#,
+            "<html>",
+            "",
+        ] {
+            assert_eq!(set_model(text.as_bytes(), "y").as_ref(), text.as_bytes());
+        }
+    }
+}

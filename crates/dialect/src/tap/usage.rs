@@ -1,0 +1,303 @@
+//! The providers' statements of usage, brought into one shape.
+//!
+//! The arithmetic of wire formats, section 3.2, in one place: what is part of
+//! what, and who leaves out what. Odd values count as nothing said.
+
+use crate::Usage;
+use base::Decimal;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Reads an OpenAI-like `usage` object; `None` where it says nothing.
+pub fn openai(raw: &[u8]) -> Option<Usage> {
+    let said: OpenAi<'_> = serde_json::from_slice(raw).ok()?;
+    said.prompt_tokens.or(said.completion_tokens).or(said.total_tokens)?;
+    let get = |count: Option<Count>| count.map_or(0, |count| count.0);
+    let input_details = said.prompt_tokens_details.unwrap_or_default();
+    let output_details = said.completion_tokens_details.unwrap_or_default();
+
+    let total = get(said.total_tokens);
+    let mut output = get(said.completion_tokens);
+    let mut input = match said.prompt_tokens {
+        Some(input) => input.0,
+        None => total.saturating_sub(output),
+    };
+    let reasoning = get(output_details.reasoning_tokens);
+    // xAI leaves reasoning out of its output, but not out of the total.
+    if input.saturating_add(output) < total {
+        output = output.saturating_add(reasoning);
+    }
+    // Mistral does the same with audio.
+    let input_audio = get(input_details.audio_tokens);
+    if input.saturating_add(output) < total && input_audio > input {
+        input = input.saturating_add(input_audio);
+    }
+    let cache_read = [
+        input_details.cached_tokens,
+        said.prompt_cache_hit_tokens,
+        said.cached_tokens,
+        said.num_cached_tokens,
+        said.cache_read_input_tokens,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|count| count.0)
+    .max()
+    .unwrap_or(0)
+    .min(input);
+    let cache_write = get(input_details.cache_write_tokens)
+        .max(get(said.cache_creation_input_tokens))
+        .min(input - cache_read);
+    let searches = [
+        said.server_tool_use_details.and_then(|used| used.web_search_requests),
+        said.server_tool_use.and_then(|used| used.web_search_requests),
+        said.num_sources_used,
+        said.num_search_queries,
+    ];
+    Some(Usage {
+        input,
+        cache_read,
+        cache_write_5m: cache_write,
+        cache_write_1h: 0,
+        input_audio: input_audio.min(input),
+        output,
+        reasoning: reasoning.min(output),
+        output_audio: get(output_details.audio_tokens).min(output),
+        searches: searches.into_iter().flatten().map(|count| count.0).max().unwrap_or(0),
+        stated_cost: said.cost.and_then(stated_cost).or_else(|| {
+            // xAI's unit: ten thousand millions to the dollar.
+            let ticks = i64::try_from(said.cost_in_usd_ticks?.0).ok()?;
+            Some(Decimal::new(ticks, 10))
+        }),
+    })
+}
+
+/// Anthropic's usage, put together from the events of a stream: each field is
+/// the last that was said, never a sum.
+#[derive(Clone, Debug, Default)]
+pub struct Anthropic {
+    said: bool,
+    input: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    cache_write_5m: Option<u64>,
+    cache_write_1h: Option<u64>,
+    output: Option<u64>,
+    reasoning: Option<u64>,
+    searches: Option<u64>,
+    service_tier: Option<String>,
+}
+
+impl Anthropic {
+    /// Takes in a `usage` object; one that cannot be read changes nothing.
+    pub fn merge(&mut self, raw: &[u8]) {
+        let Ok(said) = serde_json::from_slice::<AnthropicSaid>(raw) else { return };
+        let set = |field: &mut Option<u64>, said: Option<Count>| {
+            if let Some(count) = said {
+                *field = Some(count.0);
+            }
+        };
+        self.said |= said.input_tokens.is_some() || said.output_tokens.is_some();
+        set(&mut self.input, said.input_tokens);
+        set(&mut self.output, said.output_tokens);
+        set(&mut self.cache_read, said.cache_read_input_tokens);
+        set(&mut self.cache_write, said.cache_creation_input_tokens);
+        if let Some(split) = said.cache_creation {
+            set(&mut self.cache_write_5m, split.ephemeral_5m_input_tokens);
+            set(&mut self.cache_write_1h, split.ephemeral_1h_input_tokens);
+        }
+        if let Some(details) = said.output_tokens_details {
+            set(&mut self.reasoning, details.thinking_tokens);
+        }
+        if let Some(used) = said.server_tool_use {
+            set(&mut self.searches, used.web_search_requests);
+        }
+        if let Some(Word(Some(tier))) = said.service_tier {
+            self.service_tier = Some(tier);
+        }
+    }
+
+    /// The tier that served the answer, once.
+    pub fn take_service_tier(&mut self) -> Option<String> {
+        self.service_tier.take()
+    }
+
+    /// What is known by now; `None` before anything was said.
+    pub fn usage(&self) -> Option<Usage> {
+        if !self.said {
+            return None;
+        }
+        let get = |field: Option<u64>| field.unwrap_or(0);
+        let split = get(self.cache_write_5m).saturating_add(get(self.cache_write_1h));
+        let cache_write = self.cache_write.unwrap_or(split);
+        let cache_write_1h = get(self.cache_write_1h).min(cache_write);
+        let cache_read = get(self.cache_read);
+        let output = get(self.output);
+        Some(Usage {
+            input: get(self.input).saturating_add(cache_read).saturating_add(cache_write),
+            cache_read,
+            cache_write_5m: cache_write - cache_write_1h,
+            cache_write_1h,
+            input_audio: 0,
+            output,
+            reasoning: get(self.reasoning).min(output),
+            output_audio: 0,
+            searches: get(self.searches),
+            stated_cost: None,
+        })
+    }
+}
+
+/// A number (OpenRouter) or an object with a total (Perplexity), in dollars.
+fn stated_cost(raw: &RawValue) -> Option<Decimal> {
+    #[derive(Deserialize)]
+    struct Costs<'a> {
+        #[serde(borrow)]
+        total_cost: &'a RawValue,
+    }
+    let text = raw.get();
+    if text.starts_with('{') {
+        let costs: Costs<'_> = serde_json::from_str(text).ok()?;
+        return dollars(costs.total_cost.get());
+    }
+    dollars(text)
+}
+
+/// Floats that were summed carry digits that no price has: then the nearest
+/// with 15 digits after the point.
+fn dollars(text: &str) -> Option<Decimal> {
+    let exact = text.parse().ok();
+    exact
+        .or_else(|| {
+            let float: f64 = text.parse().ok()?;
+            format!("{float:.15}").parse().ok()
+        })
+        .filter(|cost: &Decimal| cost.mantissa() >= 0)
+}
+
+#[derive(Deserialize)]
+struct OpenAi<'a> {
+    prompt_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    total_tokens: Option<Count>,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
+    prompt_cache_hit_tokens: Option<Count>,
+    cached_tokens: Option<Count>,
+    num_cached_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    server_tool_use_details: Option<ServerTools>,
+    server_tool_use: Option<ServerTools>,
+    num_sources_used: Option<Count>,
+    num_search_queries: Option<Count>,
+    #[serde(borrow)]
+    cost: Option<&'a RawValue>,
+    cost_in_usd_ticks: Option<Count>,
+}
+
+#[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as on the wire")]
+struct InputDetails {
+    cached_tokens: Option<Count>,
+    cache_write_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+}
+
+#[derive(Default, Deserialize)]
+struct OutputDetails {
+    reasoning_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct ServerTools {
+    web_search_requests: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct AnthropicSaid {
+    input_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<AnthropicOutput>,
+    server_tool_use: Option<ServerTools>,
+    service_tier: Option<Word>,
+}
+
+#[derive(Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<Count>,
+    ephemeral_1h_input_tokens: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct AnthropicOutput {
+    thinking_tokens: Option<Count>,
+}
+
+/// A count of tokens, however it is written; what is no number is 0.
+#[derive(Clone, Copy, Default)]
+struct Count(u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+        Ok(Count(count))
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
+        Ok(Count(u64::try_from(count).unwrap_or(0)))
+    }
+
+    fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
+        Ok(Count(count as u64))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+        Ok(Count(0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Count(0))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Count(0))
+    }
+}
+
+/// A string, or nothing where it is something else.
+struct Word(Option<String>);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).ok()))
+    }
+}
