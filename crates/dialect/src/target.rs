@@ -19,6 +19,9 @@ pub struct Target<'a> {
     pub no_stream_options: bool,
     /// The target does not know the role `developer`.
     pub no_developer_role: bool,
+    /// The target takes `cache_control` on parts and tools, in Anthropic's form
+    /// (OpenAI dialect only: OpenRouter does, OpenAI refuses it).
+    pub cache_control: bool,
     /// The model thinks with `adaptive` mode and an effort, not with a budget.
     pub adaptive_thinking: bool,
     /// The model takes `output_config.format` for JSON schemas; otherwise a

@@ -1,0 +1,261 @@
+//! The assistant's message, in a request's history and in an answer alike.
+//!
+//! Order of parts: reasoning, text, refusal, tool calls. A history keeps the
+//! names that its reasoning came under, because a provider takes its thinking
+//! back only as it gave it; answers need no such memory.
+
+use super::object::{Object, extension, items, string, wrong_type};
+use super::part::{decode_content, own, plain};
+use super::write::ObjectWriter;
+use super::{made_id, media};
+use crate::{
+    DecodeError, Dialect, Json,
+    model::{Citation, Content, Part, Thought, ToolKind},
+};
+use serde_json::value::RawValue;
+
+/// The fields that hold thinking, most telling first.
+pub(super) const REASONING_FIELDS: [&str; 4] =
+    ["thinking_blocks", "reasoning_details", "reasoning_content", "reasoning"];
+
+/// Reads a message's parts, taking what it knows out of `message`.
+/// `seed` makes ids for calls that have none.
+pub(super) fn decode(
+    message: &mut Object<'_>,
+    path: &str,
+    seed: &str,
+) -> Result<Vec<Part>, DecodeError> {
+    let mut parts = thoughts(message);
+    if let Some(content) = message.take("content") {
+        parts.extend(decode_content(content, &format!("{path}.content"))?);
+    }
+    if let Some(annotations) = message.take("annotations") {
+        annotate(&mut parts, annotations);
+    }
+    if let Some(images) = message.take("images").and_then(items) {
+        parts.extend(images.into_iter().filter_map(image));
+    }
+    let refusal = message.take("refusal").and_then(string).filter(|text| !text.is_empty());
+    parts.extend(refusal.map(|text| Part::from(Content::Refusal(text))));
+    if let Some(calls) = message.take("tool_calls") {
+        let path = format!("{path}.tool_calls");
+        let calls = items(calls).ok_or_else(|| wrong_type(&path, "a list"))?;
+        for (at, call) in calls.into_iter().enumerate() {
+            let call = Object::parse(call.get())
+                .map_err(|_| wrong_type(format!("{path}[{at}]"), "an object"))?;
+            parts.push(tool_call(&call, || made_id(seed, at)));
+        }
+    }
+    if let Some(call) = message.take("function_call")
+        && let Ok(call) = Object::parse(call.get())
+        && let Some(name) = call.filled("name")
+    {
+        let arguments = call.get("arguments").map(arguments).unwrap_or_default();
+        let id = made_id(seed, 0);
+        let kind = ToolKind::Function;
+        parts.push(Part::from(Content::ToolCall { id, name, arguments, kind }));
+    }
+    Ok(parts)
+}
+
+fn tool_call(call: &Object<'_>, id: impl FnOnce() -> String) -> Part {
+    let function = call.object("function").filter(|f| f.get("name").is_some());
+    let custom = call.object("custom").filter(|custom| custom.filled("name").is_some());
+    let (kind, inner, input) = match (function, custom) {
+        (None, Some(custom)) => (ToolKind::Custom, custom, "input"),
+        (function, _) => (ToolKind::Function, function.unwrap_or_default(), "arguments"),
+    };
+    let content = Content::ToolCall {
+        id: call.filled("id").unwrap_or_else(id),
+        name: inner.text("name").unwrap_or_default(),
+        arguments: inner.get(input).map(arguments).unwrap_or_default(),
+        kind,
+    };
+    // Gemini's compatible path hides its thought signature there.
+    let extra = call.get(EXTRA).map(|raw| extension(EXTRA, raw));
+    Part { content, cache: None, extensions: extra.into_iter().collect() }
+}
+
+const EXTRA: &str = "extra_content";
+
+/// Arguments are text; some providers send the object itself.
+pub(super) fn arguments(raw: &RawValue) -> String {
+    string(raw).unwrap_or_else(|| raw.get().to_owned())
+}
+
+/// Reads thinking under whichever name it comes.
+fn thoughts(message: &mut Object<'_>) -> Vec<Part> {
+    let fields: Vec<(&str, &RawValue)> =
+        REASONING_FIELDS.into_iter().filter_map(|name| Some((name, message.take(name)?))).collect();
+    let mut parts: Vec<Part> = Vec::new();
+    for (name, raw) in &fields {
+        let found: Vec<Thought> = match *name {
+            "thinking_blocks" => list(raw).filter_map(|block| thinking_block(&block)).collect(),
+            "reasoning_details" => list(raw).filter_map(|item| detail(&item)).collect(),
+            // OpenRouter's `reasoning` may be an object in requests.
+            _ => string(raw)
+                .filter(|text| !text.is_empty())
+                .map(|text| Thought { text: Some(text), ..Thought::default() })
+                .into_iter()
+                .collect(),
+        };
+        if !found.is_empty() {
+            parts = found.into_iter().map(|thought| Content::Reasoning(thought).into()).collect();
+            break;
+        }
+    }
+    if let Some(first) = parts.first_mut() {
+        first.extensions = fields.iter().map(|(name, raw)| extension(*name, raw)).collect();
+    }
+    parts
+}
+
+fn list(raw: &RawValue) -> impl Iterator<Item = Object<'_>> {
+    let all = items(raw).unwrap_or_default();
+    all.into_iter().filter_map(|item| Object::parse(item.get()).ok())
+}
+
+/// One of LiteLLM's `thinking_blocks`, which are Anthropic's.
+pub(super) fn thinking_block(block: &Object<'_>) -> Option<Thought> {
+    let data = block.filled("data");
+    let text = block.text("thinking");
+    let signature = block.filled("signature");
+    (data.is_some() || text.is_some() || signature.is_some()).then_some(Thought {
+        text,
+        signature,
+        redacted: data,
+    })
+}
+
+/// One of OpenRouter's `reasoning_details`. Proofs are kept only where they are
+/// Anthropic's, which every way to Claude understands.
+pub(super) fn detail(item: &Object<'_>) -> Option<Thought> {
+    let anthropic = item.filled("format").is_some_and(|format| format.starts_with("anthropic"));
+    let text = item.text("text").or_else(|| item.text("summary"));
+    let signature = item.filled("signature").filter(|_| anthropic);
+    let redacted = item.filled("data").filter(|_| anthropic);
+    (text.is_some() || signature.is_some() || redacted.is_some()).then_some(Thought {
+        text,
+        signature,
+        redacted,
+    })
+}
+
+/// Puts `annotations` on the last text.
+fn annotate(parts: &mut [Part], raw: &RawValue) {
+    let texts = parts.iter_mut().rev().filter_map(|part| match &mut part.content {
+        Content::Text { citations, .. } => Some(citations),
+        _ => None,
+    });
+    if let (Some(citations), Some(all)) = ({ texts }.next(), items(raw)) {
+        citations.extend(all.into_iter().filter_map(citation));
+    }
+}
+
+/// One annotation.
+pub(super) fn citation(raw: &RawValue) -> Option<Citation> {
+    let outer = Object::parse(raw.get()).ok()?;
+    let inner = outer.object("url_citation").unwrap_or_default();
+    Some(Citation {
+        url: inner.filled("url").or_else(|| outer.filled("url")),
+        title: inner.filled("title").or_else(|| outer.filled("title")),
+        start: inner.whole("start_index"),
+        end: inner.whole("end_index"),
+        source: (Dialect::OpenAiChat, Json::from(raw)),
+    })
+}
+
+/// One of OpenRouter's generated `images`.
+pub(super) fn image(raw: &RawValue) -> Option<Part> {
+    let url = Object::parse(raw.get()).ok()?.object("image_url")?.filled("url")?;
+    Some(Part::from(Content::Image { source: media::of_url(&url), detail: None }))
+}
+
+/// Writes one annotation; `false` if it has no form here.
+pub(super) fn encode_citation(citation: &Citation) -> Option<Json> {
+    if citation.source.0 == Dialect::OpenAiChat {
+        return Some(citation.source.1.clone());
+    }
+    let url = citation.url.as_ref()?;
+    super::write::json(|annotation| {
+        annotation.member("type", "url_citation");
+        annotation.object("url_citation", |inner| {
+            inner.member("url", url);
+            inner.member("title", citation.title.as_deref().unwrap_or_default());
+            inner.member("start_index", &citation.start.unwrap_or(0));
+            inner.member("end_index", &citation.end.unwrap_or(0));
+        });
+    })
+}
+
+/// Writes one call as an item of `tool_calls`, with `index` in streams.
+pub(super) fn encode_call(
+    call: &mut ObjectWriter<'_>,
+    index: Option<usize>,
+    id: &str,
+    name: &str,
+    arguments: &str,
+    kind: ToolKind,
+) {
+    call.maybe("index", index.as_ref());
+    call.member("id", id);
+    match kind {
+        ToolKind::Function => {
+            call.member("type", "function");
+            call.object("function", |function| {
+                function.member("name", name);
+                function.member("arguments", arguments);
+            });
+        }
+        ToolKind::Custom => {
+            call.member("type", "custom");
+            call.object("custom", |custom| {
+                custom.member("name", name);
+                custom.member("input", arguments);
+            });
+        }
+    }
+}
+
+/// Arguments as OpenAI's clients expect them: an object, even if empty.
+pub(super) fn arguments_or_empty(arguments: &str, kind: ToolKind) -> &str {
+    if kind == ToolKind::Function && arguments.trim().is_empty() { "{}" } else { arguments }
+}
+
+/// Writes the `tool_calls` member, if there are calls.
+pub(super) fn encode_calls(parts: &[Part], message: &mut ObjectWriter<'_>) {
+    let calls: Vec<_> = parts
+        .iter()
+        .filter_map(|part| match &part.content {
+            Content::ToolCall { id, name, arguments, kind } => {
+                Some((id, name, arguments, *kind, &part.extensions))
+            }
+            _ => None,
+        })
+        .collect();
+    if calls.is_empty() {
+        return;
+    }
+    message.array("tool_calls", calls, |out, (id, name, arguments, kind, extra)| {
+        super::write::object(out, |call| {
+            encode_call(call, None, id, name, arguments_or_empty(arguments, kind), kind);
+            call.extensions(own(extra));
+        });
+    });
+}
+
+/// Writes the thinking of a request's history back under the names it came
+/// under, except LiteLLM's blocks, which prove something to Anthropic only.
+/// Thinking that came from elsewhere is not said.
+pub(super) fn encode_history_thoughts(parts: &[Part], message: &mut ObjectWriter<'_>) {
+    for part in parts.iter().filter(|part| matches!(part.content, Content::Reasoning(_))) {
+        let replayed = own(&part.extensions)
+            .filter(|e| REASONING_FIELDS.contains(&e.name.as_str()) && e.name != "thinking_blocks");
+        message.extensions(replayed);
+    }
+}
+
+/// An empty text that carries a message's own fields.
+pub(super) fn carrier() -> Part {
+    plain(String::new())
+}

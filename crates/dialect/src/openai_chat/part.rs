@@ -1,0 +1,305 @@
+//! Content parts of requests: `text`, `image_url`, `file`, `input_audio`, and
+//! what compatible providers add (`document_url`, `thinking`).
+//!
+//! A part of a type that is not known stays whole and goes back out whole.
+
+use super::media;
+use super::object::{Object, extension, invalid, items, string, wrong_type};
+use super::write::{self, ObjectWriter};
+use crate::{
+    DecodeError, Dialect, EncodeError, Json,
+    model::{CacheHint, Content, Extension, Media, Part, Thought},
+};
+use serde_json::value::RawValue;
+
+/// `content`, a string or a list; empty strings and lists are no parts.
+pub(super) fn decode_content(raw: &RawValue, path: &str) -> Result<Vec<Part>, DecodeError> {
+    if let Some(text) = string(raw) {
+        return Ok(if text.is_empty() { Vec::new() } else { vec![plain(text)] });
+    }
+    let wrong = || wrong_type(path, "a string or a list of parts");
+    let list = items(raw).ok_or_else(wrong)?;
+    let mut parts = Vec::with_capacity(list.len());
+    for (at, item) in list.into_iter().enumerate() {
+        if let Some(text) = string(item) {
+            parts.push(plain(text));
+        } else {
+            parts.push(decode(item, &format!("{path}[{at}]"))?);
+        }
+    }
+    Ok(parts)
+}
+
+/// Words without more.
+pub(crate) fn plain(text: String) -> Part {
+    Part::from(Content::Text { text, citations: Vec::new() })
+}
+
+/// `cache_control`, as LiteLLM's and OpenRouter's clients place it.
+pub(super) fn cache_hint(object: &mut Object<'_>) -> Option<CacheHint> {
+    let control = object.take("cache_control")?;
+    let control = Object::parse(control.get()).ok()?;
+    Some(CacheHint { ttl: control.filled("ttl") })
+}
+
+fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
+    let Ok(mut object) = Object::parse(raw.get()) else {
+        return Err(wrong_type(path, "an object with a `type`"));
+    };
+    let kind = object.take("type").and_then(string).unwrap_or_default();
+    let cache = cache_hint(&mut object);
+    let mut extensions = Vec::new();
+    let content = match kind.as_str() {
+        "text" | "input_text" | "output_text" => {
+            let text = object.take("text").and_then(string);
+            let text = text.ok_or_else(|| wrong_type(format!("{path}.text"), "a string"))?;
+            Content::Text { text, citations: Vec::new() }
+        }
+        "refusal" => {
+            let text = object.take("refusal").and_then(string);
+            Content::Refusal(text.ok_or_else(|| wrong_type(format!("{path}.refusal"), "a string"))?)
+        }
+        "image_url" => image(&mut object, path)?,
+        "file" => file(&mut object, path, &mut extensions)?,
+        "input_audio" => audio(&mut object, path)?,
+        "document_url" => {
+            let url = object.take("document_url").and_then(string);
+            let url = url.ok_or_else(|| wrong_type(format!("{path}.document_url"), "a string"))?;
+            extensions.extend(name_extension(LINK, "document_url"));
+            let title = object.take("document_name").and_then(string);
+            let source = media::of_url(&url);
+            Content::Document { source, title, context: None, citations: None }
+        }
+        "thinking" => {
+            extensions.push(extension("thinking", raw));
+            let text = object.take("thinking").map(thinking_text).unwrap_or_default();
+            let part = Content::Reasoning(Thought { text: Some(text), ..Thought::default() });
+            return Ok(Part { content: part, cache, extensions });
+        }
+        _ => {
+            let block = Json::from(raw);
+            let content = Content::Opaque { source: Dialect::OpenAiChat, block };
+            return Ok(Part::from(content));
+        }
+    };
+    extensions.extend(object.rest(""));
+    Ok(Part { content, cache, extensions })
+}
+
+/// Mistral's thinking: a string or a list of texts.
+pub(super) fn thinking_text(raw: &RawValue) -> String {
+    let text_of = |item: &RawValue| {
+        string(item).or_else(|| Object::parse(item.get()).ok()?.text("text")).unwrap_or_default()
+    };
+    match items(raw) {
+        Some(list) => list.into_iter().map(text_of).collect(),
+        None => text_of(raw),
+    }
+}
+
+/// An extension that holds a string.
+pub(super) fn name_extension(name: &str, value: &str) -> Option<Extension> {
+    let value = Json::of(value).ok()?;
+    Some(Extension { source: Dialect::OpenAiChat, name: name.to_owned(), value })
+}
+
+fn image(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
+    let path = format!("{path}.image_url");
+    let raw =
+        object.take("image_url").ok_or_else(|| wrong_type(&path, "an object with a `url`"))?;
+    let (url, detail) = match string(raw) {
+        Some(url) => (Some(url), None),
+        None => match Object::parse(raw.get()) {
+            Ok(inner) => (inner.filled("url"), inner.filled("detail")),
+            Err(_) => (None, None),
+        },
+    };
+    let url = url.ok_or_else(|| wrong_type(format!("{path}.url"), "a string"))?;
+    Ok(Content::Image { source: media::of_url(&url), detail })
+}
+
+fn file(
+    object: &mut Object<'_>,
+    path: &str,
+    extensions: &mut Vec<Extension>,
+) -> Result<Content, DecodeError> {
+    let path = format!("{path}.file");
+    let raw = object.take("file").ok_or_else(|| wrong_type(&path, "an object"))?;
+    let mut inner = Object::parse(raw.get()).map_err(|_| wrong_type(&path, "an object"))?;
+    let title = inner.take("filename").and_then(string);
+    let format = inner.take("format").and_then(string);
+    let source = if let Some(data) = inner.take("file_data").and_then(string) {
+        match media::of_url(&data) {
+            Media::Url(_) if !data.contains(':') => {
+                media::of_base64(format.as_deref().unwrap_or("application/pdf"), &data)
+            }
+            source => {
+                if matches!(source, Media::Url(_)) {
+                    // OpenRouter takes links there.
+                    extensions.extend(name_extension(LINK, "file_data"));
+                }
+                source
+            }
+        }
+    } else if let Some(id) = inner.take("file_id").and_then(string) {
+        if id.starts_with("https://") || id.starts_with("http://") || id.starts_with("data:") {
+            media::of_url(&id)
+        } else {
+            Media::FileId(id)
+        }
+    } else {
+        return Err(invalid(&path, format!("`{path}` needs `file_data` or `file_id`")));
+    };
+    extensions.extend(inner.rest("file."));
+    Ok(Content::Document { source, title, context: None, citations: None })
+}
+
+fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
+    let path = format!("{path}.input_audio");
+    let inner = object.take("input_audio").and_then(|raw| Object::parse(raw.get()).ok());
+    let inner = inner.ok_or_else(|| wrong_type(&path, "an object"))?;
+    let data = inner.text("data").ok_or_else(|| wrong_type(format!("{path}.data"), "a string"))?;
+    let format = inner.text("format").unwrap_or_else(|| "wav".to_owned());
+    Ok(Content::Audio { data, format })
+}
+
+/// Whether a part can be said as a bare string.
+pub(super) fn is_plain(part: &Part, keep_cache: bool) -> bool {
+    matches!(part.content, Content::Text { .. })
+        && !(keep_cache && part.cache.is_some())
+        && own(&part.extensions).all(|e| e.name.starts_with("message."))
+}
+
+/// This dialect's extensions.
+pub(super) fn own(extensions: &[Extension]) -> impl Iterator<Item = &Extension> {
+    extensions.iter().filter(|e| e.source == Dialect::OpenAiChat)
+}
+
+/// Writes a part of a `content` list; `false` if the part has no place there
+/// and nothing was written.
+pub(super) fn encode(
+    part: &Part,
+    keep_cache: bool,
+    path: &str,
+    out: &mut Vec<u8>,
+) -> Result<bool, EncodeError> {
+    let cannot = |message: &str| EncodeError::Invalid {
+        param: path.to_owned(),
+        message: message.to_owned(),
+    };
+    let kind = match &part.content {
+        Content::Text { .. } | Content::Document { source: Media::Text(_), .. } => "text",
+        Content::Refusal(_) => "refusal",
+        Content::Image { source: Media::FileId(_), .. } => "file",
+        Content::Image { source: Media::Text(_), .. } => {
+            return Err(cannot("a picture cannot be given as text"));
+        }
+        Content::Image { .. } => "image_url",
+        Content::Document { .. } if link(part) == Some("\"document_url\"") => "document_url",
+        Content::Document { .. } if link(part).is_some() => "file",
+        Content::Document { source: Media::Url(_), .. } => {
+            return Err(cannot(
+                "a link to a document is not supported here; send the document as base64",
+            ));
+        }
+        Content::Document { .. } => "file",
+        Content::Audio { .. } => "input_audio",
+        Content::Opaque { source: Dialect::OpenAiChat, block } => {
+            write::put(out, block);
+            return Ok(true);
+        }
+        Content::Reasoning(_) => {
+            let Some(kept) = own(&part.extensions).find(|e| e.name == "thinking") else {
+                return Ok(false);
+            };
+            write::put(out, &kept.value);
+            return Ok(true);
+        }
+        Content::ToolCall { .. } | Content::ToolResult { .. } | Content::Opaque { .. } => {
+            return Ok(false);
+        }
+    };
+    write::object(out, |object| {
+        object.member("type", kind);
+        encode_content(part, object);
+        if let Some(hint) = part.cache.as_ref().filter(|_| keep_cache) {
+            encode_cache(hint, object);
+        }
+        let here = |e: &&Extension| {
+            e.name != LINK && !e.name.starts_with("message.") && !e.name.starts_with("file.")
+        };
+        object.extensions(own(&part.extensions).filter(here));
+    });
+    Ok(true)
+}
+
+/// The extension that says in which field a document's link stood.
+const LINK: &str = "link";
+
+/// The JSON name of the field in which a document's link stood.
+fn link(part: &Part) -> Option<&str> {
+    own(&part.extensions).find(|e| e.name == LINK).map(|e| e.value.text())
+}
+
+/// Writes `cache_control`.
+pub(super) fn encode_cache(hint: &CacheHint, object: &mut ObjectWriter<'_>) {
+    object.object("cache_control", |control| {
+        control.member("type", "ephemeral");
+        control.maybe("ttl", hint.ttl.as_ref());
+    });
+}
+
+fn encode_content(part: &Part, object: &mut ObjectWriter<'_>) {
+    match &part.content {
+        Content::Text { text, .. } => object.member("text", text),
+        Content::Refusal(text) => object.member("refusal", text),
+        Content::Image { source: Media::FileId(id), .. } => {
+            object.object("file", |file| file.member("file_id", id));
+        }
+        Content::Image { source, detail } => object.object("image_url", |image| {
+            image.member("url", &url_of(source));
+            image.maybe("detail", detail.as_ref());
+        }),
+        Content::Document { source, title, .. } if link(part) == Some("\"document_url\"") => {
+            object.member("document_url", &url_of(source));
+            object.maybe("document_name", title.as_ref());
+        }
+        Content::Document { source: Media::Text(text), title, .. } => match title {
+            Some(title) => object.member("text", &format!("{title}\n\n{text}")),
+            None => object.member("text", text),
+        },
+        Content::Document { source, title, .. } => object.object("file", |file| {
+            if let Media::FileId(id) = source {
+                file.member("file_id", id);
+                file.maybe("filename", title.as_ref());
+            } else {
+                // OpenAI refuses `file_data` without a name.
+                file.member("file_data", &url_of(source));
+                file.member("filename", title.as_deref().unwrap_or("document.pdf"));
+            }
+            for extension in own(&part.extensions) {
+                if let Some(name) = extension.name.strip_prefix("file.") {
+                    file.member(name, &extension.value);
+                }
+            }
+        }),
+        Content::Audio { data, format } => object.object("input_audio", |audio| {
+            audio.member("data", data);
+            audio.member("format", format);
+        }),
+        Content::ToolCall { .. }
+        | Content::ToolResult { .. }
+        | Content::Reasoning(_)
+        | Content::Opaque { .. } => {}
+    }
+}
+
+/// The URL that says a source.
+pub(super) fn url_of(source: &Media) -> String {
+    match source {
+        Media::Base64 { media_type, data } => media::data_url(media_type, data),
+        Media::Url(url) => url.clone(),
+        Media::FileId(id) => id.clone(),
+        Media::Text(text) => text.clone(),
+    }
+}

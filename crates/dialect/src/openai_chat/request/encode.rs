@@ -1,0 +1,238 @@
+//! A request, written for an OpenAI-compatible upstream.
+
+use super::{history, params};
+use crate::openai_chat::part::{encode_cache, own};
+use crate::openai_chat::write::{self, ObjectWriter};
+use crate::{
+    Dialect, EncodeError, OutputLimitField, Target,
+    model::{OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
+};
+
+/// Writes a chat completions request. A stream always asks for usage, unless
+/// the target does not know how to be asked.
+///
+/// # Errors
+/// Where the request holds what the target cannot be told: another dialect's
+/// server tool or parameter, a link to a document, media for a text-only
+/// provider. `drop_params` leaves parameters out instead.
+pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::with_capacity(1024);
+    let mut body = Body { object: ObjectWriter::new(&mut out), target };
+    body.object.member("model", target.model);
+    history::encode(request, target, body.object.key("messages"))?;
+    let any_tools = body.tools(request)?;
+    body.tool_choice(request, any_tools)?;
+    body.sampling(request);
+    body.output(request);
+    body.reasoning(request);
+    body.stream(request);
+    body.maybe("user", request.user.as_ref());
+    body.maybe("service_tier", request.service_tier.as_ref());
+    if let Some(hint) = request.cache.as_ref().filter(|_| target.cache_control) {
+        encode_cache(hint, &mut body.object);
+    }
+    body.extensions(request)?;
+    body.object.end();
+    Ok(out)
+}
+
+struct Body<'o, 't> {
+    object: ObjectWriter<'o>,
+    target: &'t Target<'t>,
+}
+
+impl Body<'_, '_> {
+    fn wanted(&self, name: &str) -> bool {
+        !self.target.additional_drop_params.iter().any(|dropped| dropped == name)
+    }
+
+    fn maybe<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
+        if self.wanted(name) {
+            self.object.maybe(name, value);
+        }
+    }
+
+    /// Refuses a parameter, unless what cannot be honoured is to be dropped.
+    fn refuse(&self, param: impl Into<String>) -> Result<(), EncodeError> {
+        if self.target.drop_params {
+            return Ok(());
+        }
+        Err(EncodeError::Unsupported { param: param.into() })
+    }
+
+    fn tools(&mut self, request: &Request) -> Result<bool, EncodeError> {
+        if !self.wanted("tools") {
+            return Ok(false);
+        }
+        let mut said = Vec::with_capacity(request.tools.len());
+        for (at, tool) in request.tools.iter().enumerate() {
+            match tool {
+                Tool::Opaque { source, kind, .. } if *source != Dialect::OpenAiChat => {
+                    self.refuse(format!("tools[{at}]: {kind}"))?;
+                }
+                _ => said.push(tool),
+            }
+        }
+        if said.is_empty() {
+            return Ok(false);
+        }
+        let keep_cache = self.target.cache_control;
+        self.object.array("tools", said, |out, tool| match tool {
+            Tool::Opaque { tool, .. } => write::put(out, tool),
+            Tool::Function { .. } => {
+                write::object(out, |object| function(tool, keep_cache, object));
+            }
+        });
+        Ok(true)
+    }
+
+    fn tool_choice(&mut self, request: &Request, any_tools: bool) -> Result<(), EncodeError> {
+        // Both are errors at OpenAI where there are no tools, and mean nothing.
+        if any_tools {
+            self.maybe("parallel_tool_calls", request.parallel_tool_calls.as_ref());
+        }
+        let Some(choice) = &request.tool_choice else { return Ok(()) };
+        let dropped = !any_tools && !request.tools.is_empty();
+        let idle = matches!(choice, ToolChoice::Auto | ToolChoice::None) && !any_tools;
+        if dropped || idle || !self.wanted("tool_choice") {
+            return Ok(());
+        }
+        match choice {
+            ToolChoice::Auto => self.object.member("tool_choice", "auto"),
+            ToolChoice::None => self.object.member("tool_choice", "none"),
+            ToolChoice::Required => self.object.member("tool_choice", "required"),
+            ToolChoice::Named(name) => self.object.object("tool_choice", |choice| {
+                choice.member("type", "function");
+                choice.object("function", |function| function.member("name", name));
+            }),
+            ToolChoice::Opaque(extension) if extension.source == Dialect::OpenAiChat => {
+                self.object.member("tool_choice", &extension.value);
+            }
+            ToolChoice::Opaque(_) => self.refuse("tool_choice")?,
+        }
+        Ok(())
+    }
+
+    fn sampling(&mut self, request: &Request) {
+        let sampling = &request.sampling;
+        self.maybe("temperature", sampling.temperature.as_ref());
+        self.maybe("top_p", sampling.top_p.as_ref());
+        self.maybe("top_k", sampling.top_k.as_ref());
+        self.maybe("seed", sampling.seed.as_ref());
+        self.maybe("presence_penalty", sampling.presence_penalty.as_ref());
+        self.maybe("frequency_penalty", sampling.frequency_penalty.as_ref());
+        self.maybe("n", sampling.n.as_ref());
+        self.maybe("logprobs", sampling.logprobs.as_ref());
+        self.maybe("top_logprobs", sampling.top_logprobs.as_ref());
+        self.maybe("logit_bias", sampling.logit_bias.as_ref());
+    }
+
+    fn output(&mut self, request: &Request) {
+        let field = match self.target.output_limit_field {
+            OutputLimitField::MaxCompletionTokens => "max_completion_tokens",
+            OutputLimitField::MaxTokens => "max_tokens",
+        };
+        if self.wanted("max_tokens") && self.wanted("max_completion_tokens") {
+            // Agents ask for more than small models have.
+            let most = self.target.max_output_tokens.unwrap_or(u64::MAX);
+            let limit = request.max_output_tokens.map(|limit| limit.min(most));
+            self.object.maybe(field, limit.as_ref());
+        }
+        if !request.stop.is_empty() {
+            self.maybe("stop", Some(&request.stop));
+        }
+        let Some(format) = &request.output_format else { return };
+        if !self.wanted("response_format") {
+            return;
+        }
+        self.object.object("response_format", |object| match format {
+            OutputFormat::Text => object.member("type", "text"),
+            OutputFormat::JsonObject => object.member("type", "json_object"),
+            OutputFormat::JsonSchema { name, description, schema, strict } => {
+                object.member("type", "json_schema");
+                object.object("json_schema", |inner| {
+                    inner.member("name", name.as_deref().unwrap_or("answer"));
+                    inner.maybe("description", description.as_ref());
+                    inner.member("schema", schema);
+                    inner.maybe("strict", strict.as_ref());
+                });
+            }
+        });
+    }
+
+    /// The effort in OpenAI's word. A client of this dialect who said it in
+    /// another way is repeated (`thinking`, `reasoning` are extensions then).
+    fn reasoning(&mut self, request: &Request) {
+        let Some(reasoning) = &request.reasoning else { return };
+        let own: Vec<&str> = own(&request.extensions).map(|e| e.name.as_str()).collect();
+        let effort = if own.contains(&"reasoning") {
+            None
+        } else if own.contains(&"thinking") {
+            reasoning.effort.as_deref()
+        } else {
+            effort(reasoning)
+        };
+        if self.wanted("reasoning_effort") {
+            self.object.maybe("reasoning_effort", effort.as_ref());
+        }
+    }
+
+    fn stream(&mut self, request: &Request) {
+        if !request.stream {
+            return;
+        }
+        self.object.member("stream", &true);
+        if !self.target.no_stream_options && self.wanted("stream_options") {
+            self.object.object("stream_options", |o| o.member("include_usage", &true));
+        }
+    }
+
+    fn extensions(&mut self, request: &Request) -> Result<(), EncodeError> {
+        for extension in &request.extensions {
+            if extension.source != Dialect::OpenAiChat {
+                if !params::is_harmless(extension) {
+                    self.refuse(&extension.name)?;
+                }
+            } else if self.wanted(&extension.name) && !params::is_gateways(&extension.name) {
+                self.object.member(&extension.name, &extension.value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The effort that a budget stands for, by the thresholds in common use.
+fn effort(reasoning: &Reasoning) -> Option<&str> {
+    if let Some(effort) = &reasoning.effort {
+        return Some(effort);
+    }
+    match (reasoning.mode, reasoning.budget_tokens) {
+        // Not every model knows `none`; what does not think is not asked to.
+        (Some(ReasoningMode::Disabled | ReasoningMode::Adaptive), _) | (None, None) => None,
+        (_, Some(0..=2048)) => Some("low"),
+        (_, Some(2049..=8192)) | (Some(ReasoningMode::Enabled), None) => Some("medium"),
+        (_, Some(_)) => Some("high"),
+    }
+}
+
+fn function(tool: &Tool, keep_cache: bool, object: &mut ObjectWriter<'_>) {
+    let Tool::Function { name, description, parameters, strict, cache, extensions } = tool else {
+        return;
+    };
+    object.member("type", "function");
+    object.object("function", |function| {
+        function.member("name", name);
+        function.maybe("description", description.as_ref());
+        function.maybe("parameters", parameters.as_ref());
+        function.maybe("strict", strict.as_ref());
+        for extension in own(extensions) {
+            if let Some(name) = extension.name.strip_prefix("function.") {
+                function.member(name, &extension.value);
+            }
+        }
+    });
+    if let Some(hint) = cache.as_ref().filter(|_| keep_cache) {
+        encode_cache(hint, object);
+    }
+    object.extensions(own(extensions).filter(|e| !e.name.starts_with("function.")));
+}

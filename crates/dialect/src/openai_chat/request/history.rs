@@ -1,0 +1,335 @@
+//! Turns, written as `messages`.
+//!
+//! Tool results become one `tool` message each, before the rest of their turn.
+//! A tool message takes text only, so pictures and documents in a result move
+//! to the next user message, which says where they come from.
+
+use crate::openai_chat::assistant;
+use crate::openai_chat::part::{self, encode_cache, is_plain, own, plain};
+use crate::openai_chat::write::ObjectWriter;
+use crate::{
+    Dialect, EncodeError, Target,
+    model::{Content, Extension, Media, Part, Request, Role, Turn},
+};
+
+/// Writes the `messages` array.
+pub(super) fn encode(
+    request: &Request,
+    target: &Target<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut history = History { target, out, written: 0, moved: Vec::new() };
+    history.out.push(b'[');
+    history.system(&request.system)?;
+    for turn in &request.turns {
+        history.turn(turn)?;
+    }
+    history.flush()?;
+    history.out.push(b']');
+    Ok(())
+}
+
+struct History<'a> {
+    target: &'a Target<'a>,
+    out: &'a mut Vec<u8>,
+    /// Messages so far, which is also the index of the next.
+    written: usize,
+    /// Media out of tool results, waiting for a user message.
+    moved: Vec<Part>,
+}
+
+/// Says `name` of a part's message, if its first part carries it.
+fn beside<'p>(parts: &'p [Part], name: &str) -> Option<&'p Extension> {
+    parts.iter().flat_map(|part| own(&part.extensions)).find(|e| e.name == name)
+}
+
+impl History<'_> {
+    /// Opens message number `written`; the caller fills it.
+    fn message(
+        &mut self,
+        fill: impl FnOnce(&mut ObjectWriter<'_>, &Target<'_>, &str) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        if self.written > 0 {
+            self.out.push(b',');
+        }
+        let path = format!("messages[{}]", self.written);
+        self.written += 1;
+        let mut message = ObjectWriter::new(self.out);
+        fill(&mut message, self.target, &path)?;
+        message.end();
+        Ok(())
+    }
+
+    fn system(&mut self, parts: &[Part]) -> Result<(), EncodeError> {
+        let starts = |part: &Part| {
+            own(&part.extensions).any(|e| e.name == "message.role" || e.name == "message.name")
+        };
+        for group in parts.chunk_by(|_, next| !starts(next)) {
+            self.instructions(None, group)?;
+        }
+        Ok(())
+    }
+
+    fn instructions(&mut self, name: Option<&str>, parts: &[Part]) -> Result<(), EncodeError> {
+        self.message(|message, target, path| {
+            let developer = beside(parts, "message.role")
+                .is_some_and(|role| role.value.text() == "\"developer\"");
+            let developer = developer && !target.no_developer_role;
+            message.member("role", if developer { "developer" } else { "system" });
+            message.maybe("name", name.as_ref());
+            message.maybe("name", beside(parts, "message.name").map(|e| &e.value));
+            content(message, parts, "\n", target, path)?;
+            fields(message, parts);
+            Ok(())
+        })
+    }
+
+    fn turn(&mut self, turn: &Turn) -> Result<(), EncodeError> {
+        let holds_results =
+            turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult { .. }));
+        if turn.role != Role::User {
+            self.flush()?;
+        }
+        match turn.role {
+            Role::System => self.instructions(turn.name.as_deref(), &turn.parts),
+            Role::Assistant => self.assistant(turn),
+            Role::User => {
+                for part in &turn.parts {
+                    if let Content::ToolResult { id, parts, is_error } = &part.content {
+                        self.result(part, id, parts, *is_error)?;
+                    }
+                }
+                let others: Vec<Part> = turn
+                    .parts
+                    .iter()
+                    .filter(|part| !matches!(part.content, Content::ToolResult { .. }))
+                    .cloned()
+                    .collect();
+                if others.is_empty() && holds_results {
+                    return Ok(());
+                }
+                let mut parts = std::mem::take(&mut self.moved);
+                parts.extend(others);
+                self.user(turn.name.as_deref(), &parts)
+            }
+        }
+    }
+
+    /// Sends what waits for a user message in one of its own.
+    fn flush(&mut self) -> Result<(), EncodeError> {
+        if self.moved.is_empty() {
+            return Ok(());
+        }
+        let parts = std::mem::take(&mut self.moved);
+        self.user(None, &parts)
+    }
+
+    fn user(&mut self, name: Option<&str>, parts: &[Part]) -> Result<(), EncodeError> {
+        self.message(|message, target, path| {
+            message.member("role", "user");
+            message.maybe("name", name.as_ref());
+            content(message, parts, "\n", target, path)?;
+            fields(message, parts);
+            Ok(())
+        })
+    }
+
+    fn result(
+        &mut self,
+        whole: &Part,
+        id: &str,
+        parts: &[Part],
+        is_error: bool,
+    ) -> Result<(), EncodeError> {
+        let is_text = |part: &&Part| match &part.content {
+            Content::Text { .. } => true,
+            Content::Document { source, .. } => matches!(source, Media::Text(_)),
+            _ => false,
+        };
+        let mut texts: Vec<Part> = parts.iter().filter(is_text).cloned().collect();
+        let media = parts.iter().filter(|part| {
+            matches!(
+                part.content,
+                Content::Image { .. } | Content::Document { .. } | Content::Audio { .. }
+            ) && !is_text(part)
+        });
+        let media: Vec<Part> = media.cloned().collect();
+        if is_error {
+            // There is no flag for it here; the model must read it.
+            texts.insert(0, plain("The tool failed:".to_owned()));
+        }
+        if !media.is_empty() {
+            if texts.is_empty() {
+                texts.push(plain("The result is in the next user message.".to_owned()));
+            }
+            self.moved.push(plain(format!("From the result of tool call {id}:")));
+            self.moved.extend(media);
+        }
+        self.message(|message, target, path| {
+            message.member("role", "tool");
+            message.member("tool_call_id", id);
+            content(message, &texts, "\n", target, path)?;
+            if let Some(hint) = whole.cache.as_ref().filter(|_| target.cache_control) {
+                encode_cache(hint, message);
+            }
+            fields(message, std::slice::from_ref(whole));
+            message.maybe(
+                "name",
+                beside(std::slice::from_ref(whole), "message.name").map(|e| &e.value),
+            );
+            Ok(())
+        })
+    }
+
+    fn assistant(&mut self, turn: &Turn) -> Result<(), EncodeError> {
+        self.message(|message, target, path| {
+            message.member("role", "assistant");
+            message.maybe("name", turn.name.as_ref());
+            let spoken: Vec<Part> = turn
+                .parts
+                .iter()
+                .filter(|part| match &part.content {
+                    Content::Text { text, .. } => {
+                        !text.is_empty() || part.cache.is_some() && target.cache_control
+                    }
+                    Content::Opaque { .. } => true,
+                    // Mistral takes its thinking back where it stood.
+                    Content::Reasoning(_) => own(&part.extensions).any(|e| e.name == "thinking"),
+                    _ => false,
+                })
+                .cloned()
+                .collect();
+            let own_block = |part: &Part| match &part.content {
+                Content::Opaque { source, .. } => *source == Dialect::OpenAiChat,
+                _ => true,
+            };
+            let speaks = spoken.iter().any(own_block);
+            if speaks {
+                content(message, &spoken, "", target, path)?;
+            } else if turn
+                .parts
+                .iter()
+                .any(|part| matches!(part.content, Content::ToolCall { .. } | Content::Refusal(_)))
+            {
+                message.null("content");
+            } else {
+                message.member("content", "");
+            }
+            let refusal = turn.parts.iter().find_map(|part| match &part.content {
+                Content::Refusal(text) => Some(text),
+                _ => None,
+            });
+            message.maybe("refusal", refusal);
+            assistant::encode_history_thoughts(&turn.parts, message);
+            assistant::encode_calls(&turn.parts, message);
+            fields(message, &turn.parts);
+            Ok(())
+        })
+    }
+}
+
+/// Writes what the message had beside its parts.
+fn fields(message: &mut ObjectWriter<'_>, parts: &[Part]) {
+    for extension in parts.iter().flat_map(|part| own(&part.extensions)) {
+        match extension.name.strip_prefix("message.") {
+            None | Some("role" | "name") => {}
+            Some(name) => message.member(name, &extension.value),
+        }
+    }
+}
+
+/// Writes `content`: a string where words are all there is, otherwise a list.
+/// `between` stands between texts that must become one.
+fn content(
+    message: &mut ObjectWriter<'_>,
+    parts: &[Part],
+    between: &str,
+    target: &Target<'_>,
+    path: &str,
+) -> Result<(), EncodeError> {
+    let path = format!("{path}.content");
+    let keep_cache = target.cache_control && !target.content_as_text;
+    let plain = parts.iter().all(|part| is_plain(part, keep_cache));
+    let one_string = parts.len() < 2 || between.is_empty();
+    if target.content_as_text || (plain && one_string) {
+        let text = joined(parts, between, &path)?;
+        message.member("content", &text);
+        return Ok(());
+    }
+    let out = message.key("content");
+    out.push(b'[');
+    let mut first = true;
+    for (at, part) in parts.iter().enumerate() {
+        let mut item = Vec::new();
+        if part::encode(part, keep_cache, &format!("{path}[{at}]"), &mut item)? {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(&item);
+        }
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn joined(parts: &[Part], between: &str, path: &str) -> Result<String, EncodeError> {
+    let mut text = String::new();
+    let mut first = true;
+    for part in parts {
+        let words = match &part.content {
+            Content::Text { text, .. }
+            | Content::Refusal(text)
+            | Content::Document { source: Media::Text(text), .. } => text,
+            Content::Image { .. } | Content::Document { .. } | Content::Audio { .. } => {
+                let message = "this model's provider takes text only".to_owned();
+                return Err(EncodeError::Invalid { param: path.to_owned(), message });
+            }
+            Content::ToolCall { .. }
+            | Content::ToolResult { .. }
+            | Content::Reasoning(_)
+            | Content::Opaque { .. } => continue,
+        };
+        if !first {
+            text.push_str(between);
+        }
+        first = false;
+        text.push_str(words);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CacheHint;
+
+    fn written(turns: Vec<Turn>) -> String {
+        let request = Request { turns, ..Request::default() };
+        let mut out = Vec::new();
+        encode(&request, &Target::default(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn pictures_in_tool_results_move_behind_the_last_result_of_the_run() {
+        let image = Part::from(Content::Image { source: Media::Url("u".to_owned()), detail: None });
+        let result = |id: &str, parts| Turn {
+            role: Role::User,
+            name: None,
+            parts: vec![Content::ToolResult { id: id.to_owned(), parts, is_error: false }.into()],
+        };
+        let text = written(vec![result("a", vec![image]), result("b", Vec::new())]);
+        let (b, user) = (text.find("\"b\"").unwrap(), text.find("\"user\"").unwrap());
+        assert!(b < user, "{text}");
+        assert!(text.contains(r#"{"type":"image_url","image_url":{"url":"u"}}"#), "{text}");
+    }
+
+    #[test]
+    fn cache_hints_are_not_sent_to_targets_that_refuse_them() {
+        let mut part = plain("hi".to_owned());
+        part.cache = Some(CacheHint { ttl: None });
+        let text = written(vec![Turn { role: Role::User, name: None, parts: vec![part] }]);
+        assert_eq!(text, r#"[{"role":"user","content":"hi"}]"#);
+    }
+}

@@ -1,0 +1,152 @@
+//! `messages`, read into turns.
+//!
+//! System and developer messages before the first other message are the
+//! request's instructions; later ones are turns. Tool messages in a row are one
+//! user turn. What a message has beside its parts travels on its first part as
+//! an extension named `message.` + field.
+
+use crate::openai_chat::assistant;
+use crate::openai_chat::made_id;
+use crate::openai_chat::object::{Object, invalid, string, wrong_type};
+use crate::openai_chat::part::{cache_hint, decode_content, name_extension};
+use crate::{
+    DecodeError,
+    model::{Content, Part, Role, Turn},
+};
+use serde_json::value::RawValue;
+
+pub(super) fn decode(messages: Vec<&RawValue>) -> Result<(Vec<Part>, Vec<Turn>), DecodeError> {
+    let mut reader = Reader::default();
+    for (at, raw) in messages.into_iter().enumerate() {
+        reader.message(raw, &format!("messages[{at}]"))?;
+    }
+    Ok((reader.system, reader.turns))
+}
+
+#[derive(Default)]
+struct Reader {
+    system: Vec<Part>,
+    turns: Vec<Turn>,
+    /// The turn being filled with tool results, if the last message was one.
+    in_results: bool,
+    /// Whether the last message was a leading developer message.
+    after_developer: bool,
+    /// Legacy function calls by name, since their results carry no id.
+    function_ids: Vec<(String, String)>,
+}
+
+impl Reader {
+    fn message(&mut self, raw: &RawValue, path: &str) -> Result<(), DecodeError> {
+        let mut message = Object::parse(raw.get()).map_err(|_| wrong_type(path, "an object"))?;
+        let role = message.take("role").and_then(string);
+        let role = role.ok_or_else(|| wrong_type(format!("{path}.role"), "a string"))?;
+        match role.as_str() {
+            "tool" | "function" => return self.result(message, path),
+            _ => self.in_results = false,
+        }
+        let cache = cache_hint(&mut message);
+        let name = message.take("name").and_then(string);
+        let mut parts = match role.as_str() {
+            "assistant" => {
+                let parts = assistant::decode(&mut message, path, path)?;
+                self.remember_calls(&parts);
+                parts
+            }
+            "system" | "developer" | "user" => match message.take("content") {
+                Some(content) => decode_content(content, &format!("{path}.content"))?,
+                None => Vec::new(),
+            },
+            _ => {
+                let message = format!("`{path}.role`: no role is called `{role}`");
+                return Err(invalid(format!("{path}.role"), message));
+            }
+        };
+        let leading = self.turns.is_empty() && matches!(role.as_str(), "system" | "developer");
+        let mut beside = message.rest("message.");
+        beside.retain(|extension| extension.value.text() != "[]");
+        if role == "developer" || (leading && self.after_developer) {
+            beside.extend(name_extension("message.role", &role));
+        }
+        self.after_developer = leading && role == "developer";
+        if leading && let Some(name) = &name {
+            beside.extend(name_extension("message.name", name));
+        }
+        if parts.is_empty() && (!beside.is_empty() && !leading) {
+            parts.push(assistant::carrier());
+        }
+        if let (Some(first), false) = (parts.first_mut(), beside.is_empty()) {
+            first.extensions.extend(beside);
+        }
+        if let Some(last) = parts.last_mut()
+            && last.cache.is_none()
+        {
+            last.cache = cache;
+        }
+        if leading {
+            self.system.extend(parts);
+        } else {
+            let role = match role.as_str() {
+                "assistant" => Role::Assistant,
+                "user" => Role::User,
+                _ => Role::System,
+            };
+            self.turns.push(Turn { role, name, parts });
+        }
+        Ok(())
+    }
+
+    fn result(&mut self, mut message: Object<'_>, path: &str) -> Result<(), DecodeError> {
+        let id = message.take("tool_call_id").and_then(string);
+        let id = match (id, message.filled("name")) {
+            (Some(id), _) => id,
+            (None, Some(name)) => self
+                .function_ids
+                .iter()
+                .rev()
+                .find(|(called, _)| *called == name)
+                .map_or_else(|| made_id(&name, 0), |(_, id)| id.clone()),
+            // Some clients leave it out where there is one call to answer.
+            (None, None) => self.unanswered().ok_or_else(|| {
+                let path = format!("{path}.tool_call_id");
+                invalid(&path, format!("`{path}` is missing"))
+            })?,
+        };
+        let cache = cache_hint(&mut message);
+        let parts = match message.take("content") {
+            Some(content) => decode_content(content, &format!("{path}.content"))?,
+            None => Vec::new(),
+        };
+        let content = Content::ToolResult { id, parts, is_error: false };
+        let part = Part { content, cache, extensions: message.rest("message.") };
+        match self.turns.last_mut() {
+            Some(turn) if self.in_results => turn.parts.push(part),
+            _ => self.turns.push(Turn { role: Role::User, name: None, parts: vec![part] }),
+        }
+        self.in_results = true;
+        Ok(())
+    }
+
+    /// The first call of the last assistant turn that has no result yet.
+    fn unanswered(&self) -> Option<String> {
+        let last = self.turns.iter().rposition(|turn| turn.role == Role::Assistant)?;
+        let (turn, after) = self.turns.get(last..)?.split_first()?;
+        let answered = |wanted: &str| {
+            after
+                .iter()
+                .flat_map(|turn| &turn.parts)
+                .any(|part| matches!(&part.content, Content::ToolResult { id, .. } if id == wanted))
+        };
+        turn.parts.iter().find_map(|part| match &part.content {
+            Content::ToolCall { id, .. } if !answered(id) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    fn remember_calls(&mut self, parts: &[Part]) {
+        for part in parts {
+            if let Content::ToolCall { id, name, .. } = &part.content {
+                self.function_ids.push((name.clone(), id.clone()));
+            }
+        }
+    }
+}
