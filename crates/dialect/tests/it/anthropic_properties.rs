@@ -4,6 +4,7 @@ use crate::anthropic_recordings::{SHOWN, recordings};
 use crate::anthropic_stream::{decode_all, encode_all};
 use crate::facts_anthropic::{events_of, of_body, of_events};
 use dialect::anthropic_messages::{self, request, response};
+use dialect::fold::Fold;
 use dialect::model::{
     CacheHint, Choice, Content, Delta, Event, Finish, Media, Opening, Part, Request, Response,
     Role, Sampling, Thought, Tool, ToolChoice, ToolKind, Turn,
@@ -312,6 +313,13 @@ proptest! {
         prop_assert_eq!(essence(&decoded), essence(&events));
         let usage = decoded.iter().rev().find_map(|e| if let Event::Usage(u) = e { Some(*u) } else { None });
         prop_assert_eq!(usage, answer.usage);
+
+        let mut fold = Fold::new();
+        for event in &decoded {
+            fold.push(event);
+        }
+        prop_assert!(fold.is_complete());
+        prop_assert_eq!(fold.finish(), answer);
     }
 
     #[test]
@@ -372,5 +380,21 @@ fn no_mutated_recording_panics() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn deep_nesting_overflows_no_stack() {
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(200_000), "}".repeat(200_000));
+    for deep in [deep, objects] {
+        let tool = format!(r#"{{"name":"f","input_schema":{deep}}}"#);
+        let results = r#"{"type":"tool_result","tool_use_id":"a","content":["#.repeat(50_000);
+        let results = format!("{results}{}", "]}".repeat(50_000));
+        anthropic_messages::fuzz(deep.as_bytes());
+        anthropic_messages::fuzz(
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{results}]}}],"tools":[{tool}],"x":{deep}}}"#)
+                .as_bytes(),
+        );
     }
 }

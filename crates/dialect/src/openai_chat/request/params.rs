@@ -1,6 +1,6 @@
 //! Which parameters may be left out unasked.
 
-use crate::{Dialect, anthropic_messages, model::Extension};
+use crate::{Dialect, model::Extension};
 
 /// Fields that speak to a gateway, not to a model: never sent upstream
 /// (LiteLLM's request fields, section 1 of the compatibility notes).
@@ -42,14 +42,13 @@ const GATEWAY: [&str; 34] = [
 ];
 
 /// Whether a field of this dialect stays with the gateway.
-pub(super) fn is_gateways(name: &str) -> bool {
+pub(crate) fn is_gateways(name: &str) -> bool {
     GATEWAY.contains(&name)
 }
 
 /// Whether another dialect's field may be dropped without a word.
 pub(super) fn is_harmless(extension: &Extension) -> bool {
-    match extension.source {
-        Dialect::OpenAiChat => false,
-        Dialect::AnthropicMessages => anthropic_messages::is_hint(&extension.name),
-    }
+    HARMLESS.contains(&extension.name.as_str())
+        || (extension.source == Dialect::AnthropicMessages
+            && crate::anthropic_messages::is_hint(&extension.name))
 }
