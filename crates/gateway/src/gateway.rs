@@ -4,6 +4,7 @@ use crate::deployment::Candidate;
 use crate::dice::Dice;
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
+use crate::proxy_budget;
 use crate::route::Failed;
 use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use arc_swap::ArcSwap;
@@ -63,10 +64,11 @@ impl Gateway {
     ///
     /// # Errors
     /// What cannot be served, in words.
-    pub fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
+    pub async fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
         let book = Book::new(Arc::clone(&parts.clock));
         let lasting = Lasting::default();
-        let prepared = prepare(config, &lasting, &book, &parts.spool_dir)?;
+        let budget = proxy_budget::open(config, &*parts.store, &*parts.clock).await?;
+        let prepared = prepare(config, &lasting, &book, budget, &parts.spool_dir)?;
         parts.egress.set_policy(&prepared.policy);
         Ok(Arc::new(Self {
             clock: parts.clock,
@@ -91,9 +93,10 @@ impl Gateway {
     ///
     /// # Errors
     /// What cannot be served; the old configuration stays.
-    pub fn reload(&self, config: &Config) -> Result<(), String> {
+    pub async fn reload(&self, config: &Config) -> Result<(), String> {
+        let budget = proxy_budget::open(config, &*self.store, &*self.clock).await?;
         let Prepared { runtime, policy, redactor } =
-            prepare(config, &self.lasting, &self.book, &self.spool_dir)?;
+            prepare(config, &self.lasting, &self.book, budget, &self.spool_dir)?;
         // Redact first, reach before routing: no moment in between shows a new
         // secret or routes to an origin that may not be reached.
         self.redactor.store(Arc::new(redactor));

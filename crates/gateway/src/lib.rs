@@ -21,6 +21,7 @@ pub mod late;
 pub mod paths;
 pub mod permit;
 pub mod principal;
+pub mod proxy_budget;
 pub mod quirks;
 pub mod record;
 pub mod refusal;

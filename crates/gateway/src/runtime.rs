@@ -136,6 +136,7 @@ pub fn prepare(
     config: &Config,
     lasting: &Lasting,
     book: &Book,
+    proxy_budget: Option<(Allowance, Opening)>,
     spool_dir: &Path,
 ) -> Result<Prepared, String> {
     let mut policy = Policy::default();
@@ -196,7 +197,10 @@ pub fn prepare(
         drain: settings.drain,
         trusted_proxies: settings.listen.trusted_proxies.clone(),
         proxy_admission: proxy_in_flight.into_iter().collect(),
-        proxy_permit: Vec::new(),
+        proxy_permit: proxy_budget
+            .into_iter()
+            .map(|(allowance, opening)| book.open(allowance, opening))
+            .collect(),
         metrics_need_key: access.metrics_need_key,
     };
     Ok(Prepared { runtime, policy, redactor: Redactor::new(config.secrets()) })

@@ -49,7 +49,7 @@ pub async fn run(
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stopped| *stopped) => break,
+            () = told(&mut stopped) => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -125,7 +125,7 @@ async fn serve<S>(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopped.wait_for(|stopped| *stopped) => {
+        () = told(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -133,4 +133,10 @@ async fn serve<S>(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection ended early");
     }
+}
+
+/// Returns when the signal to stop has come.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say it any more: also an end.
+    drop(stopped.wait_for(|stopped| *stopped).await);
 }

@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod door;
 mod listen;
+mod observe;
 mod reload;
 mod remote;
 mod say;
@@ -16,8 +17,6 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, Shell};
 use std::process::ExitCode;
 
-/// mimalloc keeps the resident set small under many threads, where glibc's
-/// arenas grow.
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(serve) => serve::run(&serve),

@@ -1,13 +1,14 @@
 //! A changed configuration is taken over while serving: on SIGHUP, or when a
 //! file that it was read from changes. What cannot be read leaves the old one.
 
-use crate::{demo, say};
+use crate::{demo, say, serve};
 use config::{Config, ProcessEnv};
 use gateway::Gateway;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use telemetry::Redaction;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often files are looked at.
@@ -42,7 +43,7 @@ impl Source {
 }
 
 /// Takes changes over until the process ends.
-pub async fn watch(source: Source, gateway: Arc<Gateway>, mut files: Vec<PathBuf>) {
+pub async fn watch(source: Source, gateway: Arc<Gateway>, log: Redaction, mut files: Vec<PathBuf>) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     let mut seen = stamps(&files);
     loop {
@@ -56,8 +57,9 @@ pub async fn watch(source: Source, gateway: Arc<Gateway>, mut files: Vec<PathBuf
         }
         seen = now;
         match source.read() {
-            Ok((config, report)) => match gateway.reload(&config) {
+            Ok((config, report)) => match gateway.reload(&config).await {
                 Ok(()) => {
+                    log.set(serve::redactor(&config));
                     tracing::info!(
                         deployments = config.deployments.len(),
                         warnings = report.problems().count(),

@@ -5,8 +5,8 @@ use crate::cli::Serve;
 use crate::door::Door;
 use crate::listen::{self, Limits};
 use crate::reload::{self, Source};
-use crate::{demo, say, tls};
-use base::{Clock, Secret, SystemClock};
+use crate::{demo, observe, say, tls};
+use base::{Clock, Redactor, Secret, SystemClock};
 use config::{Config, LogFormat, SpoolSync};
 use console::Console;
 use egress::Egress;
@@ -67,8 +67,9 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    let log = telemetry::init(format, config.settings.log.level.as_str())
+    let log = telemetry::logs::init(format, config.settings.log.level.as_str())
         .map_err(|error| error.to_string())?;
+    log.set(redactor(&config));
     let simulator = match asked.config {
         Some(_) => None,
         None => Some(simulator::start().await.map_err(|error| format!("the demo: {error}"))?),
@@ -83,8 +84,8 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     let hasher = KeyHasher::new(&dir.pepper().map_err(|error| error.to_string())?);
     let master = MasterKey::of(&config, &dir)?;
     let body_dir = dir.path().join("bodies");
-    let observer = crate::observe::observer(Arc::clone(&metrics));
-    let state = store::open(dir, spool_settings(&config), Arc::clone(&clock), observer)
+    let observer = observe::observer(Arc::clone(&metrics));
+    let state = store::open(dir, spool_settings(&config), &*clock, observer)
         .map_err(|error| error.to_string())?;
 
     let egress = Egress::new(egress_settings(&config)).map_err(|error| error.to_string())?;
@@ -102,7 +103,6 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         &config,
     )
     .await?;
-    log.redact(gateway.redactor());
 
     let listen = &config.settings.listen;
     let address =
@@ -128,7 +128,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
     let source = Source { file: asked.config.clone(), simulator };
-    tokio::spawn(reload::watch(source, Arc::clone(&gateway), config.files.clone()));
+    tokio::spawn(reload::watch(source, Arc::clone(&gateway), log, config.files.clone()));
 
     say::out(&banner::ready(&Ready {
         url: &url,
@@ -146,6 +146,11 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
     tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
+}
+
+/// What must never stand in the log.
+pub fn redactor(config: &Config) -> Redactor {
+    Redactor::new(config.secrets())
 }
 
 /// The administrator's key, and how a person gets to see it.

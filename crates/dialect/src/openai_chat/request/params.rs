@@ -48,7 +48,8 @@ pub(crate) fn is_gateways(name: &str) -> bool {
 
 /// Whether another dialect's field may be dropped without a word.
 pub(super) fn is_harmless(extension: &Extension) -> bool {
-    HARMLESS.contains(&extension.name.as_str())
-        || (extension.source == Dialect::AnthropicMessages
-            && crate::anthropic_messages::is_hint(&extension.name))
+    match extension.source {
+        Dialect::OpenAiChat => false,
+        Dialect::AnthropicMessages => crate::anthropic_messages::is_hint(&extension.name),
+    }
 }

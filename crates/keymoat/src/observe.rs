@@ -1,0 +1,78 @@
+//! From spend records to metrics, off the request path: whoever drains the
+//! spool calls this with every batch, each record once.
+
+use ledger::{Ending, SpendRecord};
+use std::sync::Arc;
+use telemetry::{Attempt, Failure, Metrics, Observation};
+
+/// Counts every record that is drained.
+pub fn observer(metrics: Arc<Metrics>) -> store::Observer {
+    Box::new(move |records| {
+        let seen: Vec<Observation> = records.iter().map(observation).collect();
+        metrics.observe_all(&seen);
+    })
+}
+
+fn observation(record: &SpendRecord) -> Observation {
+    let us = |ms: i64| u64::try_from(ms).unwrap_or_default().saturating_mul(1000);
+    let total_us = us(record.end_ms - record.start_ms);
+    let failure = (!record.ending.is_success()).then(|| Failure {
+        class: class(record).into(),
+        status: if record.status < 400 { 500 } else { record.status },
+    });
+    Observation {
+        key_hash: record.key_hash.map(|hash| hash.to_string().into()),
+        key_alias: record.key_alias.clone(),
+        team: record.team_id.clone(),
+        user: record.user_id.clone(),
+        requested_model: Some(Arc::clone(&record.model_group)),
+        route: Some(route(&record.call_type).into()),
+        status: record.status,
+        stream: false,
+        ends_request: true,
+        total_us,
+        failure,
+        attempt: Some(Attempt {
+            model_group: Arc::clone(&record.model_group),
+            model: Arc::clone(&record.upstream_model),
+            deployment: Arc::clone(&record.deployment_id),
+            provider: Arc::clone(&record.provider),
+            api_base: Arc::clone(&record.api_base),
+            input_tokens: record.usage.input,
+            output_tokens: record.usage.output,
+            cost: record.cost,
+            upstream_us: total_us,
+            first_byte_us: record.first_byte_ms.map(|at| us(at - record.start_ms)),
+            ..Attempt::default()
+        }),
+        ..Observation::default()
+    }
+}
+
+/// LiteLLM's exception classes.
+fn class(record: &SpendRecord) -> &'static str {
+    match record.error_class.as_deref() {
+        Some("bad_request") => "BadRequestError",
+        Some("context_length") => "ContextWindowExceededError",
+        Some("content_policy") => "ContentPolicyViolationError",
+        Some("authentication") => "AuthenticationError",
+        Some("permission") => "PermissionDeniedError",
+        Some("not_found") => "NotFoundError",
+        Some("rate_limit" | "billing") => "RateLimitError",
+        Some("overloaded") => "ServiceUnavailableError",
+        Some("timeout") => "Timeout",
+        Some("connection") => "APIConnectionError",
+        _ if record.ending == Ending::Timeout => "Timeout",
+        _ => "InternalServerError",
+    }
+}
+
+fn route(call_type: &str) -> &'static str {
+    match call_type {
+        "atext_completion" => "/completions",
+        "aembedding" => "/embeddings",
+        "anthropic_messages" => "/v1/messages",
+        "acount_tokens" => "/v1/messages/count_tokens",
+        _ => "/chat/completions",
+    }
+}
