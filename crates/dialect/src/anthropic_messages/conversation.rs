@@ -10,6 +10,7 @@ use super::wire::{Object, write_list};
 use crate::model::{CacheHint, Content, Part, Request, Role, Thought, Turn};
 use crate::{EncodeError, Target};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// What a tool call without a result is answered with.
 const NO_RESULT: &str = "This tool call has no result.";
@@ -146,33 +147,32 @@ fn answer_calls<'r>(messages: &mut Vec<Message<'r>>) -> Result<(), EncodeError> 
 }
 
 fn settle<'r>(message: &mut Message<'r>, calls: &[&'r str]) -> Result<(), EncodeError> {
-    let mut answers: Vec<Option<Block<'r>>> = calls.iter().map(|_| None).collect();
-    let mut order = Vec::with_capacity(calls.len());
+    // The answer to each call, and its rank among the answers.
+    let mut answers: HashMap<&str, Option<(usize, Block<'r>)>> =
+        calls.iter().map(|call| (*call, None)).collect();
     let mut others = Vec::with_capacity(message.blocks.len());
-    for block in std::mem::take(&mut message.blocks) {
-        let Some(id) = block.result().map(str::to_owned) else {
+    for (rank, block) in std::mem::take(&mut message.blocks).into_iter().enumerate() {
+        let Some(id) = block.result() else {
             others.push(block);
             continue;
         };
-        let slot = calls.iter().position(|call| *call == id);
-        let Some((place, answer)) = slot.and_then(|place| Some((place, answers.get_mut(place)?)))
-        else {
-            return Err(orphan(&id));
-        };
-        if answer.replace(block).is_none() {
-            order.push(place);
-        }
+        let answer = answers.get_mut(id).ok_or_else(|| orphan(id))?;
+        let rank = answer.as_ref().map_or(rank, |(first, _)| *first);
+        *answer = Some((rank, block));
     }
-    let mut blocks = Vec::with_capacity(calls.len() + others.len());
-    blocks.extend(order.into_iter().filter_map(|place| answers.get_mut(place)?.take()));
-    let answered = |block: &Block<'r>, id: &str| block.result() == Some(id);
+    let mut results = Vec::with_capacity(calls.len());
+    let mut stubs = Vec::new();
     for call in calls {
-        if !blocks.iter().any(|block| answered(block, call)) {
-            blocks.push(Block::Stub(call));
+        match answers.remove(call) {
+            Some(Some(result)) => results.push(result),
+            Some(None) => stubs.push(Block::Stub(call)),
+            // Two calls of one id, which a single result answers.
+            None => {}
         }
     }
-    blocks.extend(others);
-    message.blocks = blocks;
+    results.sort_by_key(|(rank, _)| *rank);
+    message.blocks =
+        results.into_iter().map(|(_, block)| block).chain(stubs).chain(others).collect();
     Ok(())
 }
 

@@ -157,7 +157,7 @@ pub fn encode(error: &ApiError) -> Vec<u8> {
     outer.put("type", "error");
     let mut inner = Object::open(outer.key("error"));
     inner.put("type", kind_of(error.class));
-    // Coding agents shorten their history when they read these words.
+    // Coding assistants shorten their history when they read these words.
     let said = error.message.contains("prompt is too long");
     if error.class == ErrorClass::ContextLength && !said {
         inner.put("message", &format!("prompt is too long: {}", error.message));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_is_said_in_the_words_that_agents_look_for() {
+    fn a_full_window_is_said_in_the_words_that_clients_look_for() {
         let mut error = decode(400, b"{}");
         error.class = ErrorClass::ContextLength;
         error.message = "maximum context length is 8192".to_owned();

@@ -24,8 +24,11 @@ pub(super) fn closed(schema: &Json) -> Option<Json> {
 
 /// Whether a tool's schema says that it is an object, as Anthropic demands.
 pub(super) fn with_type(schema: &Json) -> Option<Json> {
-    let Ok(Node::Object(mut members)) = schema.read::<Node>() else {
-        return Json::parse(NO_PARAMETERS.to_owned()).ok();
+    let mut members = match schema.read::<Node>() {
+        Ok(Node::Object(members)) => members,
+        Ok(_) => return Json::parse(NO_PARAMETERS.to_owned()).ok(),
+        // Nested beyond reading: Anthropic shall judge it.
+        Err(_) => return None,
     };
     if members.iter().any(|(name, _)| name == "type") {
         return None;

@@ -374,3 +374,19 @@ fn no_mutated_recording_panics() {
         }
     }
 }
+
+#[test]
+fn deep_nesting_overflows_no_stack() {
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(200_000), "}".repeat(200_000));
+    for deep in [deep, objects] {
+        let tool = format!(r#"{{"name":"f","input_schema":{deep}}}"#);
+        let results = r#"{"type":"tool_result","tool_use_id":"a","content":["#.repeat(50_000);
+        let results = format!("{results}{}", "]}".repeat(50_000));
+        anthropic_messages::fuzz(deep.as_bytes());
+        anthropic_messages::fuzz(
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{results}]}}],"tools":[{tool}],"x":{deep}}}"#)
+                .as_bytes(),
+        );
+    }
+}

@@ -3,8 +3,10 @@
 
 use crate::anthropic_stream::{decode_all, encode_all};
 use crate::facts_anthropic::{events_of, of_body, of_events, of_request};
-use dialect::anthropic_messages::{error, request, response};
-use dialect::{ErrorClass, Shown, Target};
+use bytes::Bytes;
+use dialect::anthropic_messages::{error, request, response, stream};
+use dialect::model::Event;
+use dialect::{ErrorClass, Shown, Target, sse};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -188,4 +190,50 @@ fn recorded_errors_have_their_class() {
         tried += 1;
     }
     assert!(tried == 0 || tried >= 5, "only {tried} errors");
+}
+
+/// The model's events of a stream that arrives in pieces of these lengths.
+fn in_pieces(raw: &str, mut length: impl FnMut() -> usize) -> Vec<Event> {
+    let mut framer = sse::Framer::new();
+    let mut decoder = stream::Decoder::new();
+    let mut scratch = String::new();
+    let mut out = Vec::new();
+    let mut rest = Bytes::copy_from_slice(raw.as_bytes());
+    while !rest.is_empty() {
+        let piece = rest.split_to(length().clamp(1, rest.len()));
+        for frame in framer.push(&piece) {
+            let frame = frame.unwrap();
+            decoder.push(sse::parse(&frame.bytes, &mut scratch).unwrap(), &mut out).unwrap();
+        }
+    }
+    let remainder = framer.take_remainder();
+    decoder.push(sse::parse(&remainder, &mut scratch).unwrap(), &mut out).unwrap();
+    decoder.finish(&mut out);
+    out
+}
+
+#[test]
+fn recorded_streams_are_the_same_however_they_are_cut() {
+    let mut tried = 0;
+    for (path, recording) in recordings() {
+        let response = &recording["response"];
+        let Some(raw) = response["raw"].as_str().filter(|_| response["body_kind"] == "sse") else {
+            continue;
+        };
+        let whole = in_pieces(raw, || raw.len());
+        assert_eq!(whole.last(), Some(&Event::End), "{}", path.display());
+        let mut recorded =
+            response["chunk_lens"].as_array().cloned().unwrap_or_default().into_iter();
+        let as_recorded = || recorded.next().and_then(|n| n.as_u64()).unwrap_or(4_096) as usize;
+        assert_eq!(in_pieces(raw, as_recorded), whole, "{}", path.display());
+        assert_eq!(in_pieces(raw, || 1), whole, "{}", path.display());
+        let mut seed = raw.len();
+        let scattered = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % 97
+        };
+        assert_eq!(in_pieces(raw, scattered), whole, "{}", path.display());
+        tried += 1;
+    }
+    assert!(tried == 0 || tried > 20, "only {tried} streams");
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use dialect::{
     Usage,
     head::{Head, Surface},
+    retouch,
     splice::{Edits, apply},
     sse::Framer,
     tap::{Observed, Tap},
@@ -270,6 +271,51 @@ fn recorded_streams_are_relayed_to_the_byte_and_understood_at_any_split() {
         }
     }
     println!("{seen} streams");
+}
+
+/// The JSON of a frame with one `data:` line.
+fn document(frame: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(frame).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("data:"))?;
+    serde_json::from_str(line.trim()).ok()
+}
+
+#[test]
+fn recorded_frames_lose_null_usage_and_change_their_model_and_nothing_else() {
+    let (mut stripped, mut named) = (0, 0);
+    for recording in recordings() {
+        let Some((wire, _)) = stream(&recording) else { continue };
+        let mut framer = Framer::new();
+        for frame in framer.push(&Bytes::from(wire)) {
+            let frame = frame.unwrap().bytes;
+            let Some(mut expected) = document(&frame) else {
+                assert_eq!(retouch::strip_null_usage(&frame), frame.as_ref());
+                assert_eq!(retouch::set_model(&frame, "x"), frame.as_ref());
+                continue;
+            };
+            let out = retouch::strip_null_usage(&frame);
+            if expected.get("usage").is_some_and(Value::is_null) {
+                expected.as_object_mut().unwrap().remove("usage");
+                stripped += 1;
+            } else {
+                assert_eq!(out, frame.as_ref(), "{}", recording.name);
+            }
+            assert_eq!(document(&out).unwrap(), expected, "{}", recording.name);
+
+            let out = retouch::set_model(&frame, "my \"group\"");
+            let mut expected = document(&frame).unwrap();
+            let place = if expected["model"].is_string() { "/model" } else { "/message/model" };
+            match expected.pointer_mut(place).filter(|model| model.is_string()) {
+                Some(model) => {
+                    *model = "my \"group\"".into();
+                    named += 1;
+                }
+                None => assert_eq!(out, frame.as_ref(), "{}", recording.name),
+            }
+            assert_eq!(document(&out).unwrap(), expected, "{}", recording.name);
+        }
+    }
+    println!("{stripped} null usages, {named} models");
 }
 
 #[test]
