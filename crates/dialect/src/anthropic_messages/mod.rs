@@ -45,7 +45,8 @@ pub const JSON_TOOL: &str = "keymoat_json_answer";
 pub fn is_hint(name: &str) -> bool {
     matches!(
         name,
-        "context_management"
+        "cache_control"
+            | "context_management"
             | "anthropic_version"
             | "anthropic_beta"
             | "betas"

@@ -132,10 +132,7 @@ fn tool_choice(raw: &RawValue, request: &mut Request) -> Result<(), Wrong> {
 }
 
 /// Reads `thinking`; what the model has no place for goes to `extensions`.
-pub(super) fn thinking(
-    raw: &RawValue,
-    extensions: &mut Vec<Extension>,
-) -> Result<Reasoning, Wrong> {
+fn thinking(raw: &RawValue, extensions: &mut Vec<Extension>) -> Result<Reasoning, Wrong> {
     let mut thinking = Fields::of(raw)?;
     let mode = match thinking.required_string("type")?.as_str() {
         "enabled" => ReasoningMode::Enabled,

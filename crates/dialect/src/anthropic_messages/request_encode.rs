@@ -5,9 +5,8 @@ use super::thinking::{self, Allows, Plan};
 use super::wire::{Object, find, write_list};
 use super::{HERE, JSON_TOOL, conversation, schema};
 use crate::model::{Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice};
-use crate::{EncodeError, Json, Target};
+use crate::{EncodeError, Json, Target, openai_chat};
 use serde_json::Number;
-use serde_json::value::RawValue;
 
 /// Writes the body of `POST /v1/messages` for `target`.
 ///
@@ -21,8 +20,7 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
         signed_loop: conversation::has_signed_loop(&messages),
         prefilled: conversation::is_prefilled(&messages),
     };
-    let reasoning = reasoning(request, target)?;
-    let plan = thinking::plan(request, reasoning.as_ref(), target, allows)?;
+    let plan = thinking::plan(request, reasoning(request, target), target, allows)?;
     let form = Form::of(request, target)?;
     let tools = tools(request, target)?;
 
@@ -90,9 +88,11 @@ fn is_harmless(e: &Extension) -> bool {
         | "prompt_cache_retention"
         | "prompt_cache_options"
         | "stream_options"
-        | "thinking" => true,
+        // Said again: the model has them as its wish to think.
+        | "thinking"
+        | "reasoning" => true,
         "modalities" => !e.value.text().contains("audio"),
-        name => is_ours(name),
+        name => is_ours(name) || openai_chat::request::params::is_gateways(name),
     }
 }
 
@@ -123,26 +123,10 @@ fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), 
     }
 }
 
-/// The wish to think: the model's, or Anthropic's own form of it that an
-/// OpenAI client sent.
-fn reasoning(request: &Request, target: &Target<'_>) -> Result<Option<Reasoning>, EncodeError> {
-    if ["reasoning_effort", "reasoning", "thinking"].iter().any(|name| dropped(target, name)) {
-        return Ok(None);
-    }
-    let sent = request.extensions.iter().find(|e| e.source != HERE && e.name == "thinking");
-    match (&request.reasoning, sent) {
-        (None, Some(e)) => e
-            .value
-            .read::<&RawValue>()
-            .ok()
-            .and_then(|raw| super::request::thinking(raw, &mut Vec::new()).ok())
-            .map(Some)
-            .ok_or_else(|| EncodeError::Invalid {
-                param: "thinking".to_owned(),
-                message: "must be {\"type\": \"enabled\", \"budget_tokens\": …}, or of type `disabled` or `adaptive`".to_owned(),
-            }),
-        (reasoning, _) => Ok(reasoning.clone()),
-    }
+/// The wish to think, unless it is to be left out.
+fn reasoning<'r>(request: &'r Request, target: &Target<'_>) -> Option<&'r Reasoning> {
+    let unwanted = ["reasoning_effort", "reasoning", "thinking"];
+    request.reasoning.as_ref().filter(|_| !unwanted.iter().any(|name| dropped(target, name)))
 }
 
 /// How the form of the answer is asked for.

@@ -4,7 +4,7 @@ mod decode;
 mod encode;
 mod history;
 mod messages;
-mod params;
+pub(crate) mod params;
 
 pub use decode::decode;
 pub(crate) use decode::decode_parameters;

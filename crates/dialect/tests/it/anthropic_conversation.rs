@@ -428,3 +428,51 @@ fn what_a_client_gets_wrong_is_named_where_it_stands() {
     }
     assert!(request::decode(b"nonsense").unwrap_err().message.contains("not a JSON object"));
 }
+
+#[test]
+fn a_coding_clients_request_reaches_an_openai_target() {
+    let body = json!({
+        "model": "m", "max_tokens": 32000, "stream": true,
+        "system": [{"type":"text","text":"You code.","cache_control":{"type":"ephemeral"}}],
+        "messages": [
+            {"role":"user","content":"go"},
+            {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":""},
+                {"type":"tool_use","id":"toolu_km_call_5f1","name":"Read","input":{"path":"a"}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_km_call_5f1","content":"text"}]}
+        ],
+        "tools": [{"name":"Read","input_schema":{"type":"object"},"eager_input_streaming":true}],
+        "thinking": {"type":"adaptive","display":"summarized"},
+        "output_config": {"effort":"medium"},
+        "context_management": {"edits":[]},
+        "metadata": {"user_id":"u"}
+    });
+    let request = request::decode(body.to_string().as_bytes()).unwrap();
+    let written = dialect::openai_chat::request::encode(&request, &Target::default()).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written["reasoning_effort"], "medium");
+    assert_eq!(written["messages"][2]["tool_calls"][0]["id"], "call_1", "its own id comes back");
+    assert_eq!(written["messages"][3]["tool_call_id"], "call_1");
+}
+
+#[test]
+fn an_openai_clients_request_reaches_claude() {
+    let body = json!({
+        "model": "m", "max_tokens": 9000, "reasoning": {"effort":"low"}, "num_retries": 2, "store": false,
+        "messages": [{"role":"system","content":"Be kind."},{"role":"user","content":"hi"},
+            {"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]},
+            {"role":"tool","tool_call_id":"call_1","content":"done"}],
+        "tools": [{"type":"function","function":{"name":"f"}}]
+    });
+    let request = dialect::openai_chat::request::decode(body.to_string().as_bytes()).unwrap();
+    let body = sent_to(&request, &Target { adaptive_thinking: true, ..Target::default() });
+    assert_eq!(body["system"], "Be kind.");
+    assert_eq!(body["thinking"], json!({"type":"adaptive"}));
+    assert_eq!(body["output_config"], json!({"effort":"low"}));
+    assert_eq!(
+        body["messages"][1]["content"],
+        json!([{"type":"tool_use","id":"call_1","name":"f","input":{}}])
+    );
+    for gone in ["num_retries", "store", "reasoning"] {
+        assert!(body.get(gone).is_none(), "{gone}");
+    }
+}

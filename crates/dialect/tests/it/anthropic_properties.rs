@@ -4,6 +4,7 @@ use crate::anthropic_recordings::{SHOWN, recordings};
 use crate::anthropic_stream::{decode_all, encode_all};
 use crate::facts_anthropic::{events_of, of_body, of_events};
 use dialect::anthropic_messages::{self, request, response};
+use dialect::fold::Fold;
 use dialect::model::{
     CacheHint, Choice, Content, Delta, Event, Finish, Media, Opening, Part, Request, Response,
     Role, Sampling, Thought, Tool, ToolChoice, ToolKind, Turn,
@@ -312,6 +313,13 @@ proptest! {
         prop_assert_eq!(essence(&decoded), essence(&events));
         let usage = decoded.iter().rev().find_map(|e| if let Event::Usage(u) = e { Some(*u) } else { None });
         prop_assert_eq!(usage, answer.usage);
+
+        let mut fold = Fold::new();
+        for event in &decoded {
+            fold.push(event);
+        }
+        prop_assert!(fold.is_complete());
+        prop_assert_eq!(fold.finish(), answer);
     }
 
     #[test]

@@ -42,7 +42,7 @@ const GATEWAY: [&str; 34] = [
 ];
 
 /// Whether a field of this dialect stays with the gateway.
-pub(super) fn is_gateways(name: &str) -> bool {
+pub(crate) fn is_gateways(name: &str) -> bool {
     GATEWAY.contains(&name)
 }
 
