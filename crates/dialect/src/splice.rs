@@ -107,6 +107,11 @@ impl<'a> Edits<'a> {
         self.put(name, value.text().into())
     }
 
+    /// Gives a key this JSON text, whatever the client gave.
+    pub fn set_text(&mut self, name: &'a str, text: String) -> &mut Self {
+        self.put(name, text.into())
+    }
+
     /// Takes a key out.
     pub fn remove(&mut self, name: &str) -> &mut Self {
         self.inserts.retain(|(inserted, _)| *inserted != name);

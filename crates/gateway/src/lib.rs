@@ -1,1 +1,39 @@
 //! The request pipeline: from a client's bytes to an upstream and back.
+//!
+//! [`request`] is the whole life of a request in one file; the others are its
+//! stages. What it deliberately does not do: open sockets (`egress`), see a
+//! secret (`vault`), know SQL (`store`), or read a wire format anywhere but in
+//! `dialect`.
+
+pub mod admission;
+pub mod body;
+pub mod bound;
+pub mod call;
+pub mod deployment;
+pub mod detach;
+pub mod dice;
+pub mod dispatch;
+pub mod error;
+pub mod gateway;
+pub mod headers;
+pub mod health;
+pub mod late;
+pub mod paths;
+pub mod permit;
+pub mod principal;
+pub mod quirks;
+pub mod record;
+pub mod refusal;
+pub mod relay;
+pub mod request;
+pub mod respond;
+pub mod route;
+pub mod routing;
+pub mod runtime;
+pub mod stream;
+pub mod wire;
+
+pub use error::{Compat, Failure, Fault};
+pub use gateway::{Gateway, Parts};
+pub use respond::Body;
+pub use runtime::Runtime;

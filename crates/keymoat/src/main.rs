@@ -1,2 +1,45 @@
 //! The binary: command line, wiring, process lifetime. No logic of its own.
-fn main() {}
+
+mod banner;
+mod check;
+mod cli;
+mod demo;
+mod door;
+mod listen;
+mod reload;
+mod remote;
+mod say;
+mod serve;
+mod tls;
+
+use clap::{CommandFactory as _, Parser as _};
+use cli::{Cli, Command, Shell};
+use std::process::ExitCode;
+
+/// mimalloc keeps the resident set small under many threads, where glibc's
+/// arenas grow.
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(serve) => serve::run(&serve),
+        Command::CheckConfig(check) => check::config(&check),
+        Command::Keys(keys) => remote::keys(keys),
+        Command::Models(remote) => remote::models(&remote),
+        Command::Doctor(doctor) => check::doctor(&doctor),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    use clap_complete::{Shell as Known, generate};
+    let known = match shell {
+        Shell::Bash => Known::Bash,
+        Shell::Elvish => Known::Elvish,
+        Shell::Fish => Known::Fish,
+        Shell::Powershell => Known::PowerShell,
+        Shell::Zsh => Known::Zsh,
+    };
+    let mut script = Vec::new();
+    generate(known, &mut Cli::command(), "keymoat", &mut script);
+    say::out(&String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
+}

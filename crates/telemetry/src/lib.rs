@@ -1,1 +1,16 @@
 //! Logs and metrics.
+//!
+//! [`logs`] writes to standard error, with secrets replaced by value before a
+//! byte leaves. [`metrics`] counts finished requests under LiteLLM's names and
+//! renders them for Prometheus. Neither does anything on the request path:
+//! metrics are fed with [`Observation`]s by whoever drains finished requests.
+
+pub mod exposition;
+mod families;
+pub mod logs;
+pub mod metrics;
+pub mod observation;
+
+pub use logs::{Format, Redaction};
+pub use metrics::{Gauges, Metrics};
+pub use observation::{Attempt, DeploymentState, Failure, Fallback, Observation, Text};

@@ -1,0 +1,368 @@
+//! A provider: where it is, how a key goes on a request, and how it differs
+//! from its dialect.
+//!
+//! All of it is data, from one row of `data/providers.tsv` (see
+//! `provider_rows.rs`), so that one generic piece of code can honour it and no
+//! provider needs code of its own.
+
+use base::{Decimal, Origin};
+use dialect::{Dialect, OutputLimitField};
+
+/// Who serves models, and how to speak to them.
+#[derive(Debug)]
+pub struct Provider {
+    /// What stands before the first `/` of a model name.
+    pub id: &'static str,
+    /// Other prefixes that mean the same.
+    pub aliases: Box<[&'static str]>,
+    /// For people.
+    pub name: &'static str,
+    /// The wire format of its chat endpoint.
+    pub dialect: Dialect,
+    /// What stands before [`Provider::path`], without a trailing slash; may
+    /// hold `{NAME}` parts, see [`Provider::fill`]. `None`: every deployment
+    /// says its own.
+    pub base_url: Option<&'static str>,
+    /// Environment variables that replace the base URL; the first that is set wins.
+    pub base_url_envs: Box<[&'static str]>,
+    /// Environment variables that hold the key; the first that is set wins. A
+    /// key found there belongs to the provider's own base URL, see
+    /// [`Provider::owns`].
+    pub key_envs: Box<[&'static str]>,
+    /// Answers without a key, as servers on one's own machine do.
+    pub key_optional: bool,
+    /// Usually runs on loopback or in one's own network; its base URL, where it
+    /// has one, is plain HTTP.
+    pub local: bool,
+    /// Has no key: people sign in with an account, which is not supported yet.
+    pub oauth: bool,
+    /// How the key goes on a request.
+    pub auth: Auth,
+    /// How it differs from its dialect.
+    pub quirks: Quirks,
+    /// What to do when the client is gone.
+    pub on_disconnect: OnDisconnect,
+    pub(crate) also: Box<[Endpoint]>,
+    pub(crate) paths: Box<[(Endpoint, Option<&'static str>)]>,
+}
+
+/// How a key goes on a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `NAME: KEY`, the name in lower case.
+    Header(&'static str),
+}
+
+/// What to do with an upstream call whose client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disconnect {
+    /// Close the connection: that stops the bill.
+    Cancel,
+    /// Read on: the provider bills anyway, and only the end tells how much.
+    Drain,
+}
+
+/// [`Disconnect`] by kind of call. Where nothing is known, a unary call is
+/// drained (providers finish what they began) and a stream is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnDisconnect {
+    /// For calls with one answer.
+    pub unary: Disconnect,
+    /// For event streams.
+    pub stream: Disconnect,
+}
+
+/// How a provider spells the limit on output tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputLimit {
+    /// As the client wrote it; `max_tokens` where the gateway writes it.
+    AsSent,
+    /// Only `max_tokens`.
+    MaxTokens,
+    /// Only `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+impl OutputLimit {
+    /// The name under which the gateway itself writes the limit.
+    pub fn field(self) -> OutputLimitField {
+        match self {
+            Self::AsSent | Self::MaxTokens => OutputLimitField::MaxTokens,
+            Self::MaxCompletionTokens => OutputLimitField::MaxCompletionTokens,
+        }
+    }
+}
+
+/// Where a provider differs from its dialect, as data that one generic piece of
+/// code can honour. Sources: LiteLLM 1.109's own provider table where nothing
+/// else is said.
+#[derive(Debug)]
+pub struct Quirks {
+    /// `max_tokens=NAME`: the only spelling of the output limit it takes.
+    pub output_limit: OutputLimit,
+    /// `openai_models`: names as OpenAI's, so that its reasoning models refuse
+    /// `max_tokens` (seen as a 400 `unsupported_parameter` in recordings).
+    pub openai_models: bool,
+    /// `developer_role`: knows the role `developer`; others get `system`, as
+    /// LiteLLM sends it.
+    pub developer_role: bool,
+    /// `text_content`: a message's content must be a string, so text parts are joined.
+    pub text_content: bool,
+    /// `no_stream_options`: refuses the parameter and always sends usage
+    /// (Mistral: usage in 10 of 10 recorded streams that did not ask).
+    pub no_stream_options: bool,
+    /// `no_done`: a stream may end without `[DONE]` after its finish reason
+    /// (Cerebras 7 of 7 recordings; Perplexity ends with `chat.completion.done`).
+    pub no_done: bool,
+    /// `store_false`: `store: false` is always sent.
+    pub store_false: bool,
+    /// `reasoning_uncounted`: `completion_tokens` leaves reasoning out while the
+    /// total has it (xAI, recorded: 291 + 26 against 513).
+    pub reasoning_uncounted: bool,
+    /// `keeps_cache_control`: understands Anthropic's `cache_control` on parts;
+    /// otherwise it is removed.
+    pub keeps_cache_control: bool,
+    /// `states_cost`: usage says what the call cost (OpenRouter, recorded).
+    pub states_cost: bool,
+    /// `drop=A,B`: parameters it refuses and that don't change the answer.
+    pub drop: Box<[&'static str]>,
+    /// `rename=FROM:TO,…`: parameters it knows by another name.
+    pub renames: Box<[(&'static str, &'static str)]>,
+    /// `temperature_max=N`: a higher temperature is lowered to this.
+    pub temperature_max: Option<Decimal>,
+    /// `header.NAME=VALUE`: sent with every request. A value with a `{NAME}`
+    /// part is left out unless that environment variable is set.
+    pub headers: Box<[(&'static str, &'static str)]>,
+    /// `model_prefix=P`: put before a model name without a `/` (Fireworks).
+    pub model_prefix: Option<&'static str>,
+}
+
+/// What can be asked of a provider over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI's older text completions; also fill-in-the-middle.
+    Completions,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// OpenAI responses.
+    Responses,
+    /// Anthropic messages.
+    Messages,
+    /// Anthropic's token count of a messages request.
+    CountTokens,
+    /// The list of models.
+    Models,
+}
+
+impl Endpoint {
+    const ALL: [Self; 7] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Models,
+    ];
+
+    /// As the table spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == text)
+    }
+}
+
+/// Why a base URL template could not be filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FillError {
+    /// The variable is not set.
+    #[error(
+        "the base URL needs the environment variable {0}; set it, or give the deployment an api_base"
+    )]
+    Missing(&'static str),
+    /// The value could change the host or the path.
+    #[error(
+        "the environment variable {0} must hold only letters, digits, `-`, `_` and `.`, because it becomes a part of the base URL"
+    )]
+    Unfit(&'static str),
+}
+
+impl Provider {
+    /// The path of an endpoint after the base URL; `None` if it is not served.
+    pub fn path(&self, endpoint: Endpoint) -> Option<&'static str> {
+        if let Some((_, path)) = self.paths.iter().find(|(of, _)| *of == endpoint) {
+            return *path;
+        }
+        match (self.dialect, endpoint) {
+            (Dialect::OpenAiChat, Endpoint::Chat) => Some("/chat/completions"),
+            (Dialect::OpenAiChat, Endpoint::Completions) => Some("/completions"),
+            (Dialect::OpenAiChat, Endpoint::Embeddings) => Some("/embeddings"),
+            (Dialect::OpenAiChat, Endpoint::Models) => Some("/models"),
+            (Dialect::OpenAiChat, Endpoint::Responses) => self.if_served(endpoint, "/responses"),
+            (Dialect::OpenAiChat, Endpoint::Messages) => self.if_served(endpoint, "/messages"),
+            (Dialect::AnthropicMessages, Endpoint::Messages) => Some("/v1/messages"),
+            (Dialect::AnthropicMessages, Endpoint::CountTokens) => {
+                Some("/v1/messages/count_tokens")
+            }
+            (Dialect::AnthropicMessages, Endpoint::Models) => Some("/v1/models"),
+            _ => None,
+        }
+    }
+
+    fn if_served(&self, endpoint: Endpoint, path: &'static str) -> Option<&'static str> {
+        self.also.contains(&endpoint).then_some(path)
+    }
+
+    /// The environment variables that stand as `{NAME}` in the base URL.
+    pub fn template_envs(&self) -> impl Iterator<Item = &'static str> {
+        let parts = self.base_url.unwrap_or("").split('{').skip(1);
+        parts.filter_map(|part| part.split_once('}').map(|(name, _)| name))
+    }
+
+    /// The base URL with its `{NAME}` parts filled in by `env`; `None` where the
+    /// provider has no base URL. A value can only ever be one label or path
+    /// segment, so that no variable moves the provider to another host.
+    pub fn fill(&self, env: impl Fn(&str) -> Option<String>) -> Result<Option<String>, FillError> {
+        let Some(template) = self.base_url else { return Ok(None) };
+        let mut url = template.to_owned();
+        for name in self.template_envs() {
+            let value = env(name).filter(|value| !value.is_empty());
+            let value = value.ok_or(FillError::Missing(name))?;
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if !value.bytes().all(fits) || value.split('.').any(str::is_empty) {
+                return Err(FillError::Unfit(name));
+            }
+            url = url.replace(&format!("{{{name}}}"), &value);
+        }
+        Ok(Some(url))
+    }
+
+    /// Whether `base_url` is on the provider's own origin, so that a key from
+    /// its environment variables may go there. A `{NAME}` part of the
+    /// provider's host stands for letters, digits, `-`, `_` and `.`; a provider
+    /// without a base URL of its own owns nothing.
+    pub fn owns(&self, base_url: &str) -> bool {
+        let Some(template) = self.base_url else { return false };
+        let Ok((asked, _)) = Origin::parse_base(base_url) else { return false };
+        let Some((before, rest)) = authority(template).split_once('{') else {
+            return Origin::parse_base(template).is_ok_and(|(own, _)| own == asked);
+        };
+        let Some((_, after)) = rest.split_once('}') else { return false };
+        let asked = asked.to_string();
+        let middle = asked.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        middle.is_some_and(|part| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        })
+    }
+
+    /// The name under which `model` takes the limit on output tokens.
+    pub fn output_limit(&self, model: &str) -> OutputLimit {
+        if self.quirks.openai_models && is_openai_reasoning(model) {
+            return OutputLimit::MaxCompletionTokens;
+        }
+        self.quirks.output_limit
+    }
+}
+
+/// Scheme, host and port of a base URL, as text.
+fn authority(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url
+        .bytes()
+        .enumerate()
+        .skip(after_scheme)
+        .find_map(|(at, byte)| (byte == b'/').then_some(at));
+    url.get(..end.unwrap_or(url.len())).unwrap_or(url)
+}
+
+/// `o1`, `o3-mini`, `gpt-5.1`, … : OpenAI's reasoning families by their names.
+fn is_openai_reasoning(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name.strip_prefix("ft:").unwrap_or(name);
+    if let Some(rest) = name.strip_prefix("gpt-") {
+        return rest.bytes().next().is_some_and(|digit| (b'5'..=b'9').contains(&digit));
+    }
+    let mut rest = name.strip_prefix('o').unwrap_or("").bytes();
+    rest.next().is_some_and(|digit| (b'1'..=b'9').contains(&digit))
+        && rest.next().is_none_or(|byte| byte == b'-' || byte.is_ascii_digit())
+}
+
+/// A provider that is known by name and can't be spoken to yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The prefix.
+    pub id: &'static str,
+    /// For people.
+    pub name: &'static str,
+    /// What is missing here, as a noun phrase.
+    pub missing: &'static str,
+    /// What to use instead; may be empty.
+    pub instead: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FillError, authority, is_openai_reasoning};
+    use crate::provider_rows::provider;
+
+    #[test]
+    fn reasoning_models_are_known_by_name() {
+        for name in ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.1-mini", "ft:o4-mini"] {
+            assert!(is_openai_reasoning(name), "{name}");
+        }
+        for name in ["gpt-4o", "gpt-4.1", "omni-moderation", "o", "o1x", "gpt-oss-120b", ""] {
+            assert!(!is_openai_reasoning(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_authority_ends_before_the_path() {
+        assert_eq!(authority("https://{A}.b.com/v1/x"), "https://{A}.b.com");
+        assert_eq!(authority("http://h:1"), "http://h:1");
+    }
+
+    #[test]
+    fn a_template_cannot_be_moved_to_another_host() {
+        let snowflake = provider("snowflake").unwrap();
+        let fill = |value: &str| snowflake.fill(|_| Some(value.to_owned()));
+        assert_eq!(
+            fill("org-acct"),
+            Ok(Some("https://org-acct.snowflakecomputing.com/api/v2".into()))
+        );
+        for value in ["evil.com/", "evil.com#", "a@b", "evil.com\\", "a b", "a..b", "x:1"] {
+            assert_eq!(fill(value), Err(FillError::Unfit("SNOWFLAKE_ACCOUNT_ID")), "{value}");
+        }
+        assert_eq!(snowflake.fill(|_| None), Err(FillError::Missing("SNOWFLAKE_ACCOUNT_ID")));
+    }
+
+    #[test]
+    fn a_provider_owns_its_own_origin_only() {
+        let openai = provider("openai").unwrap();
+        assert!(openai.owns("https://API.openai.com:443/v2"));
+        for url in ["http://api.openai.com/v1", "https://api.openai.com.evil.com/v1", "nonsense"] {
+            assert!(!openai.owns(url), "{url}");
+        }
+        let mantle = provider("bedrock_mantle").unwrap();
+        assert!(mantle.owns("https://bedrock-mantle.us-east-1.api.aws/openai/v1"));
+        assert!(!mantle.owns("https://bedrock-mantle.evil.com/x.api.aws/v1"));
+        assert!(!mantle.owns("https://bedrock-mantle..api.aws.evil.com/v1"));
+        assert!(!mantle.owns("https://bedrock-mantle.us-east-1.api.aws:8443/v1"));
+        assert!(!provider("custom_openai").unwrap().owns("https://api.openai.com/v1"));
+    }
+}

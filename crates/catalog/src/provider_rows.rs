@@ -1,0 +1,186 @@
+//! The provider tables: `data/providers.tsv`, one provider a row, and
+//! `data/unsupported.tsv` with those that need a translation of their own, so
+//! that they can be refused by name.
+//!
+//! Adding a provider adds a row, not code. The first table is parsed once, when
+//! it is first asked (some 130 short lines); the second is searched where it lies.
+//!
+//! The last column holds *traits*, words parted by spaces, with `NAME=VALUE`
+//! where they need a value:
+//!
+//! | trait | field |
+//! |---|---|
+//! | `aliases=A,B` | `Provider::aliases` |
+//! | `key_optional`, `local`, `oauth` | the fields of these names |
+//! | `auth=NAME` | `Auth::Header` |
+//! | `also=responses,messages` | further `Endpoint`s that it serves |
+//! | `path.ENDPOINT=/PATH` or `-` | `Provider::path`, where it is not the usual one, or is missing |
+//! | `unary=…`, `stream=…` (`cancel`, `drain`) | `OnDisconnect` |
+//! | all others | the field of `Quirks` of that name |
+
+use crate::provider::{
+    Auth, Disconnect, Endpoint, OnDisconnect, OutputLimit, Provider, Quirks, Unsupported,
+};
+use crate::table::{cell, find, rows};
+use dialect::Dialect;
+use std::sync::OnceLock;
+
+const TABLE: &str = include_str!("../data/providers.tsv");
+const UNSUPPORTED: &str = include_str!("../data/unsupported.tsv");
+
+/// All providers that can be spoken to, sorted by id.
+pub fn providers() -> impl Iterator<Item = &'static Provider> {
+    all().iter()
+}
+
+/// The provider whose id or alias is `id`.
+pub fn provider(id: &str) -> Option<&'static Provider> {
+    let all = all();
+    match all.binary_search_by(|provider| provider.id.cmp(id)) {
+        Ok(at) => all.get(at),
+        Err(_) => all.iter().find(|provider| provider.aliases.contains(&id)),
+    }
+}
+
+/// The entry of a provider that can't be spoken to yet.
+pub fn unsupported(id: &str) -> Option<Unsupported> {
+    find(rows(UNSUPPORTED), id).filter(|row| cell(row, 0) == id).map(unsupported_row)
+}
+
+/// All providers that can't be spoken to yet, sorted by id.
+pub fn unsupported_providers() -> impl Iterator<Item = Unsupported> {
+    rows(UNSUPPORTED).lines().map(unsupported_row)
+}
+
+fn unsupported_row(row: &'static str) -> Unsupported {
+    let [id, name, missing, instead] = [0, 1, 2, 3].map(|column| cell(row, column));
+    Unsupported { id, name, missing, instead }
+}
+
+fn all() -> &'static [Provider] {
+    static ALL: OnceLock<Box<[Provider]>> = OnceLock::new();
+    // A row that does not parse is left out here and fails the test that counts them.
+    ALL.get_or_init(|| rows(TABLE).lines().filter_map(parse).collect())
+}
+
+fn list(text: &'static str) -> Box<[&'static str]> {
+    text.split(',').filter(|item| !item.is_empty()).collect()
+}
+
+fn parse(row: &'static str) -> Option<Provider> {
+    let [id, name, dialect, base_url, base_url_envs, key_envs, traits] =
+        [0, 1, 2, 3, 4, 5, 6].map(|column| cell(row, column));
+    let dialect = match dialect {
+        "openai" => Dialect::OpenAiChat,
+        "anthropic" => Dialect::AnthropicMessages,
+        _ => return None,
+    };
+    let mut made = Provider {
+        id,
+        aliases: Box::default(),
+        name,
+        dialect,
+        base_url: (base_url != "-").then_some(base_url),
+        base_url_envs: list(base_url_envs),
+        key_envs: list(key_envs),
+        key_optional: false,
+        local: false,
+        oauth: false,
+        auth: Auth::Bearer,
+        quirks: Quirks {
+            output_limit: OutputLimit::AsSent,
+            openai_models: false,
+            developer_role: false,
+            text_content: false,
+            no_stream_options: false,
+            no_done: false,
+            store_false: false,
+            reasoning_uncounted: false,
+            keeps_cache_control: false,
+            states_cost: false,
+            drop: Box::default(),
+            renames: Box::default(),
+            temperature_max: None,
+            headers: Box::default(),
+            model_prefix: None,
+        },
+        on_disconnect: OnDisconnect { unary: Disconnect::Drain, stream: Disconnect::Cancel },
+        also: Box::default(),
+        paths: Box::default(),
+    };
+    let (mut headers, mut paths) = (Vec::new(), Vec::new());
+    for word in traits.split(' ').filter(|word| !word.is_empty()) {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        if let Some(header) = name.strip_prefix("header.") {
+            headers.push((header, value));
+        } else if let Some(endpoint) = name.strip_prefix("path.") {
+            paths.push((Endpoint::parse(endpoint)?, (value != "-").then_some(value)));
+        } else {
+            set_trait(&mut made, name, value)?;
+        }
+    }
+    made.quirks.headers = headers.into();
+    made.paths = paths.into();
+    Some(made)
+}
+
+fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()> {
+    let quirks = &mut made.quirks;
+    match name {
+        "aliases" => made.aliases = list(value),
+        "key_optional" => made.key_optional = true,
+        "local" => {
+            made.local = true;
+            // One's own machine sends no bill: stop its work.
+            made.on_disconnect.unary = Disconnect::Cancel;
+        }
+        "oauth" => made.oauth = true,
+        "auth" => made.auth = Auth::Header(value),
+        "also" => made.also = value.split(',').map(Endpoint::parse).collect::<Option<_>>()?,
+        "unary" => made.on_disconnect.unary = disconnect(value)?,
+        "stream" => made.on_disconnect.stream = disconnect(value)?,
+        "max_tokens" => {
+            quirks.output_limit = match value {
+                "max_tokens" => OutputLimit::MaxTokens,
+                "max_completion_tokens" => OutputLimit::MaxCompletionTokens,
+                _ => return None,
+            }
+        }
+        "openai_models" => quirks.openai_models = true,
+        "developer_role" => quirks.developer_role = true,
+        "text_content" => quirks.text_content = true,
+        "no_stream_options" => quirks.no_stream_options = true,
+        "no_done" => quirks.no_done = true,
+        "store_false" => quirks.store_false = true,
+        "reasoning_uncounted" => quirks.reasoning_uncounted = true,
+        "keeps_cache_control" => quirks.keeps_cache_control = true,
+        "states_cost" => quirks.states_cost = true,
+        "drop" => quirks.drop = list(value),
+        "rename" => {
+            quirks.renames =
+                value.split(',').map(|pair| pair.split_once(':')).collect::<Option<_>>()?;
+        }
+        "temperature_max" => quirks.temperature_max = Some(value.parse().ok()?),
+        "model_prefix" => quirks.model_prefix = Some(value),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn disconnect(text: &str) -> Option<Disconnect> {
+    match text {
+        "cancel" => Some(Disconnect::Cancel),
+        "drain" => Some(Disconnect::Drain),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TABLE, all, rows};
+
+    #[test]
+    fn every_row_parses() {
+        assert_eq!(all().len(), rows(TABLE).lines().count());
+    }
+}

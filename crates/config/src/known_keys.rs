@@ -1,0 +1,488 @@
+//! Every key that LiteLLM documents, section by section: those that a reader
+//! in this crate takes, and those that are named to people as unsupported with
+//! what to do instead. Data only; names are parted by spaces.
+//!
+//! `supported` serves suggestions for misspelt keys and the test that each of
+//! them has its reader; the readers themselves match on the names.
+
+/// The keys of one mapping.
+pub(crate) struct Section {
+    /// Keys that have a reader.
+    pub(crate) supported: &'static str,
+    /// Keys that are known and not honoured, grouped under one reason.
+    pub(crate) unsupported: &'static [(&'static str, &'static str)],
+    /// Among the unsupported, those that are on unless switched off: to write
+    /// `false` changes something.
+    pub(crate) on_by_default: &'static str,
+}
+
+impl Section {
+    /// Whether a reader takes the key.
+    pub(crate) fn supports(&self, name: &str) -> bool {
+        has(self.supported, name)
+    }
+
+    /// Whether to write `false` changes something.
+    pub(crate) fn is_on_by_default(&self, name: &str) -> bool {
+        has(self.on_by_default, name)
+    }
+
+    /// Why a known key is not honoured.
+    pub(crate) fn why_unsupported(&self, name: &str) -> Option<&'static str> {
+        self.unsupported.iter().find(|(names, _)| has(names, name)).map(|(_, why)| *why)
+    }
+
+    /// Every name in it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let unsupported = self.unsupported.iter().flat_map(|(names, _)| names.split(' '));
+        self.supported.split(' ').chain(unsupported)
+    }
+}
+
+/// Whether `name` is one of the names, which spaces part.
+pub(crate) fn has(names: &str, name: &str) -> bool {
+    names.split(' ').any(|known| known == name)
+}
+
+const NO_PYTHON: &str = "Python code cannot run here";
+const NO_CACHE: &str = "responses are not cached yet: each call goes to the provider";
+const NO_REDIS: &str = "Redis is not used yet: state is this instance's own";
+const NO_SINK: &str =
+    "logs and metrics are not sent to services yet: scrape /metrics and ship the log";
+const NO_ALERT: &str = "alerts are not sent yet: alert on /metrics";
+const NO_CLOUD_AUTH: &str = "this provider's own sign-in is not supported yet: use api_key";
+const NO_TAGS: &str = "requests are not routed by tag yet: give tagged traffic its own model group";
+const NO_SSO: &str = "only virtual keys and the master key prove who calls";
+const NO_UI: &str = "there are no web pages yet";
+const NO_DEFAULTS: &str =
+    "keys get no default or ceiling from the file yet: give limits with each key";
+const NO_CHECK: &str = "this check before a call does not exist yet";
+const NO_HEALTH: &str =
+    "deployments are not probed in the background: failures of real calls cool them down";
+const NO_LIMIT: &str = "this limit is not enforced: limit virtual keys instead";
+const NO_STORE: &str =
+    "configuration is read from files only, not from a database or another service";
+const NO_FEATURE: &str = "this does not exist here yet";
+const LOGS_NOTHING: &str = "prompts and answers are never stored or logged here";
+const FIXED: &str = "there is no such switch here: it cannot be turned off or tuned";
+
+/// The top of a file.
+pub(crate) const TOP: Section = Section {
+    supported: "model_list litellm_settings router_settings general_settings environment_variables \
+        include credential_list keymoat",
+    unsupported: &[
+        ("guardrails policies", "guardrails do not run yet: requests pass unchecked"),
+        ("mcp_servers mcp_tools mcp_aliases", "the MCP gateway does not exist here yet"),
+        ("callback_settings", NO_SINK),
+        (
+            "prompts vector_store_registry search_tools agents files_settings finetune_settings \
+        assistant_settings worker_registry",
+            NO_FEATURE,
+        ),
+    ],
+    on_by_default: "",
+};
+
+/// An item of `model_list`.
+pub(crate) const MODEL: Section = Section {
+    supported: "model_name litellm_params model_info",
+    unsupported: &[],
+    on_by_default: "",
+};
+
+/// `litellm_params`. What is in neither list is a default for request bodies.
+pub(crate) const LITELLM_PARAMS: Section = Section {
+    supported: "model api_key api_base base_url api_version organization custom_llm_provider \
+        litellm_credential_name rpm tpm weight order max_parallel_requests timeout \
+        request_timeout stream_timeout max_retries num_retries cooldown_time drop_params \
+        additional_drop_params extra_headers extra_body search_context_cost_per_query",
+    unsupported: &[
+        ("mock_response", "canned answers are not given here"),
+        ("tags tag_regex", NO_TAGS),
+        ("max_budget budget_duration itpm otpm rpd tpd daily_reset_time", NO_LIMIT),
+        ("modify_params", "requests are translated as they are: nothing is added to make them fit"),
+        (
+            "allowed_openai_params",
+            "parameters that the provider's dialect knows are passed on anyway",
+        ),
+        ("merge_reasoning_content_in_choices", "reasoning stays in reasoning_content"),
+        (
+            "configurable_clientside_auth_params",
+            "a client never chooses where a call goes or with which key",
+        ),
+        ("use_in_pass_through", "there are no pass-through endpoints yet"),
+        (
+            "aws_access_key_id aws_secret_access_key aws_session_token aws_region_name \
+        aws_role_name aws_session_name aws_web_identity_token aws_sts_endpoint \
+        aws_external_id aws_profile_name aws_bedrock_runtime_endpoint vertex_project \
+        vertex_location vertex_credentials vertex_ai_project vertex_ai_location \
+        vertex_ai_credentials azure_ad_token azure_ad_token_provider tenant_id client_id \
+        client_secret azure_scope azure_username azure_password watsonx_apikey watsonx_token \
+        watsonx_project_id watsonx_space_id region_name s3_bucket_name s3_region_name \
+        s3_encryption_key_id s3_access_key_id s3_secret_access_key gcs_bucket_name",
+            NO_CLOUD_AUTH,
+        ),
+        (
+            "auto_router_config auto_router_config_path auto_router_default_model \
+        auto_router_embedding_model complexity_router_config complexity_router_default_model \
+        quality_router_config adaptive_router_config",
+            "routers that pick a model by content do not exist here",
+        ),
+        ("tiered_pricing", "prices in steps cannot be overridden yet"),
+        ("guardrails", "guardrails do not run yet: requests pass unchecked"),
+        ("caching cache cache_key caching_groups", NO_CACHE),
+        ("fallbacks context_window_fallback_dict", "give fallbacks under router_settings"),
+        (
+            "ssl_verify",
+            "certificates are always checked: name your own roots in keymoat.egress.roots",
+        ),
+        (
+            "litellm_trace_id max_file_size_mb model_info prompt_id prompt_variables rag_config \
+        region silent_model use_litellm_proxy vector_store_ids",
+            NO_FEATURE,
+        ),
+    ],
+    on_by_default: "ssl_verify",
+};
+
+/// Request parameters that are well known; as defaults they mean exactly what
+/// they say.
+pub(crate) const BODY_PARAMS: &str = "audio dimensions encoding_format enable_thinking frequency_penalty functions \
+        function_call input_type logit_bias logprobs max_completion_tokens max_output_tokens \
+        max_tokens metadata min_p modalities n parallel_tool_calls prediction \
+        presence_penalty prompt_cache_key provider reasoning reasoning_effort \
+        repetition_penalty response_format safety_identifier seed service_tier stop \
+        stop_sequences store stream_options system temperature thinking tool_choice tools \
+        top_k top_logprobs top_p transforms user verbosity voice web_search_options";
+
+/// `model_info`. Other keys are kept and returned by `/model/info`.
+pub(crate) const MODEL_INFO: Section = Section {
+    supported: "id mode base_model max_tokens max_input_tokens max_output_tokens",
+    unsupported: &[
+        ("access_groups", "keys name their models one by one yet: groups of them give no access"),
+        (
+            "disable_background_health_check health_check_model health_check_timeout \
+        health_check_max_tokens health_check_voice",
+            NO_HEALTH,
+        ),
+        (
+            "team_id team_public_model_name",
+            "a deployment of one team only does not exist yet: it would serve all",
+        ),
+        (
+            "supported_environments",
+            "deployments are not chosen by environment: give each environment its own file",
+        ),
+        ("blocked", "remove the deployment instead"),
+        ("allowed_fails allowed_fails_policy", "set allowed_fails under router_settings"),
+    ],
+    on_by_default: "",
+};
+
+/// An item of `credential_list`.
+pub(crate) const CREDENTIAL: Section = Section {
+    supported: "credential_name credential_values credential_info",
+    unsupported: &[],
+    on_by_default: "",
+};
+
+/// `router_settings`.
+pub(crate) const ROUTER: Section = Section {
+    supported: "model_group_alias routing_strategy num_retries max_fallbacks timeout stream_timeout \
+        retry_after allowed_fails cooldown_time disable_cooldowns fallbacks \
+        default_fallbacks context_window_fallbacks content_policy_fallbacks \
+        default_max_parallel_requests",
+    unsupported: &[
+        ("routing_strategy_args routing_groups", "only the weighted shuffle exists yet"),
+        (
+            "retry_policy model_group_retry_policy allowed_fails_policy",
+            "one number for all errors: use num_retries and allowed_fails",
+        ),
+        (
+            "enable_pre_call_checks optional_pre_call_checks deployment_affinity_ttl_seconds \
+        model_group_affinity_config",
+            NO_CHECK,
+        ),
+        ("enable_tag_filtering tag_filtering_match_any tag_routing_prefix", NO_TAGS),
+        ("default_priority polling_interval", "requests are not queued by priority"),
+        ("provider_budget_config", NO_LIMIT),
+        ("redis_url redis_host redis_port redis_password redis_db redis_ssl", NO_REDIS),
+        ("cache_responses cache_kwargs caching_groups", NO_CACHE),
+        ("client_ttl", "connections are pooled by origin: they need no such time"),
+        (
+            "default_litellm_params",
+            "write the parameters into each deployment, or share them with a YAML anchor",
+        ),
+        ("alerting_config", NO_ALERT),
+        (
+            "enable_health_check_routing health_check_staleness_threshold \
+        health_check_ignore_transient_errors",
+            NO_HEALTH,
+        ),
+        (
+            "enable_weighted_failover",
+            "a retry draws again among the deployments that have not failed",
+        ),
+        (
+            "enable_mid_stream_fallback_continuation",
+            "an answer that has begun is never continued by another model",
+        ),
+        ("ignore_invalid_deployments", "a deployment that cannot be read is always refused"),
+        ("fallback_on_unsupported_params", FIXED),
+        ("guardrail_list", "guardrails do not run yet: requests pass unchecked"),
+        ("set_verbose debug_level", "set keymoat.log.level"),
+        ("assistants_config search_tools router_general_settings", NO_FEATURE),
+    ],
+    on_by_default: "tag_filtering_match_any fallback_on_unsupported_params",
+};
+
+/// `litellm_settings`.
+pub(crate) const LITELLM: Section = Section {
+    supported: "num_retries request_timeout drop_params fallbacks default_fallbacks \
+        context_window_fallbacks content_policy_fallbacks max_fallbacks allowed_fails \
+        cooldown_time max_budget budget_duration json_logs require_auth_for_metrics_endpoint \
+        model_alias_map callbacks success_callback failure_callback service_callback \
+        service_callbacks audit_log_callbacks turn_off_message_logging \
+        redact_user_api_key_info redact_messages_in_exceptions",
+    unsupported: &[
+        (
+            "cache cache_params enable_redis_auth_cache \
+        enable_caching_on_provider_specific_optional_params",
+            NO_CACHE,
+        ),
+        ("modify_params", "requests are translated as they are: nothing is added to make them fit"),
+        (
+            "standard_logging_payload_excluded_fields log_raw_request_response \
+        global_disable_no_log_param",
+            LOGS_NOTHING,
+        ),
+        ("store_audit_logs", NO_FEATURE),
+        ("set_verbose", "set keymoat.log.level"),
+        ("budget_exceeded_status_code", "the status follows keymoat.compat"),
+        (
+            "max_user_budget max_internal_user_budget internal_user_budget_duration \
+        default_max_internal_user_budget max_ui_session_budget max_end_user_budget \
+        max_end_user_budget_id default_soft_budget tag_budget_config budget_rollover \
+        budget_exceeded_throttle_percentage default_key_generate_params \
+        upperbound_key_generate_params key_generation_settings default_internal_user_params \
+        default_team_params default_team_settings enable_key_alias_format_validation",
+            NO_DEFAULTS,
+        ),
+        (
+            "disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only \
+        extra_spend_tag_headers disable_add_user_agent_to_request_tags \
+        overwrite_user_with_key_hash add_user_information_to_llm_headers",
+            "spend is attributed to keys, users, teams and organisations as it comes",
+        ),
+        (
+            "cost_discount_config cost_margin_config",
+            "spend is recorded at list price: override a deployment's price instead",
+        ),
+        (
+            "prometheus_metrics_config prometheus_initialize_budget_metrics \
+        custom_prometheus_metadata_labels custom_prometheus_tags prometheus_latency_buckets \
+        prometheus_exclude_metrics prometheus_exclude_labels \
+        enable_end_user_cost_tracking_prometheus_only",
+            "/metrics has a fixed shape",
+        ),
+        (
+            "langfuse_default_tags s3_callback_params datadog_params \
+        datadog_llm_observability_params aws_sqs_callback_params gcs_bucket_name \
+        generic_api_use_v1",
+            NO_SINK,
+        ),
+        (
+            "ssl_verify ssl_certificate ssl_security_level",
+            "certificates are always checked: name your own roots in keymoat.egress.roots",
+        ),
+        (
+            "force_ipv4 http2 aiohttp_trust_env disable_aiohttp_transport",
+            "outgoing connections have no such setting here",
+        ),
+        (
+            "user_url_validation user_url_allowed_hosts provider_url_destination_allowed_hosts",
+            "only the origins of configured deployments are ever reached; there is nothing to open",
+        ),
+        ("post_call_rules custom_provider_map", NO_PYTHON),
+        ("guardrails", "guardrails do not run yet: requests pass unchecked"),
+        (
+            "model_group_settings forward_traceparent_to_llm_provider",
+            "headers of the client are not forwarded to providers",
+        ),
+        ("max_tokens", "write max_tokens into each deployment that needs it"),
+        (
+            "public_model_groups public_model_groups_links priority_reservation \
+        enable_preview_features enable_json_schema_validation network_mock \
+        include_cost_in_streaming_usage always_include_stream_usage return_response_headers \
+        route_all_chat_openai_to_responses use_chat_completions_url_for_anthropic_messages \
+        mcp_aliases telemetry timezone check_provider_endpoint \
+        enable_loadbalancing_on_batch_endpoints default_in_memory_ttl default_redis_ttl \
+        default_redis_batch_cache_expiry",
+            NO_FEATURE,
+        ),
+        (
+            "openai_key api_key anthropic_key azure_key api_base",
+            "give keys and addresses with each deployment",
+        ),
+    ],
+    on_by_default: "ssl_verify user_url_validation aiohttp_trust_env",
+};
+
+/// `general_settings`.
+pub(crate) const GENERAL: Section = Section {
+    supported: "master_key database_url litellm_key_header_name max_parallel_requests \
+        global_max_parallel_requests max_request_size_mb user_api_key_cache_ttl \
+        dangerously_permit_weak_or_unset_master_key",
+    unsupported: &[
+        (
+            "database_type database_args database_connection_pool_limit \
+        database_connection_timeout database_connection_pool_timeout database_host \
+        database_username database_password database_name use_redis_transaction_buffer",
+            "SQLite in keymoat.data_dir is the only store yet",
+        ),
+        ("store_prompts_in_spend_logs", LOGS_NOTHING),
+        ("store_model_in_db supported_db_objects proxy_config_reload_interval_seconds", NO_STORE),
+        (
+            "disable_spend_logs disable_error_logs disable_spend_updates disable_reset_budget \
+        disable_adding_master_key_hash_to_db disable_budget_reservation",
+            "spend is always recorded and budgets always hold: this cannot be switched off",
+        ),
+        (
+            "proxy_batch_write_at proxy_budget_rescheduler_min_time \
+        proxy_budget_rescheduler_max_time",
+            "spend is written at once and budgets reset on time: there is no such period",
+        ),
+        (
+            "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval \
+        maximum_spend_logs_cleanup_cron",
+            "spend records are kept: nothing deletes them yet",
+        ),
+        (
+            "allow_requests_on_db_unavailable fail_closed_rate_limit_enforcement",
+            "the database is in the data directory: a cap is never lifted because it is away",
+        ),
+        (
+            "alerting alerting_threshold alert_types alert_to_webhook_url alerting_args \
+        spend_report_frequency",
+            NO_ALERT,
+        ),
+        (
+            "background_health_checks health_check_interval health_check_details \
+        use_shared_health_check health_check_concurrency enable_health_check_routing",
+            NO_HEALTH,
+        ),
+        (
+            "enable_jwt_auth litellm_jwtauth enforce_rbac role_permissions enable_oauth2_auth \
+        enable_oauth2_proxy_auth oauth2_config_mappings password_policy \
+        max_failed_login_attempts_per_source",
+            NO_SSO,
+        ),
+        (
+            "custom_auth custom_auth_run_common_checks custom_sso custom_ui_sso_sign_in_handler \
+        custom_key_generate",
+            NO_PYTHON,
+        ),
+        (
+            "allowed_routes public_routes admin_only_routes allowed_ips enforce_user_param \
+        enforced_params service_account_settings reject_clientside_metadata_tags \
+        default_team_disabled enforce_fallback_model_access",
+            "this rule of access is not enforced: restrict the listener or the keys",
+        ),
+        (
+            "use_x_forwarded_for",
+            "name the proxies that are believed in keymoat.listen.trusted_proxies",
+        ),
+        (
+            "forward_client_headers_to_llm_api forward_openai_org_id \
+        forward_llm_provider_auth_headers use_client_credentials_pass_through_routes \
+        allow_client_side_credentials user_header_name user_header_mappings",
+            "headers and credentials of the client are not forwarded to providers",
+        ),
+        (
+            "completion_model embedding_model image_generation_model moderation_model \
+        infer_model_from_keys",
+            "the model is what the client asks for: use router_settings.model_group_alias",
+        ),
+        ("pass_through_endpoints", "there are no pass-through endpoints yet"),
+        (
+            "key_management_system key_management_settings",
+            "secrets come from the environment, not from a key service yet",
+        ),
+        ("token_rate_limit_type", "TPM counts all tokens"),
+        (
+            "ui_access_mode auto_redirect_ui_login_to_sso disable_password_login_when_sso_enabled \
+        control_plane_url",
+            NO_UI,
+        ),
+        ("max_response_size_mb", "answers are streamed through: they have no size limit"),
+        (
+            "max_in_flight_requests_per_worker max_queued_requests_per_worker \
+        admission_queue_timeout_seconds",
+            "set global_max_parallel_requests or keymoat.listen.connections_max",
+        ),
+        ("coordination_redis", NO_REDIS),
+        ("cancel_on_disconnect", "whether a lost client cancels or drains is the provider's fact"),
+        ("include_call_id_in_error_body", "the call id is in the header x-litellm-call-id"),
+        ("self_serve_budget_policy", NO_FEATURE),
+    ],
+    on_by_default: "health_check_details",
+};
+
+/// Variables that LiteLLM honours and we do not, with what to do instead.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    (
+        "LITELLM_SALT_KEY",
+        "it is only needed to take over a LiteLLM database, which is not possible yet",
+    ),
+    ("REDIS_URL REDIS_HOST REDIS_CLUSTER_NODES", NO_REDIS),
+    ("STORE_MODEL_IN_DB LITELLM_CONFIG_BUCKET_NAME", NO_STORE),
+    ("UI_USERNAME UI_PASSWORD", NO_UI),
+    ("SERVER_ROOT_PATH DISABLE_LLM_API_ENDPOINTS DISABLE_ADMIN_ENDPOINTS", NO_FEATURE),
+    ("DATABASE_HOST", "SQLite in keymoat.data_dir is the only store yet"),
+    ("DEFAULT_COOLDOWN_TIME_SECONDS", "set router_settings.cooldown_time"),
+    ("SSL_VERIFY SSL_CERT_FILE", "name your own roots in keymoat.egress.roots"),
+    ("SSL_KEYFILE_PATH SSL_CERTFILE_PATH", "set keymoat.listen.tls"),
+    (
+        "HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy",
+        "providers are reached directly, not through a proxy",
+    ),
+    ("SLACK_WEBHOOK_URL", NO_ALERT),
+];
+
+/// `keymoat` and the mappings in it.
+pub(crate) const KEYMOAT: Section = ours(
+    "listen data_dir store compat egress response_model unknown_price peek_timeout_ms \
+        first_byte_timeout_ms idle_timeout_ms drain spool log workers",
+);
+pub(crate) const LISTEN: Section = ours(
+    "host port tls trusted_proxies connections_max header_timeout_ms header_max_bytes \
+        body_max_bytes drain_timeout_ms",
+);
+pub(crate) const TLS: Section = ours("cert key");
+pub(crate) const EGRESS: Section = ours("roots");
+pub(crate) const UNKNOWN_PRICE: Section = ours("ceiling_per_call_usd");
+pub(crate) const DRAIN: Section = ours("max_ms max_bytes");
+pub(crate) const SPOOL: Section = ours("sync max_bytes");
+pub(crate) const LOG: Section = ours("format level");
+
+const fn ours(supported: &'static str) -> Section {
+    Section { supported, unsupported: &[], on_by_default: "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GENERAL, LITELLM, LITELLM_PARAMS, MODEL_INFO, ROUTER, TOP};
+
+    #[test]
+    fn no_key_stands_twice_in_a_section() {
+        for section in [TOP, LITELLM_PARAMS, MODEL_INFO, ROUTER, LITELLM, GENERAL] {
+            let mut seen = std::collections::BTreeSet::new();
+            for name in section.names() {
+                assert!(seen.insert(name), "{name}");
+            }
+            for name in section.on_by_default.split(' ').filter(|name| !name.is_empty()) {
+                assert!(section.why_unsupported(name).is_some(), "{name}");
+            }
+        }
+    }
+}

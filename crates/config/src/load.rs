@@ -1,0 +1,361 @@
+//! From a path and an environment to a [`Config`] and its [`Report`].
+//!
+//! Everything is read before anything is judged as a whole: one run names every
+//! problem. A configuration with an error is not given out at all.
+
+use crate::credentials;
+use crate::env::Env;
+use crate::files::read_capped;
+use crate::general::{self, limit_body};
+use crate::keymoat;
+use crate::known_keys::TOP;
+use crate::litellm;
+use crate::model_list;
+use crate::names::is_secret_name;
+use crate::node::{Key, Kind, Node, Pos};
+use crate::parse::{FILE_MAX_BYTES, parse};
+use crate::reader::{Field, Reader};
+use crate::report::{Report, Verdict};
+use crate::router::{self, Draft};
+use crate::settings::Settings;
+use crate::types::{Access, Config};
+use base::Secret;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+/// The most files that one configuration may include.
+const INCLUDES_MAX: usize = 64;
+
+/// What a load gives.
+pub struct Loaded {
+    /// `None` where the report has errors.
+    pub config: Option<Config>,
+    /// Every key and every problem.
+    pub report: Report,
+}
+
+/// Reads the configuration at `path`, what it includes, and the environment.
+pub fn load(path: &Path, env: &dyn Env) -> Loaded {
+    let mut reader = Reader::new(env);
+    reader.base_dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let trees = read_trees(&mut reader, path);
+    let Some(trees) = trees else { return finish(reader, None) };
+    for tree in &trees {
+        hide_secrets(&mut reader, tree);
+    }
+    let sections = sections(&mut reader, &trees);
+    let config = read(&mut reader, &sections);
+    finish(reader, Some(config))
+}
+
+/// The configuration of a gateway without a file: defaults and environment.
+pub fn defaults(env: &dyn Env) -> Loaded {
+    let mut reader = Reader::new(env);
+    let config = read(&mut reader, &BTreeMap::new());
+    finish(reader, Some(config))
+}
+
+fn finish(mut reader: Reader<'_>, config: Option<Config>) -> Loaded {
+    let mut seen = HashSet::new();
+    reader.hidden.retain(|secret| seen.insert(secret.expose().to_owned()));
+    let mut report = reader.report;
+    report.finish(&reader.files, &reader.hidden);
+    Loaded { config: config.filter(|_| !report.has_errors()), report }
+}
+
+/// The main file's tree and then those it includes; `None` if the main file
+/// cannot be read.
+fn read_trees(reader: &mut Reader<'_>, path: &Path) -> Option<Vec<Node>> {
+    let main = read_tree(reader, path, None)?;
+    let mut trees = vec![main];
+    let includes = trees.first().and_then(|main| main.get("include")).cloned();
+    let Some(includes) = includes else { return Some(trees) };
+    let key = Key { text: "include".to_owned(), pos: includes.pos };
+    let holder = Node::map(includes.pos, vec![(key, includes)]);
+    for field in reader.fields(&Field::root(&holder)) {
+        let items = reader.items(&field);
+        if items.len() > INCLUDES_MAX {
+            let message = format!("at most {INCLUDES_MAX} files can be included");
+            reader.error(&field, message, "");
+            continue;
+        }
+        for item in items {
+            if item.is_null() {
+                reader.error(&item, "expected the path of a file, found nothing", "");
+                continue;
+            }
+            let Some(text) = reader.resolve(&item) else { continue };
+            let path = reader.base_dir.join(text.value);
+            if let Some(tree) = read_tree(reader, &path, Some(&item)) {
+                reader.accept(&item);
+                trees.push(tree);
+            }
+        }
+    }
+    Some(trees)
+}
+
+/// One file; problems are recorded where it is named, or at its top.
+fn read_tree(reader: &mut Reader<'_>, path: &Path, named_at: Option<&Field<'_>>) -> Option<Node> {
+    let file = u16::try_from(reader.files.len()).ok()?;
+    let bytes = match read_capped(path, FILE_MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(message) => {
+            if let Some(field) = named_at {
+                let hint = "a relative path starts from the directory of the configuration";
+                reader.error(field, message, hint);
+            } else {
+                reader.files.push(path.display().to_string().into());
+                reader.push(Pos::default(), "", Verdict::Error, message, "");
+            }
+            return None;
+        }
+    };
+    reader.files.push(path.display().to_string().into());
+    reader.read_files.push(path.to_path_buf());
+    let (tree, problems) = parse(&bytes, file);
+    let clean = problems.is_empty();
+    for problem in problems {
+        reader.push(problem.pos, "", Verdict::Error, problem.message, problem.hint);
+    }
+    let top = Pos { file, line: 0, column: 0 };
+    match tree {
+        Some(tree) if matches!(tree.kind, Kind::Map(_)) => Some(tree),
+        Some(tree) if !tree.is_null() => {
+            let message = format!("expected a mapping at the top, found {}", tree.describe());
+            reader.push(tree.pos, "", Verdict::Error, message, "as in model_list: …");
+            None
+        }
+        _ if !clean => None,
+        _ => {
+            let hint = "begin with model_list:, or start without a configuration";
+            reader.push(top, "", Verdict::Error, "the file is empty", hint);
+            None
+        }
+    }
+}
+
+/// Remembers every value under a secret's name, wherever it stands.
+fn hide_secrets(reader: &mut Reader<'_>, tree: &Node) {
+    let mut hide = |under: &str, text: &str| {
+        if is_secret_name(under) && !text.starts_with("os.environ/") {
+            reader.hidden.push(Secret::new(text.to_owned()));
+        }
+    };
+    tree.each_scalar("", &mut hide);
+    if let Some(variables) = tree.get("environment_variables") {
+        variables.each_scalar("", &mut |_, text| {
+            reader.hidden.push(Secret::new(text.to_owned()));
+        });
+    }
+}
+
+type Sections<'n> = BTreeMap<&'n str, Vec<Field<'n>>>;
+
+/// The sections of all files by name, merged as LiteLLM merges them: lists are
+/// joined, anything else is replaced by the later file.
+fn sections<'n>(reader: &mut Reader<'_>, trees: &'n [Node]) -> Sections<'n> {
+    let mut sections: Sections<'n> = BTreeMap::new();
+    for (at, tree) in trees.iter().enumerate() {
+        for field in reader.fields(&Field::root(tree)) {
+            if field.name == "include" {
+                if at > 0 {
+                    let why = "a file that is included includes nothing itself";
+                    reader.unsupported(&field, why, "include it from the main file");
+                }
+                continue;
+            }
+            let given = sections.entry(field.name).or_default();
+            if !matches!(field.node.kind, Kind::Seq(_)) {
+                for replaced in given.drain(..) {
+                    let message = "an included file has this section too and replaces it whole";
+                    reader.warning(&replaced, message, "keep the section in one file");
+                }
+            }
+            given.push(field);
+        }
+    }
+    sections
+}
+
+fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
+    let all = |name: &str| sections.get(name).map(Vec::as_slice).unwrap_or_default();
+    for field in sections.values().flatten() {
+        if !TOP.supports(field.name) {
+            reader.leftover(field, &TOP);
+        }
+    }
+    for section in all("environment_variables") {
+        read_environment(reader, section);
+    }
+
+    let mut settings = Settings::default();
+    let mut said = keymoat::Said::default();
+    for section in all("keymoat") {
+        said = keymoat::read(reader, section, &mut settings);
+    }
+    if !said.data_dir
+        && let Some(dir) = keymoat::default_data_dir(reader)
+    {
+        settings.data_dir = dir;
+    }
+    let mut access = Access::default();
+    let mut general = general::General::default();
+    for section in all("general_settings") {
+        general = general::read(reader, section, &mut access, said.sqlite);
+    }
+    limit_body(&mut settings.listen, &general, said.body_max_bytes);
+
+    let mut log_format = settings.log.format;
+    let mut library = Draft::default();
+    for section in all("litellm_settings") {
+        library = litellm::read(reader, section, &mut access, &mut log_format);
+    }
+    if !said.log_format {
+        settings.log.format = log_format;
+    }
+    let mut router = Draft::default();
+    for section in all("router_settings") {
+        router = Draft::read_router(reader, section);
+    }
+    let (mut routing, mentions) = router.combine(library);
+    routing.max_parallel_requests = routing.max_parallel_requests.or(general.max_parallel_requests);
+
+    let mut credentials = HashMap::new();
+    for section in all("credential_list") {
+        credentials.extend(credentials::read(reader, section));
+    }
+    let mut deployments = Vec::new();
+    let mut ids = HashSet::new();
+    for section in all("model_list") {
+        deployments.extend(model_list::read(reader, section, &mut credentials, &mut ids));
+    }
+    credentials::check_unused(reader, &credentials);
+    let groups: Vec<_> = deployments.iter().map(|each| each.model_group.clone()).collect();
+    router::check_mentions(reader, &mentions, &groups, &routing.aliases);
+    if !sections.is_empty() && !sections.contains_key("model_list") {
+        let hint = "add model_list: with a model_name and litellm_params for each model";
+        reader.push(
+            Pos::default(),
+            "",
+            Verdict::Warning,
+            "there is no model_list: no model is served",
+            hint,
+        );
+    }
+
+    general::read_variables(reader, &mut access, general.master_key_said, said.sqlite);
+    general::read_listen_variables(reader, &mut settings);
+    if !said.log_level
+        && let Some(level) = general::log_level(reader)
+    {
+        settings.log.level = level;
+    }
+    let files = std::mem::take(&mut reader.read_files);
+    Config { deployments, routing, access, settings, files }
+}
+
+/// Defaults for variables; the process's own win, as in LiteLLM.
+fn read_environment(reader: &mut Reader<'_>, section: &Field<'_>) {
+    for field in reader.fields(section) {
+        if field.is_null() {
+            reader.accept(&field);
+            continue;
+        }
+        let Some(text) = reader.resolve(&field) else { continue };
+        if reader.env.add(field.name, text.value) {
+            let note = "the environment has this variable already, and its value counts";
+            reader.accept(&field.approximately(note));
+        } else {
+            reader.accept(&field);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeMap, Key, Node, Pos, Reader, Report, finish, read, sections};
+    use crate::known_keys::{self, Section};
+    use crate::parse::parse;
+    use crate::report::Verdict;
+
+    fn report_of(yaml: &str) -> Report {
+        let env = BTreeMap::from([("HOME".to_owned(), "/home/someone".to_owned())]);
+        let mut reader = Reader::new(&env);
+        reader.files.push("c.yaml".into());
+        let (tree, problems) = parse(yaml.as_bytes(), 0);
+        assert!(problems.is_empty(), "{}\n{yaml}", problems[0].message);
+        let trees = [tree.unwrap_or(Node::null(Pos::default()))];
+        let sections = sections(&mut reader, &trees);
+        let config = read(&mut reader, &sections);
+        finish(reader, Some(config)).report
+    }
+
+    /// Wraps the keys of a section into a whole file; `{}` marks their place.
+    const PLACES: [(&str, &Section); 14] = [
+        ("{}", &known_keys::TOP),
+        ("litellm_settings: {\n{}}", &known_keys::LITELLM),
+        ("router_settings: {\n{}}", &known_keys::ROUTER),
+        ("general_settings: {\n{}}", &known_keys::GENERAL),
+        ("model_list: [{\n{}}]", &known_keys::MODEL),
+        ("model_list: [{model_name: a, litellm_params: {\n{}}}]", &known_keys::LITELLM_PARAMS),
+        ("model_list: [{model_name: a, model_info: {\n{}}}]", &known_keys::MODEL_INFO),
+        ("credential_list: [{\n{}}]", &known_keys::CREDENTIAL),
+        ("keymoat: {\n{}}", &known_keys::KEYMOAT),
+        ("keymoat: {listen: {\n{}}}", &known_keys::LISTEN),
+        ("keymoat: {listen: {tls: {\n{}}}}", &known_keys::TLS),
+        ("keymoat: {egress: {\n{}}}", &known_keys::EGRESS),
+        ("keymoat: {drain: {\n{}}, spool: {max_byte: 1}}", &known_keys::DRAIN),
+        ("keymoat: {log: {\n{}}}", &known_keys::LOG),
+    ];
+
+    #[test]
+    fn every_supported_key_has_its_reader() {
+        for (place, section) in PLACES {
+            for name in section.supported.split(' ') {
+                let pair =
+                    if place == "{}" { format!("{name}: ~\n") } else { format!("{name}: ~,") };
+                let report = report_of(&place.replace("{}", &pair));
+                let unread = report.entries.iter().find(|entry| {
+                    entry.path.ends_with(name)
+                        && matches!(entry.verdict, Verdict::Unsupported | Verdict::Approximate)
+                        && (entry.message.starts_with("no such")
+                            || entry.message.starts_with("not a "))
+                });
+                assert!(unread.is_none(), "{name}: {unread:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_unsupported_key_is_named_with_its_reason_unless_it_is_off() {
+        for (place, section) in PLACES {
+            for name in section.names().filter(|name| !section.supports(name)) {
+                let verdict_of = |value: &str| {
+                    let end = if place == "{}" { "\n" } else { "," };
+                    let report = report_of(&place.replace("{}", &format!("{name}: {value}{end}")));
+                    let entry = report.entries.iter().find(|entry| entry.path.ends_with(name));
+                    let entry = entry.unwrap_or_else(|| panic!("{name} is not in the report"));
+                    assert!(!entry.message.is_empty(), "{name}");
+                    assert!(!entry.message.starts_with("no such key"), "{name}");
+                    entry.verdict
+                };
+                assert_eq!(verdict_of("on"), Verdict::Unsupported, "{name}");
+                if name == "mock_response" {
+                    continue; // its reader says more
+                }
+                let on = section.is_on_by_default(name);
+                let expected = if on { Verdict::Unsupported } else { Verdict::Exact };
+                assert_eq!(verdict_of("off"), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_key_is_where_it_stands() {
+        let key = Key { text: "a".into(), pos: Pos { file: 0, line: 2, column: 3 } };
+        let tree = parse(b"x:\n  a: 1\n", 0).0.unwrap();
+        let crate::node::Kind::Map(entries) = &tree.get("x").unwrap().kind else { panic!() };
+        assert_eq!((entries[0].0.pos, &entries[0].0.text), (key.pos, &key.text));
+    }
+}

@@ -1,0 +1,312 @@
+//! A request that may be attempted: who, what, where to, and what it holds.
+//!
+//! The stages before the attempts. Each consumes what the one before it made,
+//! so that none can be left out.
+
+use crate::body::{self, BodyError, ReceivedBody};
+use crate::call::{self, Call};
+use crate::deployment::Candidate;
+use crate::detach::Client;
+use crate::error::{Failure, Fault};
+use crate::gateway::Gateway;
+use crate::late::Face;
+use crate::principal::{self, Principal};
+use crate::refusal;
+use crate::route::Wanted;
+use crate::routing::Found;
+use crate::runtime::Runtime;
+use crate::wire;
+use base::CallId;
+use bytes::Bytes;
+use dialect::head::{Head, HeadError, Surface};
+use dialect::model::Request;
+use dialect::{DecodeError, Dialect, ErrorClass};
+use http::{HeaderMap, StatusCode};
+use ledger::{Cell, Hold};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A request whose head has come.
+pub struct Received {
+    /// The gateway that received it.
+    pub gateway: Arc<Gateway>,
+    /// Its configuration at that time; a reload does not touch it.
+    pub runtime: Arc<Runtime>,
+    /// What the client speaks.
+    pub surface: Surface,
+    /// The path template, for records and metrics.
+    pub route: &'static str,
+    /// The model that the path names, where it does.
+    pub path_model: Option<String>,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// Where it came from.
+    pub client_ip: Option<IpAddr>,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// When, on the monotonic clock.
+    pub at: Duration,
+}
+
+/// A request whose caller is known.
+pub struct Authenticated {
+    received: Received,
+    principal: Arc<Principal>,
+}
+
+/// A request whose body has been read and whose model group is known.
+pub struct Resolved {
+    received: Received,
+    principal: Arc<Principal>,
+    body: ReceivedBody,
+    head: Head,
+    found: Found,
+    requested_model: Arc<str>,
+}
+
+/// A request that may be attempted; holds its place until the body ends.
+pub struct Admission {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Its configuration when the request came.
+    pub runtime: Arc<Runtime>,
+    /// What stays the same through all attempts.
+    pub call: Arc<Call>,
+    /// The client's headers.
+    pub client_headers: HeaderMap,
+    /// The client's bytes.
+    pub body: ReceivedBody,
+    /// What was scanned of them.
+    pub head: Head,
+    /// Where it goes first.
+    pub found: Found,
+    hold: Option<Hold>,
+}
+
+impl Received {
+    /// Finds out who is calling, before a byte of the body is read.
+    ///
+    /// # Errors
+    /// LiteLLM's 401s.
+    pub async fn authenticate(self) -> Result<Authenticated, Failure> {
+        let own_header = self.runtime.key_header_name.as_deref();
+        let compat = self.runtime.compat;
+        let principal =
+            principal::authenticate(&self.gateway, &self.headers, own_header, compat).await?;
+        Ok(Authenticated { received: self, principal })
+    }
+}
+
+impl Authenticated {
+    /// Reads the body, scans its head, and finds the model group.
+    ///
+    /// # Errors
+    /// 400, 413, or LiteLLM's refusals of a model.
+    pub async fn resolve<B>(self, body: B) -> Result<Resolved, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let Self { received, principal } = self;
+        let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
+        let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
+        let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
+        if named.is_empty() {
+            return Err(Failure::bad_request("`model` is required: the name of a model group.")
+                .param("model"));
+        }
+        principal::check_model(&principal, named, received.runtime.compat)?;
+        let Some(found) = received.runtime.routes.find(named) else {
+            return Err(unknown_model(received.route, named));
+        };
+        let requested_model = named.into();
+        Ok(Resolved { received, principal, body, head, found, requested_model })
+    }
+}
+
+impl Resolved {
+    /// Takes what is taken once a request: a request and a place in flight.
+    ///
+    /// # Errors
+    /// LiteLLM's 429s.
+    pub fn admit(self) -> Result<Admission, Failure> {
+        let Self { received, principal, body, head, found, requested_model } = self;
+        let compat = received.runtime.compat;
+        let cells = joined(&principal.admission, &received.runtime.proxy_admission);
+        let hold = if cells.is_empty() {
+            None
+        } else {
+            let held = ledger::admit(&cells);
+            Some(held.map_err(|refusal| refusal::of_allowance(&refusal, compat))?)
+        };
+        let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+        let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
+        let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
+        let call = Call {
+            id: call::shown_id(text("x-litellm-call-id"), record_call),
+            record_call,
+            client: Arc::new(Client::new(Arc::clone(&received.gateway))),
+            surface: received.surface,
+            route: received.route,
+            principal,
+            requested_model,
+            stream: head.stream(),
+            received_at_ms: received.at_ms,
+            received_at: received.at,
+            end_user: end_user.map(Into::into),
+            tags: tags(&head, text("x-litellm-tags")),
+            session_id: text("x-litellm-session-id").map(Into::into),
+            service_tier: head.service_tier().map(Into::into),
+            client_ip: received.client_ip,
+        };
+        Ok(Admission {
+            gateway: received.gateway,
+            runtime: received.runtime,
+            call: Arc::new(call),
+            client_headers: received.headers,
+            body,
+            head,
+            found,
+            hold,
+        })
+    }
+}
+
+/// Two lists of cells; borrowed where one is empty, as it mostly is.
+fn joined<'a>(own: &'a [Arc<Cell>], shared: &'a [Arc<Cell>]) -> Cow<'a, [Arc<Cell>]> {
+    if shared.is_empty() {
+        return Cow::Borrowed(own);
+    }
+    Cow::Owned(own.iter().chain(shared).cloned().collect())
+}
+
+fn tags(head: &Head, header: Option<&str>) -> Vec<String> {
+    let mut tags: Vec<String> = head.tags().iter().map(ToString::to_string).collect();
+    let more = header.into_iter().flat_map(|text| text.split(',')).map(str::trim);
+    tags.extend(more.filter(|tag| !tag.is_empty()).map(str::to_owned));
+    tags.truncate(64);
+    tags
+}
+
+impl Admission {
+    /// What the route must know.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            gateway: &self.gateway,
+            runtime: &self.runtime,
+            principal: &self.call.principal,
+            num_retries: self.head.num_retries(),
+            fallbacks: self.head.fallbacks(),
+            disable_fallbacks: self.head.disable_fallbacks(),
+        }
+    }
+
+    /// Every allowance of money and tokens that binds an attempt.
+    pub fn permit_cells(&self) -> Cow<'_, [Arc<Cell>]> {
+        joined(&self.call.principal.permit, &self.runtime.proxy_permit)
+    }
+
+    /// The client, for what goes on without it.
+    pub fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.call.client)
+    }
+
+    /// The client's side of the call.
+    pub fn face(&self) -> Face {
+        Face { dialect: self.call.surface.dialect(), compat: self.runtime.compat }
+    }
+
+    /// The place in flight, for the body that outlives this.
+    pub fn take_hold(&mut self) -> Option<Hold> {
+        self.hold.take()
+    }
+
+    /// Leave out what an upstream cannot honour.
+    pub fn drop_params(&self) -> bool {
+        self.head.drop_params().unwrap_or(self.runtime.drop_params)
+    }
+
+    /// The model name to show, where not the upstream's own.
+    pub fn shown_model(&self) -> Option<&str> {
+        self.runtime.shows_group.then_some(&*self.call.requested_model)
+    }
+
+    /// The client's request in the neutral model.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(&self) -> Result<Request, DecodeError> {
+        wire::decode_request(self.call.surface, &self.body.bytes)
+    }
+
+    /// The endpoint of an upstream that speaks `theirs`.
+    pub fn endpoint(&self, theirs: Dialect) -> catalog::Endpoint {
+        match (self.call.surface, theirs) {
+            (Surface::OpenAiEmbeddings, _) => catalog::Endpoint::Embeddings,
+            (Surface::OpenAiCompletions, Dialect::OpenAiChat) => catalog::Endpoint::Completions,
+            (Surface::AnthropicCountTokens, _) => catalog::Endpoint::CountTokens,
+            (_, Dialect::OpenAiChat) => catalog::Endpoint::Chat,
+            (_, Dialect::AnthropicMessages) => catalog::Endpoint::Messages,
+        }
+    }
+
+    /// Milliseconds for a whole unary answer.
+    pub fn total_ms(&self, candidate: &Candidate) -> u64 {
+        self.head
+            .timeout_ms()
+            .or(candidate.deployment.timeouts.total_ms)
+            .unwrap_or(self.runtime.total_ms)
+    }
+
+    /// Milliseconds to the first byte.
+    pub fn first_byte_ms(&self, candidate: &Candidate) -> u64 {
+        let total = self.total_ms(candidate);
+        if !self.call.stream {
+            return total;
+        }
+        let own = self.head.stream_timeout_ms().or(candidate.deployment.timeouts.first_byte_ms);
+        own.unwrap_or(self.runtime.first_byte_ms).min(total)
+    }
+
+    /// The times of one attempt, for the way out.
+    pub fn limits(&self, candidate: &Candidate) -> egress::Limits {
+        egress::Limits {
+            head_ms: self.first_byte_ms(candidate),
+            idle_ms: self.runtime.idle_ms,
+            total_ms: self.total_ms(candidate),
+        }
+    }
+}
+
+fn unread(error: BodyError) -> Failure {
+    match error {
+        BodyError::TooLarge(limit) => Failure::new(
+            ErrorClass::TooLarge,
+            Fault::Client,
+            format!(
+                "The request body is larger than {limit} bytes (keymoat.listen.body_max_bytes)."
+            ),
+        ),
+        BodyError::Incomplete(cause) => {
+            Failure::bad_request("The request body ended before it was complete.").cause(&cause)
+        }
+        BodyError::Spool { .. } => Failure::internal(error.to_string()),
+    }
+}
+
+fn unscanned(error: &HeadError) -> Failure {
+    let mut failure = Failure::bad_request(error.to_string());
+    failure.param = error.param().map(str::to_owned);
+    failure.kind("invalid_request_error")
+}
+
+fn unknown_model(route: &str, model: &str) -> Failure {
+    Failure::bad_request(format!(
+        "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
+         view available models for your key.'}}"
+    ))
+    .param("model")
+    .status(StatusCode::BAD_REQUEST)
+}

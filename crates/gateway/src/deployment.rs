@@ -1,0 +1,219 @@
+//! A deployment: one configured place that serves a model, with the
+//! credential that belongs to it.
+
+use crate::health::Health;
+use base::Origin;
+use catalog::{Endpoint, Prices, Provider};
+use dialect::{Dialect, Json, OutputLimitField, Target};
+use http::HeaderValue;
+use ledger::Cell;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use vault::Credential;
+
+/// One configured place that serves a model.
+pub struct Deployment {
+    /// `model_info.id`, or derived from the parameters.
+    pub id: Arc<str>,
+    /// The group it belongs to, as configured.
+    pub model_group: Arc<str>,
+    /// Whose API it speaks.
+    pub provider: &'static Provider,
+    /// The upstream's name of the model; `*` stands for what the client's
+    /// name matched.
+    pub upstream_model: Arc<str>,
+    /// Where it is.
+    pub origin: Origin,
+    /// The origin as text, for records.
+    pub api_base: Arc<str>,
+    /// The path before the endpoint's own, no trailing slash.
+    pub base_path: Arc<str>,
+    /// None where the upstream wants none.
+    pub credential: Option<Credential>,
+    /// Share of the traffic among equals.
+    pub weight: u32,
+    /// Lower ones are used first.
+    pub order: u32,
+    /// Calls at a time, where limited.
+    pub in_flight: Option<Arc<Cell>>,
+    /// Its own number of retries.
+    pub num_retries: Option<u32>,
+    /// Its own times, in milliseconds.
+    pub timeouts: Timeouts,
+    /// Its own cooldown.
+    pub cooldown_ms: Option<i64>,
+    /// Leave out what the upstream cannot honour.
+    pub drop_params: bool,
+    /// Leave these out whatever it can.
+    pub additional_drop_params: Vec<String>,
+    /// Body fields to add where the client gave none.
+    pub body_defaults: Vec<(String, Json)>,
+    /// Body fields to set whatever the client gave.
+    pub extra_body: Vec<(String, Json)>,
+    /// Headers to add.
+    pub extra_headers: Vec<(http::HeaderName, HeaderValue)>,
+    /// Prices that replace the catalogue's, where given.
+    pub own_prices: Option<Prices>,
+    /// The catalogue name to look prices up by.
+    pub base_model: Option<String>,
+    /// `chat`, `embedding`, …, where configured.
+    pub mode: Option<String>,
+    /// What is known of the model; for a wildcard, of none.
+    pub facts: Facts,
+    /// Its recent past.
+    pub health: Arc<Health>,
+    /// `x-litellm-model-id`.
+    pub id_header: HeaderValue,
+    /// `x-litellm-model-api-base`.
+    pub api_base_header: HeaderValue,
+    /// `model_info` as it was written.
+    pub model_info: Box<RawValue>,
+}
+
+/// Times that end an attempt, in milliseconds; none means the router's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeouts {
+    /// From dispatch to the end of a unary answer.
+    pub total_ms: Option<u64>,
+    /// From dispatch to the first byte of a stream.
+    pub first_byte_ms: Option<u64>,
+}
+
+/// What is known of one model.
+#[derive(Clone, Default)]
+pub struct Facts {
+    /// None where no price is known: that is not nought.
+    pub prices: Option<Arc<Prices>>,
+    /// Which prices they are.
+    pub price_version: Arc<str>,
+    /// The context window.
+    pub max_input_tokens: Option<u64>,
+    /// The output limit.
+    pub max_output_tokens: Option<u64>,
+    /// Claude models that think with an effort, not with a budget.
+    pub adaptive_thinking: bool,
+    /// Claude models with structured outputs of their own.
+    pub native_json_schema: bool,
+}
+
+impl Facts {
+    /// From the catalogue, with `own` prices before its own.
+    pub fn of(provider: &Provider, model: &str, own: Option<&Prices>) -> Self {
+        let known = catalog::model(provider.id, model);
+        let listed = known.map(catalog::Model::prices).filter(Prices::is_priced);
+        let price_version = match (own, &listed) {
+            (Some(_), _) => "configured",
+            (None, Some(_)) => catalog::data_version().0,
+            (None, None) => "",
+        };
+        Self {
+            prices: own.cloned().or(listed).map(Arc::new),
+            price_version: price_version.into(),
+            max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
+            max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
+            adaptive_thinking: thinks_adaptively(model),
+            native_json_schema: has_structured_outputs(model),
+        }
+    }
+}
+
+/// Claude 4.6 and later take `thinking: adaptive` (Anthropic, "Adaptive
+/// thinking", 2026); earlier ones a budget.
+fn thinks_adaptively(model: &str) -> bool {
+    claude_version(model).is_some_and(|version| version >= (4, 6))
+}
+
+/// Claude 4.5 and later take `output_config.format` (Anthropic, "Structured
+/// outputs", 2026); earlier ones get a forced tool.
+fn has_structured_outputs(model: &str) -> bool {
+    claude_version(model).is_some_and(|version| version >= (4, 5))
+}
+
+/// `claude-sonnet-4-5-20250929` → (4, 5); `claude-3-opus…` → (3, 0).
+fn claude_version(model: &str) -> Option<(u32, u32)> {
+    let rest = model.get(model.find("claude-")? + 7..)?;
+    let mut numbers = rest
+        .split('-')
+        .skip_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
+        .map_while(|word| word.parse::<u32>().ok());
+    let major = numbers.next()?;
+    let minor = numbers.next().filter(|minor| *minor < 100).unwrap_or(0);
+    Some((major, minor))
+}
+
+/// A deployment chosen for a call, with what depends on the call's model.
+#[derive(Clone)]
+pub struct Candidate {
+    /// The deployment.
+    pub deployment: Arc<Deployment>,
+    /// The upstream's name of the model, wildcard filled in.
+    pub upstream_model: Arc<str>,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Whether its group has no other.
+    pub alone: bool,
+}
+
+impl Candidate {
+    /// Fills a wildcard with what the client's model name matched.
+    pub fn new(deployment: &Arc<Deployment>, captured: Option<&str>, alone: bool) -> Self {
+        let (upstream_model, facts) = match captured {
+            Some(captured) if deployment.upstream_model.contains('*') => {
+                let model: Arc<str> = deployment.upstream_model.replacen('*', captured, 1).into();
+                let name = deployment.base_model.as_deref().unwrap_or(&model);
+                let facts = Facts::of(deployment.provider, name, deployment.own_prices.as_ref());
+                (model, facts)
+            }
+            _ => (Arc::clone(&deployment.upstream_model), deployment.facts.clone()),
+        };
+        Self { deployment: Arc::clone(deployment), upstream_model, facts, alone }
+    }
+
+    /// The dialect its upstream speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.deployment.provider.dialect
+    }
+
+    /// The facts that an encoder needs.
+    pub fn target(&self, drop_params: bool) -> Target<'_> {
+        let quirks = &self.deployment.provider.quirks;
+        Target {
+            model: &self.upstream_model,
+            max_output_tokens: self.facts.max_output_tokens,
+            drop_params: drop_params || self.deployment.drop_params,
+            additional_drop_params: &self.deployment.additional_drop_params,
+            cache_control: quirks.keeps_cache_control,
+            output_limit_field: self.output_limit_field(),
+            content_as_text: quirks.text_content,
+            no_stream_options: quirks.no_stream_options,
+            no_developer_role: !quirks.developer_role,
+            adaptive_thinking: self.facts.adaptive_thinking,
+            native_json_schema: self.facts.native_json_schema,
+        }
+    }
+
+    /// Which name the output limit has.
+    pub fn output_limit_field(&self) -> OutputLimitField {
+        self.deployment.provider.output_limit(&self.upstream_model).field()
+    }
+
+    /// The path of an endpoint here; none where it is not served.
+    pub fn path(&self, endpoint: Endpoint) -> Option<String> {
+        let path = self.deployment.provider.path(endpoint)?;
+        Some([&*self.deployment.base_path, path].concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::claude_version;
+
+    #[test]
+    fn claude_names_old_and_new() {
+        assert_eq!(claude_version("claude-sonnet-4-5-20250929"), Some((4, 5)));
+        assert_eq!(claude_version("claude-opus-4-20250514"), Some((4, 0)));
+        assert_eq!(claude_version("claude-3-5-sonnet-20241022"), Some((3, 5)));
+        assert_eq!(claude_version("anthropic/claude-opus-4-6"), Some((4, 6)));
+        assert_eq!(claude_version("gpt-4o"), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! An attempt leaves: encode, authenticate outward, egress.
+//!
+//! Same dialect on both sides: the client's bytes, but for the closed list of
+//! edits. Different dialects: one full parse, kept for the next attempt.
+
+use crate::admission::Admission;
+use crate::deployment::Candidate;
+use crate::error::{Failure, Fault, class_word, status_of};
+use crate::permit::Permit;
+use crate::route::Failed;
+use crate::{headers, quirks, wire};
+use bytes::Bytes;
+use catalog::Disconnect;
+use dialect::head::Surface;
+use dialect::splice::{self, Edits};
+use dialect::{Dialect, EncodeError, ErrorClass, OutputLimitField};
+use http::{Method, Response, StatusCode};
+use ledger::Ending;
+use vault::Outgoing;
+
+/// An attempt that reached its upstream and was not refused at once.
+pub struct Dispatched {
+    /// The permit, to be settled by the relay.
+    pub permit: Permit,
+    /// The upstream's answer; its body is still to come.
+    pub response: Response<egress::Body>,
+    /// How the answer must be changed on its way back.
+    pub exchange: Exchange,
+}
+
+/// How the two sides of an attempt differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The upstream's dialect, where it is not the client's.
+    pub translated: Option<Dialect>,
+    /// We asked for usage that the client did not ask for: take it out.
+    pub usage_is_ours: bool,
+}
+
+/// Sends one attempt upstream. Takes the permit: without one, no call.
+///
+/// # Errors
+/// A [`Failed`] whose permit is settled.
+pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispatched, Failed> {
+    let (body, exchange) = match encode(&permit, admission) {
+        Ok(encoded) => encoded,
+        Err(failure) => {
+            permit.settle(Ending::Refused);
+            return Err(Failed { failure: *failure, status: None, again: false });
+        }
+    };
+    let candidate = permit.candidate();
+    let deployment = &candidate.deployment;
+    let Some(path) = candidate.path(admission.endpoint(candidate.dialect())) else {
+        let failure = cannot_serve(admission.call.surface, deployment.provider.name);
+        permit.settle(Ending::Refused);
+        return Err(Failed { failure, status: None, again: false });
+    };
+    let headers = headers::upstream(admission, candidate);
+    let outgoing = Outgoing::new(deployment.origin.clone(), Method::POST, path, headers);
+    let attached = match &deployment.credential {
+        Some(credential) => credential.attach(outgoing),
+        None => Ok(outgoing.without_credential()),
+    };
+    let authorized = match attached {
+        Ok(authorized) => authorized,
+        Err(error) => {
+            permit.settle(Ending::Refused);
+            let failure = Failure::internal(error.to_string());
+            return Err(Failed { failure, status: None, again: false });
+        }
+    };
+    let limits = admission.limits(candidate);
+    let on_disconnect = deployment.provider.on_disconnect;
+    admission.call.client.set_billed_anyway(on_disconnect.unary == Disconnect::Drain);
+    permit.sent();
+    match admission.gateway.egress.send(authorized, body, limits).await {
+        Ok(response) => {
+            permit.answering(response.status());
+            let dispatched = Dispatched { permit, response, exchange };
+            if dispatched.response.status().is_success() {
+                Ok(dispatched)
+            } else {
+                Err(refused_upstream(dispatched, admission).await)
+            }
+        }
+        Err(error) => Err(unreachable_upstream(permit, &error)),
+    }
+}
+
+fn encode(permit: &Permit, admission: &Admission) -> Result<(Bytes, Exchange), Box<Failure>> {
+    let candidate = permit.candidate();
+    let surface = admission.call.surface;
+    let theirs = candidate.dialect();
+    if surface.dialect() == theirs {
+        return Ok(splice(permit, admission));
+    }
+    if !wire::translates(surface) {
+        return Err(Box::new(cannot_serve(surface, candidate.deployment.provider.name)));
+    }
+    let mut request = admission.decode().map_err(|error| {
+        let mut failure = Failure::bad_request(error.message.clone());
+        failure.param.clone_from(&error.param);
+        Box::new(failure)
+    })?;
+    if let Some(clamp) = permit.bound().clamp {
+        request.max_output_tokens = Some(clamp);
+    }
+    let target = candidate.target(admission.drop_params());
+    let body = theirs.encode_request(&request, &target).map_err(|error| {
+        let param = match &error {
+            EncodeError::Unsupported { param } | EncodeError::Invalid { param, .. } => {
+                param.clone()
+            }
+        };
+        Box::new(Failure::bad_request(error.to_string()).param(param))
+    })?;
+    let exchange = Exchange { translated: Some(theirs), usage_is_ours: false };
+    Ok((body.into(), exchange))
+}
+
+/// The client's bytes with the closed list of edits.
+fn splice(permit: &Permit, admission: &Admission) -> (Bytes, Exchange) {
+    let candidate = permit.candidate();
+    let head = &admission.head;
+    let mut edits = Edits::new(head);
+    edits.remove_gateway_keys();
+    if head.model() != Some(&*candidate.upstream_model) {
+        edits.set_model(&candidate.upstream_model);
+    }
+    let body = &admission.body.bytes;
+    let quirks = &candidate.deployment.provider.quirks;
+    let asks_usage = admission.call.stream
+        && !head.include_usage()
+        && streams_with_options(head.surface())
+        && !quirks.no_stream_options;
+    if asks_usage {
+        edits.include_usage();
+    }
+    if let Some(clamp) = permit.bound().clamp {
+        edits.set_output_limit(limit_field(head.surface(), candidate), clamp);
+    }
+    quirks::apply(&mut edits, head, body, candidate);
+    let deployment = &candidate.deployment;
+    for (name, value) in &deployment.body_defaults {
+        edits.default_value(name, value, body);
+    }
+    for (name, value) in &deployment.extra_body {
+        edits.set(name, value);
+    }
+    for name in &deployment.additional_drop_params {
+        edits.remove(name);
+    }
+    let body = splice::apply(body, &edits);
+    (body, Exchange { translated: None, usage_is_ours: asks_usage })
+}
+
+/// Whether the surface has `stream_options`.
+fn streams_with_options(surface: Surface) -> bool {
+    matches!(surface, Surface::OpenAiChat | Surface::OpenAiCompletions)
+}
+
+/// What the output limit is called.
+fn limit_field(surface: Surface, candidate: &Candidate) -> &'static str {
+    match (surface, candidate.output_limit_field()) {
+        (Surface::OpenAiChat, OutputLimitField::MaxCompletionTokens) => "max_completion_tokens",
+        _ => "max_tokens",
+    }
+}
+
+fn cannot_serve(surface: Surface, provider: &str) -> Failure {
+    Failure::bad_request(format!("{provider} has no {} endpoint.", wire::name(surface)))
+        .param("model")
+        .kind("unsupported_endpoint")
+}
+
+/// The upstream answered with an error status.
+async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Failed {
+    let Dispatched { mut permit, response, exchange } = dispatched;
+    let (parts, body) = response.into_parts();
+    let body = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES).await.unwrap_or_default();
+    let status = parts.status;
+    let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
+    let error = theirs.decode_error(status.as_u16(), &body);
+    permit.blame(class_word(error.class));
+    permit.settle(Ending::UpstreamErrorBefore);
+    let retry_after_ms = headers::retry_after_ms(&parts.headers);
+    let redactor = admission.gateway.redactor.load();
+    let mut failure =
+        Failure::new(error.class, Fault::Upstream, redactor.clean(&error.message).into_owned())
+            .retry_after_ms(retry_after_ms);
+    failure.status = if status.is_client_error() || status.is_server_error() {
+        status
+    } else {
+        status_of(error.class)
+    };
+    failure.code = error.code;
+    failure.param = error.param;
+    headers::provider(&parts.headers, &mut failure.headers);
+    let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+    if exchange.translated.is_none() && whole && !redactor.finds(&body) {
+        failure.relayed = Some(body);
+    }
+    // A refused provider key is ours to mend, not the client's: it must not
+    // read as "your key is wrong".
+    if matches!(status.as_u16(), 401 | 403) {
+        failure.cause = Some(format!("the provider refused our credential: {}", failure.message));
+    }
+    let again = matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error();
+    let asked = parts.headers.get("x-should-retry").map(http::HeaderValue::as_bytes);
+    Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
+}
+
+/// An error body is cut here.
+const ERROR_BODY_MAX_BYTES: usize = 1 << 20;
+
+/// No HTTP answer came.
+fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
+    let nothing_sent = error.certainty() == egress::Certainty::NothingSent;
+    let (class, status, message, ending) = match error {
+        egress::Error::Timeout { after_ms, .. } => (
+            ErrorClass::Timeout,
+            StatusCode::REQUEST_TIMEOUT,
+            format!("The provider did not answer within {after_ms} ms."),
+            Ending::Timeout,
+        ),
+        egress::Error::Refused { .. } | egress::Error::Unsendable { .. } => (
+            ErrorClass::Server,
+            StatusCode::BAD_GATEWAY,
+            "The gateway may not connect to this model's provider; its log says why.".to_owned(),
+            Ending::Refused,
+        ),
+        _ => (
+            ErrorClass::Server,
+            StatusCode::BAD_GATEWAY,
+            "The connection to the provider failed before an answer came.".to_owned(),
+            Ending::UpstreamErrorBefore,
+        ),
+    };
+    permit.blame(if class == ErrorClass::Timeout { "timeout" } else { "connection" });
+    if nothing_sent {
+        permit.not_sent();
+    }
+    permit.settle(ending);
+    let failure = Failure::new(class, Fault::Upstream, message).status(status).cause(error);
+    let again = !matches!(error, egress::Error::Unsendable { .. });
+    Failed { failure, status: (class == ErrorClass::Timeout).then_some(status), again }
+}

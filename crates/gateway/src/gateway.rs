@@ -1,0 +1,190 @@
+//! What lives as long as the process and is shared by all requests.
+
+use crate::deployment::Candidate;
+use crate::dice::Dice;
+use crate::health::Outcome;
+use crate::principal::{Principal, Principals};
+use crate::route::Failed;
+use crate::runtime::{Lasting, Prepared, Runtime, prepare};
+use arc_swap::ArcSwap;
+use base::{Clock, KeyHash, Redactor};
+use config::Config;
+use egress::Egress;
+use ledger::{Book, Journal, KeyHasher, Store};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The way out.
+    pub egress: Egress,
+    /// Keys and records at rest.
+    pub store: Arc<dyn Store>,
+    /// What makes a record durable.
+    pub journal: Arc<dyn Journal>,
+    /// From a key to its stored form.
+    pub hasher: KeyHasher,
+    /// The master key's stored form.
+    pub master: KeyHash,
+    /// Where large bodies wait.
+    pub spool_dir: PathBuf,
+    /// For [`Dice`].
+    pub seed: u64,
+}
+
+/// See the module.
+pub struct Gateway {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) egress: Egress,
+    pub(crate) book: Book,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) master: KeyHash,
+    pub(crate) admin: Arc<Principal>,
+    pub(crate) principals: Principals,
+    pub(crate) redactor: ArcSwap<Redactor>,
+    pub(crate) dice: Dice,
+    runtime: ArcSwap<Runtime>,
+    lasting: Lasting,
+    spool_dir: PathBuf,
+    drains: Arc<Semaphore>,
+}
+
+/// Answers read to their end at once after their clients have gone.
+const DRAINS_MAX: usize = 1024;
+
+impl Gateway {
+    /// A gateway that serves `config`.
+    ///
+    /// # Errors
+    /// What cannot be served, in words.
+    pub fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
+        let book = Book::new(Arc::clone(&parts.clock));
+        let lasting = Lasting::default();
+        let prepared = prepare(config, &lasting, &book, &parts.spool_dir)?;
+        parts.egress.set_policy(&prepared.policy);
+        Ok(Arc::new(Self {
+            clock: parts.clock,
+            egress: parts.egress,
+            book,
+            store: parts.store,
+            journal: parts.journal,
+            hasher: parts.hasher,
+            master: parts.master,
+            admin: Arc::new(Principal::admin()),
+            principals: Principals::default(),
+            redactor: ArcSwap::from_pointee(prepared.redactor),
+            dice: Dice::new(parts.seed),
+            runtime: ArcSwap::from_pointee(prepared.runtime),
+            lasting,
+            spool_dir: parts.spool_dir,
+            drains: Arc::new(Semaphore::new(DRAINS_MAX)),
+        }))
+    }
+
+    /// Swaps a new configuration in, whole; requests under way keep theirs.
+    ///
+    /// # Errors
+    /// What cannot be served; the old configuration stays.
+    pub fn reload(&self, config: &Config) -> Result<(), String> {
+        let Prepared { runtime, policy, redactor } =
+            prepare(config, &self.lasting, &self.book, &self.spool_dir)?;
+        // Redact first, reach before routing: no moment in between shows a new
+        // secret or routes to an origin that may not be reached.
+        self.redactor.store(Arc::new(redactor));
+        self.egress.set_policy(&policy);
+        self.runtime.store(Arc::new(runtime));
+        Ok(())
+    }
+
+    /// The configuration of now.
+    pub fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Keys and records at rest.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What makes a record durable.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// From a key to its stored form.
+    pub fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
+    /// All allowances in use.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Removes secrets from text by value.
+    pub fn clean(&self, text: &str) -> String {
+        self.redactor.load().clean(text).into_owned()
+    }
+
+    /// A key was changed or deleted: read it anew at its next use.
+    pub fn forget_key(&self, hash: &KeyHash) {
+        self.principals.forget(hash);
+    }
+
+    /// A place for an answer that is read to its end after its client has
+    /// gone; none where too many are.
+    pub(crate) fn drain_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.drains).try_acquire_owned().ok()
+    }
+
+    pub(crate) fn drain_max(&self) -> Duration {
+        Duration::from_millis(self.runtime.load().drain.max_ms)
+    }
+
+    pub(crate) fn drain_max_bytes(&self) -> usize {
+        usize::try_from(self.runtime.load().drain.max_bytes).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn succeeded(&self, candidate: &Candidate, runtime: &Runtime) {
+        let now_ms = self.clock.unix_ms();
+        let health = &candidate.deployment.health;
+        health.observe(Outcome::Success, now_ms, candidate.alone, None, &runtime.cooldown);
+    }
+
+    pub(crate) fn failed(&self, candidate: &Candidate, failed: &Failed, runtime: &Runtime) {
+        let now_ms = self.clock.unix_ms();
+        let deployment = &candidate.deployment;
+        let mut rules = runtime.cooldown.clone();
+        if let Some(own) = deployment.cooldown_ms {
+            rules.cooldown_ms = own;
+            rules.disabled |= own == 0;
+        }
+        let retry_after_ms = failed.failure.retry_after_ms;
+        let cooled = deployment.health.observe(
+            Outcome::Failure(failed.status),
+            now_ms,
+            candidate.alone,
+            retry_after_ms,
+            &rules,
+        );
+        if cooled {
+            tracing::warn!(
+                deployment = %deployment.id,
+                model_group = %deployment.model_group,
+                status = failed.status.map(|s| s.as_u16()),
+                "a deployment cools down"
+            );
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Headers, both ways: what goes upstream, what comes back, and LiteLLM's.
+
+use crate::admission::Admission;
+use crate::deployment::Candidate;
+use crate::permit::Settled;
+use crate::route::Route;
+use dialect::Dialect;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ledger::VirtualKey;
+
+/// Client headers that mean something to the provider. No other is forwarded:
+/// not cookies, not credentials, not what names the client's network.
+const FORWARDED: [&str; 4] =
+    ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key"];
+
+/// The version of the Messages API that our encoder writes.
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// What goes upstream, without the credential.
+pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if admission.call.stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    let same = candidate.dialect() == admission.call.surface.dialect();
+    if same {
+        for name in FORWARDED {
+            if let Some(value) = admission.client_headers.get(name) {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+    }
+    if candidate.dialect() == Dialect::AnthropicMessages {
+        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
+    }
+    for (name, value) in &candidate.deployment.extra_headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers
+}
+
+/// The provider's headers as clients of LiteLLM know them: rate limits under
+/// their own names, all of them with a prefix.
+pub fn provider(from: &HeaderMap, into: &mut HeaderMap) {
+    for (name, value) in from {
+        let text = name.as_str();
+        if is_private(text) {
+            continue;
+        }
+        if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
+        {
+            into.append(name.clone(), value.clone());
+        }
+        let prefixed = [PROVIDER_PREFIX, text].concat();
+        if let Ok(prefixed) = HeaderName::from_bytes(prefixed.as_bytes()) {
+            into.append(prefixed, value.clone());
+        }
+    }
+}
+
+const PROVIDER_PREFIX: &str = "llm_provider-";
+
+/// Hop-by-hop headers (RFC 9110, section 7.6.1), those that describe a body
+/// we may have changed, and cookies.
+fn is_private(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "content-encoding"
+            | "set-cookie"
+            | "alt-svc"
+            | "strict-transport-security"
+    )
+}
+
+/// When the provider wants to be asked again (`retry-after-ms`, or
+/// `retry-after` in seconds; a date is not understood).
+pub fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let number = |name: &HeaderName| -> Option<f64> {
+        headers.get(name)?.to_str().ok()?.trim().parse().ok().filter(|n: &f64| *n >= 0.0)
+    };
+    number(&HeaderName::from_static("retry-after-ms"))
+        .or_else(|| number(&RETRY_AFTER).map(|seconds| seconds * 1000.0))
+        .map(|ms| ms.min(86_400_000.0) as u64)
+}
+
+const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
+const MODEL_GROUP: HeaderName = HeaderName::from_static("x-litellm-model-group");
+const API_BASE: HeaderName = HeaderName::from_static("x-litellm-model-api-base");
+const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
+const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
+const KEY_SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
+const KEY_MAX_BUDGET: HeaderName = HeaderName::from_static("x-litellm-key-max-budget");
+const KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
+const KEY_TPM: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
+const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
+const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
+
+/// LiteLLM's headers that are known for every answer, failures too.
+pub fn of_call(admission: &Admission, into: &mut HeaderMap) {
+    insert_text(into, CALL_ID, &admission.call.id);
+    into.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+    if let Some(key) = &admission.call.principal.key {
+        of_key(key, admission, into);
+    }
+}
+
+fn of_key(key: &VirtualKey, admission: &Admission, into: &mut HeaderMap) {
+    if let Some(limit) = key.rpm_limit {
+        into.insert(KEY_RPM, HeaderValue::from(limit));
+    }
+    if let Some(limit) = key.tpm_limit {
+        into.insert(KEY_TPM, HeaderValue::from(limit));
+    }
+    if let Some(max) = key.max_budget {
+        insert_text(into, KEY_MAX_BUDGET, &max.to_string());
+    }
+    let spent = match &admission.call.principal.money {
+        Some(cell) => base::NanoUsd(cell.usage().spent),
+        None => key.spend,
+    };
+    insert_text(into, KEY_SPEND, &spent.to_string());
+}
+
+/// LiteLLM's headers of an answer; the cost only where it is known by now.
+pub fn of_answer(
+    admission: &Admission,
+    candidate: &Candidate,
+    route: &Route,
+    settled: Option<&Settled>,
+    into: &mut HeaderMap,
+) {
+    of_call(admission, into);
+    into.insert(MODEL_ID, candidate.deployment.id_header.clone());
+    into.insert(API_BASE, candidate.deployment.api_base_header.clone());
+    insert_text(into, MODEL_GROUP, &admission.call.requested_model);
+    into.insert(RETRIES, HeaderValue::from(route.retries));
+    into.insert(FALLBACKS, HeaderValue::from(route.fallbacks));
+    let elapsed = admission.gateway.clock.monotonic().saturating_sub(admission.call.received_at);
+    let tenths = elapsed.as_micros() / 100;
+    insert_text(into, DURATION, &format!("{}.{}", tenths / 10, tenths % 10));
+    if let Some(settled) = settled {
+        insert_text(into, COST, &settled.cost.to_string());
+    }
+}
+
+/// Left out where the text cannot stand in a header.
+fn insert_text(into: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        into.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{provider, retry_after_ms};
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn cookies_and_hop_by_hop_headers_stay_behind() {
+        let from = headers(&[
+            ("set-cookie", "session"),
+            ("transfer-encoding", "chunked"),
+            ("x-ratelimit-remaining-requests", "9"),
+            ("x-request-id", "req_1"),
+        ]);
+        let mut into = HeaderMap::new();
+        provider(&from, &mut into);
+        assert_eq!(into.len(), 3);
+        assert_eq!(into["x-ratelimit-remaining-requests"], "9");
+        assert_eq!(into["llm_provider-x-request-id"], "req_1");
+    }
+
+    #[test]
+    fn retry_after_in_both_units() {
+        assert_eq!(retry_after_ms(&headers(&[("retry-after", "2")])), Some(2000));
+        let both = headers(&[("retry-after-ms", "150"), ("retry-after", "2")]);
+        assert_eq!(retry_after_ms(&both), Some(150));
+        let date = headers(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]);
+        assert_eq!(retry_after_ms(&date), None);
+    }
+}

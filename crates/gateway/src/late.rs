@@ -1,0 +1,97 @@
+//! A 200 that went out before the answer began.
+//!
+//! The provider takes longer than the peek time. The client gets its 200 and a
+//! keep-alive now and then; behind it the attempts go on, retries and
+//! fallbacks included. What they come to is the rest of the stream, or the
+//! client dialect's typed error.
+
+use crate::Body;
+use crate::error::{Compat, Failure};
+use bytes::Bytes;
+use dialect::Dialect;
+use http::Response;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// The client's side of a call, for what is said to it late.
+#[derive(Clone, Copy, Debug)]
+pub struct Face {
+    /// What the client speaks.
+    pub dialect: Dialect,
+    /// Whose spelling of errors.
+    pub compat: Compat,
+}
+
+/// How often a waiting client hears that we live.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+type Attempts = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
+
+/// See the module.
+pub struct Late {
+    attempts: Option<Attempts>,
+    rest: Option<Body>,
+    timer: Pin<Box<Sleep>>,
+    greeted: bool,
+    face: Face,
+}
+
+impl Late {
+    /// Goes on with `attempts` behind a 200.
+    pub fn new(
+        attempts: impl Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
+        face: Face,
+    ) -> Self {
+        Self {
+            attempts: Some(Box::pin(attempts)),
+            rest: None,
+            timer: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
+            greeted: false,
+            face,
+        }
+    }
+
+    fn keep_alive(&self) -> Bytes {
+        Bytes::from_static(match self.face.dialect {
+            Dialect::OpenAiChat => b": keep-alive\n\n",
+            Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        })
+    }
+
+    /// What the client gets next.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.greeted {
+            self.greeted = true;
+            return Poll::Ready(Some(self.keep_alive()));
+        }
+        if let Some(attempts) = &mut self.attempts {
+            match attempts.as_mut().poll(context) {
+                Poll::Ready(Ok(response)) => {
+                    self.attempts = None;
+                    self.rest = Some(response.into_body());
+                }
+                Poll::Ready(Err(failure)) => {
+                    self.attempts = None;
+                    failure.log("a stream that had begun");
+                    let mut text = Vec::new();
+                    let error = failure.to_api_error(self.face.compat);
+                    self.face.dialect.encode_error_event(&error, &mut text);
+                    return Poll::Ready(Some(text.into()));
+                }
+                Poll::Pending => {
+                    std::task::ready!(self.timer.as_mut().poll(context));
+                    self.timer.as_mut().reset(Instant::now() + KEEP_ALIVE);
+                    context.waker().wake_by_ref();
+                    return Poll::Ready(Some(self.keep_alive()));
+                }
+            }
+        }
+        match &mut self.rest {
+            Some(rest) => rest.poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! A permit: the right to make one attempt upstream.
+//!
+//! No upstream is called without one. It holds the worst case of every
+//! allowance that applies, all or nothing, and is settled exactly once: by
+//! [`Permit::settle`], or, where the attempt is dropped in the middle (the
+//! client went away, a panic), by its `Drop`, from what was seen so far.
+//! Either way one spend record is in the journal before the caller goes on.
+
+use crate::admission::Admission;
+use crate::bound::{self, Bound};
+use crate::call::Call;
+use crate::deployment::Candidate;
+use crate::gateway::Gateway;
+use base::NanoUsd;
+use catalog::Tier;
+use dialect::Usage;
+use http::StatusCode;
+use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an attempt showed so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Usage that the provider reported; a stream's last word so far.
+    pub usage: Option<Usage>,
+    /// The usage is the provider's final word.
+    pub whole: bool,
+    /// Bytes of text that came back, for estimates.
+    pub output_bytes: u64,
+}
+
+/// How far an attempt got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Nothing has left.
+    Prepared,
+    /// The request may have reached the provider.
+    Sent,
+    /// The provider has begun to answer.
+    Answering,
+}
+
+/// The right to make one attempt. See the module.
+pub struct Permit {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) call: Arc<Call>,
+    pub(crate) candidate: Candidate,
+    pub(crate) attempt: u16,
+    pub(crate) started_at_ms: i64,
+    pub(crate) first_byte_at_ms: Option<i64>,
+    pub(crate) status: Option<StatusCode>,
+    /// In a word, for the record; content never.
+    pub(crate) error_class: Option<&'static str>,
+    /// What was seen; kept current by the relay for the sake of `Drop`.
+    pub seen: Seen,
+    reservation: Option<Reservation>,
+    _deployment: Option<Hold>,
+    bound: Bound,
+    body_bytes: u64,
+    started_at: Duration,
+    phase: Phase,
+    settled: bool,
+}
+
+/// Why no permit was given.
+#[derive(Debug)]
+pub enum Refused {
+    /// An allowance has not enough left.
+    Allowance(Refusal),
+    /// The model has no known price and the key has a cap on money.
+    Unpriced,
+    /// The deployment serves as many calls as it may.
+    DeploymentFull,
+    /// The spool on disk is full: nothing more may be acknowledged.
+    SpoolFull,
+    /// The journal could not be written.
+    Journal(std::io::Error),
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled {
+    /// What it cost.
+    pub cost: NanoUsd,
+    /// What it consumed, where known.
+    pub usage: Option<Usage>,
+}
+
+impl Permit {
+    /// Takes the worst case of one attempt, and makes it durable where money
+    /// is capped, so that a crash in the middle is charged.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing is held then.
+    pub fn take(
+        admission: &Admission,
+        candidate: Candidate,
+        attempt: u32,
+    ) -> Result<Self, Refused> {
+        let gateway = &admission.gateway;
+        if gateway.journal.is_full() {
+            return Err(Refused::SpoolFull);
+        }
+        let deployment = match &candidate.deployment.in_flight {
+            Some(cell) => {
+                let place = ledger::admit(std::slice::from_ref(cell));
+                Some(place.map_err(|_| Refused::DeploymentFull)?)
+            }
+            None => None,
+        };
+        let cells = admission.permit_cells();
+        let left = ledger::available_money(&cells);
+        let bound = bound::bound(admission, &candidate.facts, left);
+        let reservation = reserve(admission, &candidate, &cells, bound)?;
+        let permit = Self {
+            gateway: Arc::clone(gateway),
+            call: Arc::clone(&admission.call),
+            candidate,
+            attempt: u16::try_from(attempt.saturating_sub(1)).unwrap_or(u16::MAX),
+            started_at_ms: gateway.clock.unix_ms(),
+            first_byte_at_ms: None,
+            status: None,
+            error_class: None,
+            seen: Seen::default(),
+            reservation,
+            _deployment: deployment,
+            bound,
+            body_bytes: admission.body.bytes.len() as u64,
+            started_at: gateway.clock.monotonic(),
+            phase: Phase::Prepared,
+            settled: false,
+        };
+        permit.write_down(&cells)?;
+        Ok(permit)
+    }
+
+    fn write_down(&self, cells: &[Arc<Cell>]) -> Result<(), Refused> {
+        let Some(reservation) = &self.reservation else { return Ok(()) };
+        if !cells.iter().any(|cell| cell.unit() == Unit::Money) {
+            return Ok(());
+        }
+        let opened = self.opened(reservation.held().money, reservation.reserved_ms());
+        self.gateway.journal.open(&opened).map_err(Refused::Journal)
+    }
+
+    /// The deployment that it is for.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+
+    /// What was bounded, and the output limit to send.
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// The request is about to leave.
+    pub fn sent(&mut self) {
+        self.phase = Phase::Sent;
+    }
+
+    /// It turned out that nothing left after all.
+    pub fn not_sent(&mut self) {
+        self.phase = Phase::Prepared;
+    }
+
+    /// The provider has begun to answer.
+    pub fn answering(&mut self, status: StatusCode) {
+        self.phase = Phase::Answering;
+        self.status = Some(status);
+    }
+
+    /// The first byte of the answer's body has come.
+    pub fn first_byte(&mut self) {
+        if self.first_byte_at_ms.is_none() {
+            self.first_byte_at_ms = Some(self.gateway.clock.unix_ms());
+        }
+    }
+
+    /// What went wrong, in a word.
+    pub fn blame(&mut self, class: &'static str) {
+        self.error_class = Some(class);
+    }
+
+    /// Since the attempt began.
+    pub fn elapsed(&self) -> Duration {
+        self.gateway.clock.monotonic().saturating_sub(self.started_at)
+    }
+
+    /// Settles with the truth, as `ending` and what was seen tell it.
+    pub fn settle(mut self, ending: Ending) -> Settled {
+        self.settle_once(ending)
+    }
+
+    fn settle_once(&mut self, ending: Ending) -> Settled {
+        self.settled = true;
+        let ending = match ending {
+            // Finished in the background, after its client had gone.
+            Ending::Complete | Ending::CompleteWithoutUsage if self.call.client.is_gone() => {
+                Ending::ClientGoneBefore
+            }
+            ending => ending,
+        };
+        let (cost, source) = self.price(ending);
+        let usage = self.seen.usage;
+        let reserved_ms =
+            self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
+        if let Some(reservation) = self.reservation.take() {
+            let tokens = match usage {
+                Some(usage) => usage.total(),
+                None if source == CostSource::None => 0,
+                None => {
+                    bound::estimated_tokens(self.body_bytes)
+                        + bound::estimated_tokens(self.seen.output_bytes)
+                }
+            };
+            if let Some(overrun) = reservation.settle(Ask { money: cost, tokens }) {
+                tracing::warn!(
+                    call = %self.call.id,
+                    model = %self.candidate.upstream_model,
+                    nanousd = overrun.money.0,
+                    tokens = overrun.tokens,
+                    "an answer cost more than its worst case: check the model's prices and limits"
+                );
+            }
+        }
+        let record = self.record(ending, cost, source, reserved_ms);
+        if let Err(error) = self.gateway.journal.settle(&record) {
+            tracing::error!(%error, record = %record.id, "a spend record could not be written");
+        }
+        Settled { cost, usage }
+    }
+
+    /// What the attempt cost, and how we know.
+    ///
+    /// Reported usage is priced; without it, a provider that answered, or that
+    /// may have worked before the connection broke, is priced by bytes; a
+    /// provider that refused, or that was never reached, is not.
+    fn price(&self, ending: Ending) -> (NanoUsd, CostSource) {
+        let refused = self.status.is_some_and(|status| !status.is_success());
+        if self.phase == Phase::Prepared || ending == Ending::Refused || refused {
+            return (NanoUsd::ZERO, CostSource::None);
+        }
+        if let Some(stated) = self.seen.usage.as_ref().and_then(catalog::stated) {
+            return (stated, CostSource::Provider);
+        }
+        let Some(prices) = &self.candidate.facts.prices else {
+            return match self.reservation.as_ref().map(|held| held.held().money) {
+                Some(ceiling) if ceiling > NanoUsd::ZERO => (ceiling, CostSource::Estimated),
+                _ => (NanoUsd::ZERO, CostSource::None),
+            };
+        };
+        let guess = bound::estimated_tokens(self.seen.output_bytes);
+        let (usage, source) = match self.seen.usage {
+            Some(usage) if self.seen.whole => (usage, CostSource::Computed),
+            Some(usage) => {
+                (Usage { output: usage.output.max(guess), ..usage }, CostSource::Estimated)
+            }
+            None => {
+                let input = bound::estimated_tokens(self.body_bytes);
+                (Usage { input, output: guess, ..Usage::default() }, CostSource::Estimated)
+            }
+        };
+        (catalog::cost(prices, &usage, self.tier()).total, source)
+    }
+
+    /// The tier that was asked for; what a provider makes of it is in its
+    /// usage only where it states the cost.
+    fn tier(&self) -> Tier {
+        match self.call.service_tier.as_deref() {
+            Some("flex") => Tier::Flex,
+            Some("priority") => Tier::Priority,
+            _ => Tier::Standard,
+        }
+    }
+}
+
+/// Holds the worst case in every allowance that binds money and tokens.
+fn reserve(
+    admission: &Admission,
+    candidate: &Candidate,
+    cells: &[Arc<Cell>],
+    bound: Bound,
+) -> Result<Option<Reservation>, Refused> {
+    if cells.is_empty() {
+        return Ok(None);
+    }
+    let capped = cells.iter().any(|cell| cell.unit() == Unit::Money);
+    let money = match &candidate.facts.prices {
+        Some(prices) => {
+            catalog::worst_case(prices, bound.input_tokens, bound.output_tokens, Tier::Dearest)
+        }
+        None if capped => admission.runtime.unknown_price.ok_or(Refused::Unpriced)?,
+        None => NanoUsd::ZERO,
+    };
+    let guess = bound::estimated_tokens(admission.body.bytes.len() as u64);
+    let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
+    ledger::reserve(cells, Ask { money, tokens }).map(Some).map_err(Refused::Allowance)
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let ending = match self.phase {
+            Phase::Prepared | Phase::Sent => Ending::ClientGoneBefore,
+            Phase::Answering if self.first_byte_at_ms.is_none() => Ending::ClientGoneBefore,
+            Phase::Answering => Ending::ClientGoneAfter,
+        };
+        self.settle_once(ending);
+    }
+}

@@ -1,0 +1,280 @@
+//! Who is calling: the key in its many headers, and what it stands for.
+
+use crate::error::{Compat, Failure, Fault};
+use crate::gateway::Gateway;
+use base::KeyHash;
+use dialect::ErrorClass;
+use http::{HeaderMap, StatusCode};
+use ledger::{Cell, Unit, VirtualKey};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Whom a call is made for.
+pub struct Principal {
+    /// None for the master key.
+    pub key: Option<VirtualKey>,
+    /// Taken once a request: requests and calls in flight.
+    pub admission: Vec<Arc<Cell>>,
+    /// Taken for each attempt: money and tokens.
+    pub permit: Vec<Arc<Cell>>,
+    /// The money cell among them, for headers.
+    pub money: Option<Arc<Cell>>,
+}
+
+impl Principal {
+    /// Whether this is the master key.
+    pub fn is_admin(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// The holder of the master key: no limits of its own.
+    pub fn admin() -> Self {
+        Self { key: None, admission: Vec::new(), permit: Vec::new(), money: None }
+    }
+}
+
+/// The keys in use, by hash. Loaded from the store at first use and dropped
+/// when a key changes; the spending itself stands in the ledger's book, so
+/// dropping an entry loses nothing.
+#[derive(Default)]
+pub struct Principals {
+    known: RwLock<HashMap<KeyHash, Arc<Principal>>>,
+}
+
+/// So that keys which are only ever tried do not fill memory.
+const KNOWN_MAX: usize = 200_000;
+
+impl Principals {
+    fn get(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    }
+
+    fn put(&self, hash: KeyHash, principal: &Arc<Principal>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(hash, Arc::clone(principal));
+    }
+
+    /// Reads the key anew at its next use.
+    pub fn forget(&self, hash: &KeyHash) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(hash);
+    }
+}
+
+/// The headers that may carry the key, first present wins (LiteLLM's order).
+const KEY_HEADERS: [&str; 6] = [
+    "x-litellm-api-key",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+];
+
+/// The key that the client sent, without its scheme.
+pub fn presented_key<'a>(headers: &'a HeaderMap, own_header: Option<&str>) -> Option<&'a str> {
+    let from = |name: &str| {
+        let text = headers.get(name)?.to_str().ok()?.trim();
+        (!text.is_empty()).then(|| without_scheme(text))
+    };
+    match own_header {
+        Some(name) => from(name),
+        None => KEY_HEADERS.iter().find_map(|name| from(name)),
+    }
+}
+
+fn without_scheme(text: &str) -> &str {
+    for scheme in ["Bearer ", "bearer ", "BEARER ", "Basic ", "AWS4-HMAC-SHA256 Credential=Bearer "]
+    {
+        if let Some(key) = text.strip_prefix(scheme) {
+            return key.split(['/', ',']).next().unwrap_or(key).trim();
+        }
+    }
+    text
+}
+
+/// Finds out who is calling.
+///
+/// # Errors
+/// LiteLLM's 401s and 400s, in the words of `compat`.
+pub async fn authenticate(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    own_header: Option<&str>,
+    compat: Compat,
+) -> Result<Arc<Principal>, Failure> {
+    let Some(presented) = presented_key(headers, own_header) else {
+        return Err(denied("Authentication Error, No api key passed in."));
+    };
+    let hash = gateway.hasher.hash(presented);
+    if hash == gateway.master {
+        return Ok(Arc::clone(&gateway.admin));
+    }
+    if !presented.starts_with("sk-") {
+        return Err(denied(format!(
+            "Authentication Error, LiteLLM Virtual Key expected. Received={}, expected to start \
+             with 'sk-'.",
+            masked(presented)
+        )));
+    }
+    let principal = match gateway.principals.get(&hash) {
+        Some(principal) => principal,
+        None => load(gateway, &hash, compat).await?,
+    };
+    if let Some(key) = &principal.key {
+        check(key, gateway.clock.unix_ms(), compat)?;
+    }
+    Ok(principal)
+}
+
+async fn load(
+    gateway: &Gateway,
+    hash: &KeyHash,
+    compat: Compat,
+) -> Result<Arc<Principal>, Failure> {
+    let found = gateway.store.key_by_hash(*hash).await.map_err(|error| {
+        Failure::new(ErrorClass::Overloaded, Fault::Gateway, "The key store does not answer.")
+            .kind("no_db_connection")
+            .cause(&error)
+    })?;
+    let Some(key) = found else {
+        let message = match compat {
+            Compat::V1_83 => format!(
+                "Authentication Error, Invalid proxy server token passed. key={hash}, not found \
+                 in db. Create key via `/key/generate` call."
+            ),
+            Compat::V1_109 => "Authentication Error, Invalid API key provided.".to_owned(),
+        };
+        return Err(denied(message).kind("token_not_found_in_db").param("key"));
+    };
+    let principal = Arc::new(open(gateway, key));
+    gateway.principals.put(*hash, &principal);
+    Ok(principal)
+}
+
+/// The allowances of a key, as living cells.
+fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
+    let cells = key.allowances().into_iter();
+    let cells = cells.map(|(allowance, opening)| gateway.book.open(allowance, opening));
+    let (permit, admission): (Vec<_>, Vec<_>) =
+        cells.partition(|cell| matches!(cell.unit(), Unit::Money | Unit::Tokens));
+    let money = permit.iter().find(|cell| cell.unit() == Unit::Money).cloned();
+    Principal { key: Some(key), admission, permit, money }
+}
+
+fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {
+    if key.blocked {
+        return Err(denied(
+            "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.",
+        ));
+    }
+    if let Some(expires_at_ms) = key.expires_at_ms.filter(|at| *at <= now_ms) {
+        let status = match compat {
+            Compat::V1_83 => StatusCode::BAD_REQUEST,
+            Compat::V1_109 => StatusCode::UNAUTHORIZED,
+        };
+        return Err(denied(format!(
+            "Authentication Error - Expired Key. Key Expiry time {} and current time {}",
+            base::clock::rfc3339(expires_at_ms),
+            base::clock::rfc3339(now_ms)
+        ))
+        .kind("expired_key")
+        .param(key.name.clone())
+        .status(status));
+    }
+    Ok(())
+}
+
+/// Whether `key` may use `model`.
+///
+/// # Errors
+/// LiteLLM's `key_model_access_denied`.
+pub fn check_model(principal: &Principal, model: &str, compat: Compat) -> Result<(), Failure> {
+    let Some(key) = &principal.key else { return Ok(()) };
+    let allows = |allowed: &String| {
+        allowed == model
+            || matches!(allowed.as_str(), "*" | "all-proxy-models" | "all-team-models")
+            || crate::routing::wildcard(allowed, model).is_some()
+    };
+    if key.models.is_empty() || key.models.iter().any(allows) {
+        return Ok(());
+    }
+    let failure = match compat {
+        Compat::V1_83 => denied(format!(
+            "key not allowed to access model. This key can only access models={:?}. Tried to \
+             access {model}",
+            key.models
+        )),
+        Compat::V1_109 => Failure::new(
+            ErrorClass::Permission,
+            Fault::Client,
+            format!(
+                "The requested model '{model}' is not available for this API key, or the model \
+                 name is invalid. Check the models available to you and try again."
+            ),
+        ),
+    };
+    Err(failure.kind("key_model_access_denied").param("model"))
+}
+
+fn denied(message: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
+    Failure::new(ErrorClass::Authentication, Fault::Client, message).kind("auth_error")
+}
+
+/// The first and last four characters; nothing of a short text.
+fn masked(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= 12 {
+        return "****".to_owned();
+    }
+    let first: String = text.chars().take(4).collect();
+    let last: String = text.chars().skip(length - 4).collect();
+    format!("{first}****{last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{masked, presented_key};
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn every_header_form_gives_the_key() {
+        for (name, value) in [
+            ("authorization", "Bearer sk-1"),
+            ("authorization", "bearer sk-1"),
+            ("authorization", "Basic sk-1"),
+            ("authorization", "AWS4-HMAC-SHA256 Credential=Bearer sk-1/20260101/x, Signed=y"),
+            ("x-litellm-api-key", "sk-1"),
+            ("x-litellm-api-key", "Bearer sk-1"),
+            ("api-key", "sk-1"),
+            ("x-api-key", "sk-1"),
+            ("x-goog-api-key", "sk-1"),
+            ("ocp-apim-subscription-key", "sk-1"),
+        ] {
+            assert_eq!(presented_key(&headers(&[(name, value)]), None), Some("sk-1"), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_present_wins_and_a_configured_header_replaces_all() {
+        let both = headers(&[("x-litellm-api-key", "sk-1"), ("authorization", "Bearer oauth")]);
+        assert_eq!(presented_key(&both, None), Some("sk-1"));
+        assert_eq!(presented_key(&both, Some("x-company-key")), None);
+        assert_eq!(presented_key(&headers(&[("authorization", "")]), None), None);
+    }
+
+    #[test]
+    fn a_refused_key_is_not_shown() {
+        assert_eq!(masked("hunter2"), "****");
+        assert_eq!(masked("abcdefghijklmnopq"), "abcd****nopq");
+    }
+}

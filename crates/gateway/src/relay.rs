@@ -1,0 +1,194 @@
+//! An answer comes back: whole, or as a stream that has begun.
+//!
+//! A unary answer is read whole, so that its cost stands in the headers and
+//! its record is written before the client sees it. A stream is read up to
+//! its first semantic event: until then the attempt is not committed, and a
+//! failure may still be mended elsewhere.
+
+use crate::admission::Admission;
+use crate::body::{self, BodyError};
+use crate::dispatch::{Dispatched, Exchange};
+use crate::error::{Failure, Fault, class_word, status_of};
+use crate::permit::{Permit, Seen, Settled};
+use crate::route::Failed;
+use crate::stream::{First, Stream, error_inside};
+use crate::wire;
+use bytes::Bytes;
+use dialect::head::Surface;
+use dialect::tap::Tap;
+use dialect::{ApiError, ErrorClass, Shown, embeddings, retouch};
+use http::{HeaderMap, StatusCode, header};
+use ledger::Ending;
+use std::time::Duration;
+
+/// An answer that is committed to.
+pub struct Relayed {
+    /// The upstream's headers.
+    pub upstream_headers: HeaderMap,
+    /// The answer.
+    pub answer: Answer,
+    /// Who gave it.
+    pub candidate: crate::deployment::Candidate,
+}
+
+/// A whole answer, or the rest of one.
+pub enum Answer {
+    /// All of it; its permit is settled.
+    Whole(Bytes, Settled),
+    /// A stream whose first semantic event has come.
+    Stream(Box<Stream>),
+}
+
+/// Reads an answer until it is committed.
+///
+/// # Errors
+/// A [`Failed`] whose permit is settled: nothing semantic came.
+pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<Relayed, Failed> {
+    let Dispatched { permit, response, exchange } = dispatched;
+    let candidate = permit.candidate().clone();
+    let (parts, upstream) = response.into_parts();
+    let streams = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let answer = if admission.call.stream && streams {
+        stream(permit, upstream, exchange, admission).await?
+    } else {
+        unary(permit, upstream, exchange, admission).await?
+    };
+    Ok(Relayed { upstream_headers: parts.headers, answer, candidate })
+}
+
+async fn unary(
+    mut permit: Permit,
+    upstream: egress::Body,
+    exchange: Exchange,
+    admission: &Admission,
+) -> Result<Answer, Failed> {
+    let bytes = match body::read_capped(upstream, admission.runtime.answer_max_bytes).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(broken(permit, &error)),
+    };
+    permit.first_byte();
+    let surface = admission.call.surface;
+    let theirs = exchange.translated.unwrap_or(surface.dialect());
+    let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
+    permit.seen = Seen {
+        usage: observed.usage,
+        whole: observed.usage.is_some(),
+        output_bytes: observed.output_text_bytes,
+    };
+    if observed.problem.is_some() {
+        let error = error_inside(theirs, &bytes);
+        permit.blame(class_word(error.class));
+        permit.settle(Ending::UpstreamErrorBefore);
+        return Err(in_band(&error, admission));
+    }
+    let client_bytes = match client_body(&bytes, exchange, admission) {
+        Ok(client_bytes) => client_bytes,
+        Err(cause) => {
+            permit.settle(Ending::UpstreamErrorBefore);
+            return Err(unreadable(&cause));
+        }
+    };
+    let complete =
+        if observed.usage.is_some() { Ending::Complete } else { Ending::CompleteWithoutUsage };
+    Ok(Answer::Whole(client_bytes, permit.settle(complete)))
+}
+
+/// The answer in the client's dialect; the upstream's own bytes where it is
+/// the same.
+fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
+    let surface = admission.call.surface;
+    let Some(theirs) = exchange.translated else {
+        if surface == Surface::OpenAiEmbeddings
+            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"")
+        {
+            return embeddings::to_base64(bytes).map(Bytes::from).map_err(|e| e.to_string());
+        }
+        return Ok(match admission.shown_model() {
+            Some(model) => retouch::set_model(bytes, model).into_owned().into(),
+            None => bytes.clone(),
+        });
+    };
+    let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+    let shown = Shown {
+        model: admission.shown_model(),
+        fallback_id: &admission.call.id,
+        created_unix_s: admission.call.received_at_ms / 1000,
+        include_usage: true,
+    };
+    Ok(wire::encode_response(surface, &response, &shown))
+}
+
+async fn stream(
+    permit: Permit,
+    upstream: egress::Body,
+    exchange: Exchange,
+    admission: &mut Admission,
+) -> Result<Answer, Failed> {
+    let limit_ms = admission.first_byte_ms(permit.candidate());
+    let left = Duration::from_millis(limit_ms).saturating_sub(permit.elapsed());
+    let mut stream = Stream::new(permit, upstream, exchange, admission);
+    match tokio::time::timeout(left, stream.first()).await {
+        Ok(First::Semantic) => {
+            stream.hold(admission.take_hold());
+            Ok(Answer::Stream(Box::new(stream)))
+        }
+        Ok(First::Error(error)) => {
+            stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
+            Err(in_band(&error, admission))
+        }
+        Ok(First::Broken(cause)) => {
+            stream.settle(Ending::UpstreamErrorBefore, "connection");
+            Err(unreadable(&cause))
+        }
+        Err(_) => {
+            stream.settle(Ending::Timeout, "timeout");
+            Err(timed_out(limit_ms))
+        }
+    }
+}
+
+/// Nothing semantic came within the time.
+fn timed_out(limit_ms: u64) -> Failed {
+    let message = format!("The provider's stream did not begin within {limit_ms} ms.");
+    let status = StatusCode::REQUEST_TIMEOUT;
+    let failure = Failure::new(ErrorClass::Timeout, Fault::Upstream, message).status(status);
+    Failed { failure, status: Some(status), again: true }
+}
+
+/// The provider reported an error inside a 200.
+fn in_band(error: &ApiError, admission: &Admission) -> Failed {
+    let status = match error.status {
+        200 => status_of(error.class),
+        status => StatusCode::from_u16(status).unwrap_or_else(|_| status_of(error.class)),
+    };
+    let message = admission.gateway.redactor.load().clean(&error.message).into_owned();
+    let mut failure = Failure::new(error.class, Fault::Upstream, message).status(status);
+    failure.code.clone_from(&error.code);
+    failure.param.clone_from(&error.param);
+    let again = matches!(
+        error.class,
+        ErrorClass::RateLimit | ErrorClass::Overloaded | ErrorClass::Server | ErrorClass::Timeout
+    );
+    Failed { failure, status: Some(status), again }
+}
+
+/// The answer broke off.
+fn broken(mut permit: Permit, error: &BodyError) -> Failed {
+    permit.blame("connection");
+    permit.settle(Ending::UpstreamErrorBefore);
+    unreadable(&error.to_string())
+}
+
+fn unreadable(cause: &str) -> Failed {
+    let failure = Failure::new(
+        ErrorClass::Server,
+        Fault::Upstream,
+        "The provider's answer broke off or could not be read.",
+    )
+    .status(StatusCode::BAD_GATEWAY)
+    .cause(&cause);
+    Failed { failure, status: Some(StatusCode::BAD_GATEWAY), again: true }
+}

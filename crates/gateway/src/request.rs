@@ -1,0 +1,136 @@
+//! The life of a request, top to bottom.
+//!
+//! Every endpoint that may cost something is data given to this one path, and
+//! none can skip a stage, because each stage consumes what the one before it
+//! made:
+//!
+//! received → authenticated → resolved → admitted → for each attempt: permit →
+//! dispatched → relayed → settled.
+//!
+//! Two commitments are kept apart. The *client* is committed when a 200 has
+//! gone out; the *attempt*, when its first semantic byte has. Retries and
+//! fallbacks are legal until the second, so a slow first event lets the 200
+//! and keep-alives go out while attempts go on behind them ([`Late`]).
+
+use crate::Body;
+use crate::admission::{Admission, Received};
+use crate::detach::Detach;
+use crate::dispatch::dispatch;
+use crate::error::Failure;
+use crate::headers;
+use crate::late::Late;
+use crate::permit::Permit;
+use crate::relay::{Answer, Relayed, relay};
+use crate::route::Route;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+/// Answers one request, whatever comes of it.
+pub async fn handle<B>(received: Received, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let (dialect, compat, route) =
+        (received.surface.dialect(), received.runtime.compat, received.route);
+    match answer(received, body).await {
+        Ok(response) => response,
+        Err(failure) => {
+            failure.log(route);
+            failure.into_response(dialect, compat)
+        }
+    }
+}
+
+async fn answer<B>(received: Received, body: B) -> Result<Response<Body>, Failure>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let authenticated = received.authenticate().await?;
+    let resolved = authenticated.resolve(body).await?;
+    let admission = resolved.admit()?;
+
+    let peek = admission.call.stream.then_some(admission.runtime.peek);
+    let face = admission.face();
+    let mut attempts = Detach::new(admission.client(), attempts(admission));
+    let Some(peek) = peek else { return attempts.await };
+    match tokio::time::timeout(peek, &mut attempts).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            Ok(event_stream(HeaderMap::new(), Body::Late(Box::new(Late::new(attempts, face)))))
+        }
+    }
+}
+
+/// Tries until something semantic comes back, or nothing is left to try.
+async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
+    let mut route = Route::new(admission.found.clone(), &admission.wanted());
+    loop {
+        let candidate = match route.next(&admission.wanted()).await {
+            Ok(candidate) => candidate,
+            Err(failure) => return Err(named(failure, &admission)),
+        };
+        let permit = match Permit::take(&admission, candidate, route.attempts) {
+            Ok(permit) => permit,
+            Err(refused) => {
+                route.refused(refused, &admission.wanted()).map_err(|f| named(f, &admission))?;
+                continue;
+            }
+        };
+        let candidate = permit.candidate().clone();
+        let relayed = match dispatch(permit, &admission).await {
+            Ok(dispatched) => relay(dispatched, &mut admission).await,
+            Err(failed) => Err(failed),
+        };
+        match relayed {
+            Ok(relayed) => {
+                admission.gateway.succeeded(&candidate, &admission.runtime);
+                return Ok(respond(relayed, &route, &admission));
+            }
+            Err(failed) => {
+                admission.gateway.failed(&candidate, &failed, &admission.runtime);
+                if admission.client().is_gone() {
+                    return Err(failed.failure);
+                }
+                route.failed(failed, &admission.wanted()).map_err(|f| named(f, &admission))?;
+            }
+        }
+    }
+}
+
+/// A failure that says which call it was.
+fn named(mut failure: Failure, admission: &Admission) -> Failure {
+    headers::of_call(admission, &mut failure.headers);
+    failure
+}
+
+fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<Body> {
+    let mut response_headers = HeaderMap::with_capacity(32);
+    headers::provider(&relayed.upstream_headers, &mut response_headers);
+    let settled = match &relayed.answer {
+        Answer::Whole(_, settled) => Some(settled),
+        Answer::Stream(_) => None,
+    };
+    headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
+    match relayed.answer {
+        Answer::Whole(bytes, _) => {
+            response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let mut response = Response::new(Body::full(bytes));
+            *response.headers_mut() = response_headers;
+            response
+        }
+        Answer::Stream(stream) => event_stream(response_headers, Body::Stream(stream)),
+    }
+}
+
+fn event_stream(mut headers: HeaderMap, body: Body) -> Response<Body> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its kin hold a stream back unless told not to.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,61 @@
+//! The body of an answer.
+
+use crate::late::Late;
+use crate::stream::Stream;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a client reads. Cannot fail: what goes wrong in the middle is said in
+/// the client's dialect.
+pub enum Body {
+    /// Known whole; taken once.
+    Full(Option<Bytes>),
+    /// A stream that has begun.
+    Stream(Box<Stream>),
+    /// A stream whose answer is still to come.
+    Late(Box<Late>),
+}
+
+impl Body {
+    /// A body that is known whole.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Full((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// What the client gets next.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take()),
+            Self::Stream(stream) => stream.poll_next(context),
+            Self::Late(late) => late.poll_next(context),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = std::task::ready!(self.get_mut().poll_next(context));
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_) | Self::Late(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Which deployment an attempt goes to: retries, then fallbacks, all before
+//! the first semantic byte.
+//!
+//! After a failure that another try may mend, the same group is asked again
+//! (another deployment where there is one, else after a pause); when its
+//! retries are used up, the next group of the fallback chain that fits the
+//! kind of failure. A client's own mistake is tried nowhere else.
+
+use crate::deployment::Candidate;
+use crate::error::{Failure, Fault};
+use crate::gateway::Gateway;
+use crate::permit::Refused;
+use crate::principal;
+use crate::routing::{Found, NonePicked, pick};
+use crate::runtime::Runtime;
+use dialect::ErrorClass;
+use http::StatusCode;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An attempt that gave no answer; its permit is settled.
+#[derive(Debug)]
+pub struct Failed {
+    /// What to tell the client if nothing else works.
+    pub failure: Failure,
+    /// The upstream's status, where there was one.
+    pub status: Option<StatusCode>,
+    /// Whether the same request may be tried again.
+    pub again: bool,
+}
+
+/// Where a call has been, and where it may still go.
+pub struct Route {
+    found: Found,
+    chain: VecDeque<String>,
+    chain_chosen: bool,
+    tried: Vec<Arc<str>>,
+    retries_left: u32,
+    wait_ms: u64,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// Retries made so far.
+    pub retries: u32,
+    /// Fallback groups entered so far.
+    pub fallbacks: u32,
+}
+
+/// What the route must know of the call.
+pub struct Wanted<'a> {
+    /// The gateway.
+    pub gateway: &'a Gateway,
+    /// Its configuration at the time of the call.
+    pub runtime: &'a Runtime,
+    /// Whom the call is for: fallbacks must be allowed too.
+    pub principal: &'a principal::Principal,
+    /// The client's own retries, where given.
+    pub num_retries: Option<u32>,
+    /// The client's own fallbacks, where given.
+    pub fallbacks: &'a [Box<str>],
+    /// The client wants none.
+    pub disable_fallbacks: bool,
+}
+
+impl Route {
+    /// Begins at the group that the client asked for.
+    pub fn new(found: Found, wanted: &Wanted<'_>) -> Self {
+        let retries_left = wanted.retries_of(&found);
+        Self {
+            found,
+            chain: VecDeque::new(),
+            chain_chosen: false,
+            tried: Vec::new(),
+            retries_left,
+            wait_ms: 0,
+            attempts: 0,
+            retries: 0,
+            fallbacks: 0,
+        }
+    }
+
+    /// The next deployment to try, after a pause where one is due.
+    ///
+    /// # Errors
+    /// A 429 with the time to come back, where all are cooling down and no
+    /// fallback is left.
+    pub async fn next(&mut self, wanted: &Wanted<'_>) -> Result<Candidate, Failure> {
+        if self.wait_ms > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(self.wait_ms)).await;
+            self.wait_ms = 0;
+        }
+        loop {
+            let now_ms = wanted.gateway.clock.unix_ms();
+            match pick(&self.found, &self.tried, now_ms, |n| wanted.gateway.dice.below(n)) {
+                Ok(candidate) => {
+                    self.tried.push(Arc::clone(&candidate.deployment.id));
+                    self.attempts += 1;
+                    return Ok(candidate);
+                }
+                Err(NonePicked::Cooling(ms)) => {
+                    let failure = self.all_cooling(ms);
+                    if let Some(failure) = self.fall_back(failure, wanted) {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A permit was refused: another deployment may have room; a caller's cap
+    /// has none anywhere.
+    ///
+    /// # Errors
+    /// What to tell the client, where nothing is left to try.
+    pub fn refused(&mut self, refused: Refused, wanted: &Wanted<'_>) -> Result<(), Failure> {
+        match refused {
+            Refused::DeploymentFull => self.failed(
+                Failed {
+                    failure: Failure::new(
+                        ErrorClass::RateLimit,
+                        Fault::Gateway,
+                        "All deployments of this model are serving as many calls as they may.",
+                    )
+                    .retry_after_ms(Some(1000)),
+                    status: None,
+                    again: true,
+                },
+                wanted,
+            ),
+            other => Err(crate::refusal::of_permit(other, wanted.runtime.compat)),
+        }
+    }
+
+    /// An attempt gave no answer.
+    ///
+    /// # Errors
+    /// What to tell the client, where nothing is left to try.
+    pub fn failed(&mut self, failed: Failed, wanted: &Wanted<'_>) -> Result<(), Failure> {
+        let others = self.found.group.deployments.len() > 1;
+        let own_key_refused = matches!(failed.status.map(|s| s.as_u16()), Some(401 | 403));
+        if self.retries_left > 0 && (failed.again || (own_key_refused && others)) {
+            self.retries_left -= 1;
+            self.retries += 1;
+            let now_ms = wanted.gateway.clock.unix_ms();
+            let untried = |d: &&Arc<crate::deployment::Deployment>| {
+                d.health.cooling_ms(now_ms) == 0 && !self.tried.contains(&d.id)
+            };
+            let elsewhere = self.found.group.deployments.iter().any(|d| untried(&d));
+            if !elsewhere {
+                let random = wanted.gateway.dice.below(750);
+                self.wait_ms = backoff_ms(self.retries, failed.failure.retry_after_ms, random)
+                    .max(wanted.runtime.retry_after_ms);
+            }
+            return Ok(());
+        }
+        match self.fall_back(failed.failure, wanted) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves on to the next fallback group; gives the failure back where there
+    /// is none.
+    fn fall_back(&mut self, failure: Failure, wanted: &Wanted<'_>) -> Option<Failure> {
+        if !self.chain_chosen {
+            let Some(chain) = wanted.chain_for(&self.found.group.name, failure.class) else {
+                return Some(failure);
+            };
+            self.chain = chain;
+            self.chain_chosen = true;
+        }
+        while self.fallbacks < wanted.runtime.max_fallbacks {
+            let Some(name) = self.chain.pop_front() else { break };
+            let allowed =
+                principal::check_model(wanted.principal, &name, wanted.runtime.compat).is_ok();
+            let Some(found) = wanted.runtime.routes.find(&name).filter(|_| allowed) else {
+                continue;
+            };
+            self.retries_left = wanted.retries_of(&found);
+            self.found = found;
+            self.tried.clear();
+            self.wait_ms = 0;
+            self.fallbacks += 1;
+            return None;
+        }
+        Some(failure)
+    }
+
+    fn all_cooling(&self, ms: i64) -> Failure {
+        let seconds = ms.max(0).unsigned_abs().div_ceil(1000);
+        Failure::new(
+            ErrorClass::RateLimit,
+            Fault::Upstream,
+            format!(
+                "No deployments available for selected model, Try again in {seconds} seconds. \
+                 Passed model={}.",
+                self.found.group.name
+            ),
+        )
+        .retry_after_ms(Some(ms.max(0).unsigned_abs()))
+    }
+}
+
+impl Wanted<'_> {
+    fn retries_of(&self, found: &Found) -> u32 {
+        let own = || found.group.deployments.iter().find_map(|d| d.num_retries);
+        self.num_retries.or_else(own).unwrap_or(self.runtime.num_retries)
+    }
+
+    /// The groups to try after `group` failed with `class`; none where no
+    /// other place would do better.
+    fn chain_for(&self, group: &str, class: ErrorClass) -> Option<VecDeque<String>> {
+        if self.disable_fallbacks {
+            return None;
+        }
+        let runtime = self.runtime;
+        let chain = match class {
+            ErrorClass::ContextLength => runtime.context_window_fallbacks.of(group)?,
+            ErrorClass::ContentPolicy => runtime.content_policy_fallbacks.of(group)?,
+            ErrorClass::BadRequest | ErrorClass::TooLarge => return None,
+            _ if !self.fallbacks.is_empty() => {
+                return Some(self.fallbacks.iter().map(ToString::to_string).collect());
+            }
+            _ => runtime.fallbacks.of(group).unwrap_or(&runtime.default_fallbacks),
+        };
+        (!chain.is_empty()).then(|| chain.iter().cloned().collect())
+    }
+}
+
+/// The provider's word up to a minute, else 0.5 s doubled each time up to 8 s,
+/// with up to 0.75 s of jitter.
+fn backoff_ms(retry: u32, retry_after_ms: Option<u64>, jitter_ms: u64) -> u64 {
+    match retry_after_ms.filter(|ms| *ms <= 60_000) {
+        Some(asked) => asked,
+        None => (500_u64 << retry.saturating_sub(1).min(4)).min(8000) + jitter_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::backoff_ms;
+
+    #[test]
+    fn the_pause_doubles_and_the_providers_word_wins() {
+        let pauses: Vec<u64> = (1..8).map(|retry| backoff_ms(retry, None, 0)).collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 8000, 8000]);
+        assert_eq!(backoff_ms(1, Some(2500), 700), 2500);
+        assert_eq!(backoff_ms(1, Some(3_600_000), 0), 500);
+    }
+}

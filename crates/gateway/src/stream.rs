@@ -1,0 +1,497 @@
+//! A stream on its way to the client.
+//!
+//! Whole events only: the bytes of an event go on when its end has come, so
+//! that an error can always follow cleanly. In the same dialect they go on
+//! unchanged, with what we observe on the side; what observes may fail, the
+//! bytes flow on. The record is written before the terminal event leaves.
+//! Dropped in the middle, the stream cancels its upstream, or reads it to the
+//! end in the background where the provider bills anyway.
+
+use crate::admission::Admission;
+use crate::dispatch::Exchange;
+use crate::error::Compat;
+use crate::gateway::Gateway;
+use crate::permit::{Permit, Seen};
+use crate::wire;
+use bytes::{Bytes, BytesMut};
+use catalog::Disconnect;
+use dialect::head::Surface;
+use dialect::model::Event;
+use dialect::sse::{self, Framer};
+use dialect::tap::{Class, Tap};
+use dialect::translate::{StreamDecoder, StreamEncoder};
+use dialect::{ApiError, Dialect, ErrorClass, Shown, retouch};
+use http_body::{Body as _, Frame};
+use ledger::{Ending, Hold};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// See the module.
+pub struct Stream {
+    upstream: Option<egress::Body>,
+    framer: Framer,
+    mode: Mode,
+    tap: Tap,
+    permit: Option<Permit>,
+    hold: Option<Hold>,
+    gateway: Arc<Gateway>,
+    /// Bytes for the client that have not been taken yet.
+    out: BytesQueue,
+    surface: Surface,
+    theirs: Dialect,
+    compat: Compat,
+    /// An event was too long to observe: the bytes flow on, unseen.
+    raw: bool,
+    drains: bool,
+    ended: bool,
+}
+
+/// What the provider reports inside a 200; a server error where it does not
+/// say what kind.
+pub fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
+    theirs.error_inside(data).unwrap_or_else(|| theirs.decode_error(500, data))
+}
+
+/// How long, and for how much, a finished upstream is waited for.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+const LINGER_MAX_BYTES: usize = 64 << 10;
+
+/// How events are changed on their way.
+enum Mode {
+    /// Not at all, but for these.
+    Same { strip_usage: bool, model: Option<Arc<str>> },
+    /// From the upstream's dialect to the client's.
+    Translated(Box<Translator>),
+}
+
+/// Both ends of a translated stream.
+struct Translator {
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
+    events: Vec<Event>,
+}
+
+/// How a stream began.
+pub enum First {
+    /// With something that a client would see.
+    Semantic,
+    /// With the provider's error.
+    Error(ApiError),
+    /// Not at all.
+    Broken(String),
+}
+
+/// What one piece of the upstream's bytes brought.
+#[derive(Default)]
+struct Brought {
+    semantic: bool,
+    terminal: bool,
+    error: Option<ApiError>,
+}
+
+impl Stream {
+    /// A stream that has not been read yet.
+    pub fn new(
+        permit: Permit,
+        upstream: egress::Body,
+        exchange: Exchange,
+        admission: &Admission,
+    ) -> Self {
+        let surface = admission.call.surface;
+        let theirs = exchange.translated.unwrap_or(surface.dialect());
+        let mode = match exchange.translated {
+            None => Mode::Same {
+                strip_usage: exchange.usage_is_ours,
+                model: admission.shown_model().map(Arc::from),
+            },
+            Some(theirs) => {
+                let shown = Shown {
+                    model: admission.shown_model(),
+                    fallback_id: &admission.call.id,
+                    created_unix_s: admission.call.received_at_ms / 1000,
+                    include_usage: admission.head.include_usage(),
+                };
+                Mode::Translated(Box::new(Translator {
+                    decoder: theirs.stream_decoder(),
+                    encoder: wire::stream_encoder(surface, &shown),
+                    events: Vec::new(),
+                }))
+            }
+        };
+        Self {
+            upstream: Some(upstream),
+            framer: Framer::new(),
+            mode,
+            tap: Tap::new(wire::upstream_surface(surface, theirs)),
+            surface,
+            theirs,
+            raw: false,
+            drains: permit.candidate().deployment.provider.on_disconnect.stream
+                == Disconnect::Drain,
+            permit: Some(permit),
+            hold: None,
+            gateway: Arc::clone(&admission.gateway),
+            out: BytesQueue::default(),
+            compat: admission.runtime.compat,
+            ended: false,
+        }
+    }
+
+    /// Keeps the request's admission until the stream ends.
+    pub fn hold(&mut self, hold: Option<Hold>) {
+        self.hold = hold;
+    }
+
+    /// Reads up to the first semantic event.
+    pub async fn first(&mut self) -> First {
+        loop {
+            match poll_fn(|context| self.poll_upstream(context)).await {
+                Some(Ok(bytes)) => {
+                    let brought = self.take_in(&bytes);
+                    if let Some(error) = brought.error {
+                        return First::Error(error);
+                    }
+                    if brought.terminal {
+                        self.finish();
+                    }
+                    if brought.semantic || brought.terminal {
+                        return First::Semantic;
+                    }
+                }
+                Some(Err(cause)) => return First::Broken(cause),
+                None if self.tap.complete() => {
+                    self.finish();
+                    return First::Semantic;
+                }
+                None => return First::Broken("the stream ended before it began".into()),
+            }
+        }
+    }
+
+    /// Settles a stream that will not be relayed.
+    pub fn settle(mut self, ending: Ending, class: &'static str) {
+        self.blame(class);
+        self.settle_as(ending);
+    }
+
+    fn blame(&mut self, class: &'static str) {
+        if let Some(permit) = &mut self.permit {
+            permit.blame(class);
+        }
+    }
+
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+        let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+        loop {
+            match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.to_string()))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Takes in a piece of the upstream's bytes; what the client is to get
+    /// stands in `out` afterwards.
+    fn take_in(&mut self, bytes: &Bytes) -> Brought {
+        if let Some(permit) = &mut self.permit {
+            permit.first_byte();
+        }
+        let mut brought = Brought::default();
+        if self.raw {
+            self.out.push(bytes.clone());
+            return brought;
+        }
+        let Self { framer, mode, tap, out, theirs, raw, .. } = self;
+        let mut held = framer.held_bytes() > 0;
+        let mut frames = Frames::default();
+        for frame in framer.push(bytes) {
+            let Ok(frame) = frame else {
+                *raw = true;
+                break;
+            };
+            let class = tap.observe(&frame.bytes);
+            brought.semantic |= class.commits();
+            brought.terminal |= class == Class::Terminal;
+            if class == Class::Error {
+                let mut scratch = String::new();
+                let event = sse::parse(&frame.bytes, &mut scratch);
+                let data = event.map_or("", |event| event.data).as_bytes();
+                brought.error = Some(error_inside(*theirs, data));
+            }
+            held |= !mode.pass(frame.bytes, class, &mut frames);
+        }
+        if *raw {
+            // The observer gives up; the bytes do not.
+            frames.push(framer.take_remainder());
+            brought.semantic = true;
+        }
+        if held || framer.held_bytes() > 0 {
+            frames.0.into_iter().for_each(|frame| out.push(frame));
+        } else {
+            out.push(bytes.clone());
+        }
+        if let Some(permit) = &mut self.permit {
+            let observed = self.tap.observed();
+            permit.seen = Seen {
+                usage: observed.usage,
+                whole: observed.usage.is_some() && self.tap.complete(),
+                output_bytes: observed.output_text_bytes,
+            };
+        }
+        brought
+    }
+
+    /// The upstream's own end has come: the record first, then the last bytes.
+    fn finish(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        let whole = self.tap.observed().usage.is_some();
+        self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
+        if let Mode::Translated(translator) = &mut self.mode {
+            let Translator { decoder, encoder, events } = &mut **translator;
+            events.clear();
+            decoder.finish(events);
+            let mut text = Vec::new();
+            for event in events.iter() {
+                encoder.push(event, &mut text);
+            }
+            self.out.push(text.into());
+        }
+    }
+
+    /// The upstream broke: a typed error that no client takes for an end.
+    fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
+        self.ended = true;
+        self.settle_as(ending);
+        let error = ApiError {
+            class,
+            status: crate::error::status_of(class).as_u16(),
+            message: message.to_owned(),
+            kind: None,
+            code: None,
+            param: None,
+        };
+        let mut text = Vec::new();
+        self.surface.dialect().encode_error_event(&error, &mut text);
+        self.out.push(text.into());
+        tracing::debug!(compat = ?self.compat, message, "a stream broke");
+    }
+
+    fn settle_as(&mut self, ending: Ending) {
+        self.upstream = match ending {
+            // Read to its end, the connection can be used again.
+            Ending::Complete | Ending::CompleteWithoutUsage => self.upstream.take(),
+            _ => None,
+        };
+        if let Some(permit) = self.permit.take() {
+            permit.settle(ending);
+        }
+    }
+
+    /// The terminal event is out; the upstream's own end may be a moment
+    /// away, and with it a connection that can be used again.
+    fn linger(&mut self) {
+        if let Some(upstream) = self.upstream.take() {
+            let rest = crate::body::read_capped(upstream, LINGER_MAX_BYTES);
+            tokio::spawn(async move { drop(tokio::time::timeout(LINGER_MAX, rest).await) });
+        }
+    }
+
+    /// What the client gets next.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.out.pop() {
+                return Poll::Ready(Some(bytes));
+            }
+            if self.ended {
+                self.linger();
+                return Poll::Ready(None);
+            }
+            match self.poll_upstream(context) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    let brought = self.take_in(&bytes);
+                    if let Some(error) = brought.error {
+                        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
+                        self.ended = true;
+                        self.settle_as(Ending::UpstreamErrorAfter);
+                    } else if brought.terminal {
+                        self.finish();
+                    }
+                }
+                Poll::Ready(Some(Err(cause))) => self.break_off(
+                    ErrorClass::Server,
+                    Ending::UpstreamErrorAfter,
+                    &format!("The provider's stream broke off: {cause}"),
+                ),
+                Poll::Ready(None) => {
+                    self.upstream = None;
+                    if self.tap.complete() {
+                        self.finish();
+                    } else {
+                        self.break_off(
+                            ErrorClass::Server,
+                            Ending::UpstreamErrorAfter,
+                            "The provider's stream ended before the answer was complete.",
+                        );
+                    }
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads the rest in the background, to learn what the provider bills.
+    async fn drain(mut self) {
+        let mut left = self.gateway.drain_max_bytes();
+        while let Some(Ok(bytes)) = poll_fn(|context| self.poll_upstream(context)).await {
+            left = left.saturating_sub(bytes.len());
+            let brought = self.take_in(&bytes);
+            self.out = BytesQueue::default();
+            if brought.terminal || left == 0 {
+                break;
+            }
+        }
+        self.drains = false;
+        self.settle_as(Ending::ClientGoneAfter);
+    }
+}
+
+/// What became of the events of one piece.
+#[derive(Default)]
+struct Frames(Vec<Bytes>);
+
+impl Frames {
+    fn push(&mut self, frame: Bytes) {
+        self.0.push(frame);
+    }
+}
+
+impl Mode {
+    /// Passes one event on; true where its bytes are unchanged.
+    fn pass(&mut self, frame: Bytes, class: Class, out: &mut Frames) -> bool {
+        match self {
+            Self::Same { strip_usage, model } => {
+                if *strip_usage && class == Class::UsageOnly {
+                    return false;
+                }
+                let stripped = match strip_usage {
+                    true => owned(retouch::strip_usage(&frame)),
+                    false => None,
+                };
+                let shown = model.as_ref().and_then(|model| {
+                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
+                });
+                let unchanged = stripped.is_none() && shown.is_none();
+                out.push(shown.or(stripped).unwrap_or(frame));
+                unchanged
+            }
+            Self::Translated(translator) => {
+                let Translator { decoder, encoder, events } = &mut **translator;
+                events.clear();
+                let mut scratch = String::new();
+                let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
+                if let Err(error) = decoder.push(event, events) {
+                    tracing::debug!(%error, "an event of the provider's stream was not understood");
+                }
+                let mut text = Vec::with_capacity(256);
+                for event in events.iter() {
+                    encoder.push(event, &mut text);
+                }
+                out.push(text.into());
+                false
+            }
+        }
+    }
+}
+
+fn owned(text: Cow<'_, [u8]>) -> Option<Bytes> {
+    match text {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text.into()),
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.permit.is_none() || !self.drains || self.upstream.is_none() {
+            return; // the permit's own drop settles it
+        }
+        let Some(place) = self.gateway.drain_place() else { return };
+        let limit = self.gateway.drain_max();
+        let rest = Stream {
+            upstream: self.upstream.take(),
+            framer: std::mem::take(&mut self.framer),
+            mode: Mode::Same { strip_usage: false, model: None },
+            tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
+            permit: self.permit.take(),
+            hold: None,
+            gateway: Arc::clone(&self.gateway),
+            out: BytesQueue::default(),
+            surface: self.surface,
+            theirs: self.theirs,
+            raw: self.raw,
+            compat: self.compat,
+            drains: false,
+            ended: false,
+        };
+        tokio::spawn(async move {
+            // Past the limit the permit is dropped, which settles it.
+            drop(tokio::time::timeout(limit, rest.drain()).await);
+            drop(place);
+        });
+    }
+}
+
+/// Bytes in order, joined where they lie side by side.
+#[derive(Default)]
+struct BytesQueue {
+    first: Option<Bytes>,
+    rest: BytesMut,
+}
+
+impl BytesQueue {
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(bytes);
+        } else {
+            self.rest.extend_from_slice(&bytes);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        match self.first.take() {
+            Some(first) => Some(first),
+            None if self.rest.is_empty() => None,
+            None => Some(self.rest.split().freeze()),
+        }
+    }
+}
+
+/// A stream as an HTTP body.
+impl http_body::Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = std::task::ready!(self.get_mut().poll_next(context));
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

@@ -1,0 +1,61 @@
+//! What a surface needs beyond its dialect: OpenAI's older completions speak
+//! chat's errors and another body.
+
+use bytes::Bytes;
+use dialect::head::Surface;
+use dialect::model::{Request, Response};
+use dialect::translate::StreamEncoder;
+use dialect::{DecodeError, Dialect, Shown, openai_completions};
+
+/// Whether the surface can be served by another dialect.
+pub fn translates(surface: Surface) -> bool {
+    !matches!(surface, Surface::OpenAiEmbeddings)
+}
+
+/// What the surface is called in messages.
+pub fn name(surface: Surface) -> &'static str {
+    match surface {
+        Surface::OpenAiChat => "chat completions",
+        Surface::OpenAiCompletions => "completions",
+        Surface::OpenAiEmbeddings => "embeddings",
+        Surface::AnthropicMessages => "messages",
+        Surface::AnthropicCountTokens => "count_tokens",
+    }
+}
+
+/// What the upstream's answers look like, for the tap.
+pub fn upstream_surface(surface: Surface, theirs: Dialect) -> Surface {
+    match theirs {
+        _ if surface.dialect() == theirs => surface,
+        Dialect::OpenAiChat => Surface::OpenAiChat,
+        Dialect::AnthropicMessages => Surface::AnthropicMessages,
+    }
+}
+
+/// Reads a client's request.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode_request(surface: Surface, body: &[u8]) -> Result<Request, DecodeError> {
+    match surface {
+        Surface::OpenAiCompletions => openai_completions::request::decode(body),
+        other => other.dialect().decode_request(body),
+    }
+}
+
+/// Writes a client's answer.
+pub fn encode_response(surface: Surface, response: &Response, shown: &Shown<'_>) -> Bytes {
+    match surface {
+        Surface::OpenAiCompletions => openai_completions::response::encode(response, shown),
+        other => other.dialect().encode_response(response, shown),
+    }
+    .into()
+}
+
+/// Writes a client's stream.
+pub fn stream_encoder(surface: Surface, shown: &Shown<'_>) -> StreamEncoder {
+    match surface {
+        Surface::OpenAiCompletions => StreamEncoder::completions(shown),
+        other => other.dialect().stream_encoder(shown),
+    }
+}

@@ -1,0 +1,220 @@
+//! What can be typed. Each command and flag is documented here, once; help and
+//! completions are made from it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// An LLM gateway that can be trusted with all your provider keys.
+///
+/// Applications call Keymoat with a virtual key, in OpenAI's or Anthropic's
+/// format; Keymoat calls the providers. It reads LiteLLM's config.yaml.
+#[derive(Parser)]
+#[command(name = "keymoat", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  keymoat serve                              a first answer, no account needed
+  keymoat serve --config config.yaml         serve LiteLLM's configuration
+  keymoat check-config config.yaml           what of it is understood, line by line
+  keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
+  keymoat doctor --config config.yaml        what is configured, reachable, risky
+
+Environment:
+  LITELLM_MASTER_KEY   the administrator's key, begins with sk-
+  KEYMOAT_DATA_DIR     where keys and spend records are kept
+  KEYMOAT_URL          which gateway `keymoat keys` and `keymoat models` ask";
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve requests until told to stop
+    Serve(Serve),
+    /// Say what of a configuration is understood: exact, approximate or
+    /// unsupported, with line and column. Exits 2 if it cannot be served
+    CheckConfig(CheckConfig),
+    /// Make, list, change and end virtual keys on a running gateway
+    #[command(subcommand)]
+    Keys(Keys),
+    /// List the models that a running gateway serves
+    Models(Remote),
+    /// Check what is configured, reachable and risky, before serving it
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// A shell that completions can be made for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Shell {
+    /// GNU bash
+    Bash,
+    /// Elvish
+    Elvish,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Z shell
+    Zsh,
+}
+
+/// `keymoat serve`
+#[derive(Args)]
+pub struct Serve {
+    /// LiteLLM's config.yaml; without it a built-in demo model is served
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<IpAddr>,
+    /// Port to listen on; 0 picks a free one [default: 4000]
+    #[arg(short, long)]
+    pub port: Option<u16>,
+}
+
+/// `keymoat check-config`
+#[derive(Args)]
+pub struct CheckConfig {
+    /// The configuration
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `keymoat doctor`
+#[derive(Args)]
+pub struct Doctor {
+    /// The configuration that would be served
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Do not connect to any provider
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which gateway to ask, and as whom.
+#[derive(Args, Clone)]
+pub struct Remote {
+    /// The gateway's address
+    #[arg(long, env = "KEYMOAT_URL", default_value = "http://127.0.0.1:4000")]
+    pub url: String,
+    /// A file that holds the master key; else LITELLM_MASTER_KEY, else the
+    /// one that `keymoat serve` keeps in its data directory
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `keymoat keys …`
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Make a key; it is shown once
+    Generate {
+        /// Its limits
+        #[command(flatten)]
+        limits: Limits,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List keys
+    List {
+        /// Which page, from 1
+        #[arg(long, default_value_t = 1)]
+        page: u32,
+        /// Keys a page, up to 100
+        #[arg(long, default_value_t = 50)]
+        size: u32,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show a key's limits and what it has spent
+    Info {
+        /// The key, or its hash
+        key: String,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Change a key's limits
+    Update {
+        /// The key, or its hash
+        key: String,
+        /// Its new limits; what is not given stays
+        #[command(flatten)]
+        limits: Limits,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Refuse a key from now on
+    Block {
+        /// The key, or its hash
+        key: String,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let a blocked key in again
+    Unblock {
+        /// The key, or its hash
+        key: String,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// End keys for good
+    Delete {
+        /// The keys, or their hashes
+        #[arg(required = true)]
+        keys: Vec<String>,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// A key's limits.
+#[derive(Args)]
+pub struct Limits {
+    /// A name for people
+    #[arg(long)]
+    pub alias: Option<String>,
+    /// Model groups it may use, `*` as a wildcard; repeat or separate by commas
+    #[arg(long, value_delimiter = ',')]
+    pub models: Vec<String>,
+    /// US dollars it may spend
+    #[arg(long, value_name = "USD")]
+    pub max_budget: Option<String>,
+    /// When its budget starts anew: 30s, 30m, 24h, 7d, 1mo
+    #[arg(long, value_name = "DURATION")]
+    pub budget_duration: Option<String>,
+    /// Requests a minute
+    #[arg(long)]
+    pub rpm_limit: Option<u64>,
+    /// Tokens a minute
+    #[arg(long)]
+    pub tpm_limit: Option<u64>,
+    /// Requests at a time
+    #[arg(long)]
+    pub max_parallel_requests: Option<u64>,
+    /// How long it is valid: 30s, 30m, 24h, 7d
+    #[arg(long)]
+    pub duration: Option<String>,
+}

@@ -1,0 +1,45 @@
+//! What people read on the terminal. A closed pipe is no error: who reads has
+//! read enough.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// To standard output, as it is.
+pub fn out(text: &str) {
+    drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// To standard error, with a line's end.
+pub fn err(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// Rows in columns that line up; the first row is the heading.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Writing to a string has no way to fail.
+            write!(line, "{cell:<width$}  ").unwrap_or_default();
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_line_up() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let text = super::table(&[row(["KEY", "SPEND"]), row(["sk-...abcd", "0"])]);
+        assert_eq!(text, "KEY         SPEND\nsk-...abcd  0\n");
+    }
+}

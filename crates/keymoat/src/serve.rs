@@ -1,0 +1,210 @@
+//! `keymoat serve`: from a configuration to an open port, and back to nothing.
+
+use crate::banner::{self, Ready};
+use crate::cli::Serve;
+use crate::door::Door;
+use crate::listen::{self, Limits};
+use crate::reload::{self, Source};
+use crate::{demo, say, tls};
+use base::{Clock, Secret, SystemClock};
+use config::{Config, LogFormat, SpoolSync};
+use console::Console;
+use egress::Egress;
+use gateway::{Gateway, Parts};
+use ledger::KeyHasher;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use store::DataDir;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Configuration that cannot be served.
+const EXIT_CONFIG: u8 = 2;
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(asked: &Serve) -> ExitCode {
+    let loaded = match &asked.config {
+        Some(file) => config::load(file, &config::ProcessEnv),
+        None => config::defaults(&config::ProcessEnv),
+    };
+    let problems = loaded.report.render_problems(false);
+    if !problems.is_empty() {
+        say::err(&problems);
+    }
+    let Some(config) = loaded.config else { return ExitCode::from(EXIT_CONFIG) };
+    match runtime(&config) {
+        Ok(runtime) => match runtime.block_on(serve(asked, config)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                say::err(&format!("error: {problem}"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            say::err(&format!("error: the runtime does not start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread needs no work stealing, and is cheaper without.
+fn runtime(config: &Config) -> std::io::Result<tokio::runtime::Runtime> {
+    match config.settings.workers.map(std::num::NonZeroUsize::get) {
+        Some(1) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Some(n) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build()
+        }
+        None => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
+    let format = match config.settings.log.format {
+        LogFormat::Auto => telemetry::Format::Auto,
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    let log = telemetry::init(format, config.settings.log.level.as_str())
+        .map_err(|error| error.to_string())?;
+    let simulator = match asked.config {
+        Some(_) => None,
+        None => Some(simulator::start().await.map_err(|error| format!("the demo: {error}"))?),
+    };
+    if let Some(simulator) = simulator {
+        demo::add(&mut config, simulator)?;
+    }
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let metrics = Arc::new(telemetry::Metrics::new());
+    let dir = DataDir::open(&config.settings.data_dir).map_err(|error| error.to_string())?;
+    let hasher = KeyHasher::new(&dir.pepper().map_err(|error| error.to_string())?);
+    let master = MasterKey::of(&config, &dir)?;
+    let body_dir = dir.path().join("bodies");
+    let observer = crate::observe::observer(Arc::clone(&metrics));
+    let state = store::open(dir, spool_settings(&config), Arc::clone(&clock), observer)
+        .map_err(|error| error.to_string())?;
+
+    let egress = Egress::new(egress_settings(&config)).map_err(|error| error.to_string())?;
+    let gateway = Gateway::new(
+        Parts {
+            clock: Arc::clone(&clock),
+            egress,
+            store: Arc::clone(&state.store),
+            journal: Arc::clone(&state.journal),
+            master: hasher.hash(master.key.expose()),
+            hasher,
+            spool_dir: body_dir,
+            seed: u64::from_le_bytes(base::id::random().map_err(|error| error.to_string())?),
+        },
+        &config,
+    )
+    .await?;
+    log.redact(gateway.redactor());
+
+    let listen = &config.settings.listen;
+    let address =
+        SocketAddr::new(asked.host.unwrap_or(listen.host), asked.port.unwrap_or(listen.port));
+    let acceptor = listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}; --port 0 picks a free port")
+    })?;
+    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{bound}");
+    warn_if_open(bound, acceptor.is_some());
+
+    let limits = Limits {
+        connections_max: listen.connections_max as usize,
+        header_timeout: Duration::from_millis(listen.header_timeout_ms),
+        header_max_bytes: listen.header_max_bytes,
+        drain_timeout: Duration::from_millis(listen.drain_timeout_ms),
+    };
+    let console = Console::new(console::Parts {
+        gateway: Arc::clone(&gateway),
+        render_metrics: Arc::new(move || metrics.render()),
+    });
+    let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
+    let source = Source { file: asked.config.clone(), simulator };
+    tokio::spawn(reload::watch(source, Arc::clone(&gateway), config.files.clone()));
+
+    say::out(&banner::ready(&Ready {
+        url: &url,
+        model: Some(demo::MODEL),
+        new_master_key: master.is_new.then(|| master.key.expose()),
+        master_key_file: master.file.as_deref(),
+        demo: simulator.is_some(),
+    }));
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        wait_for_stop().await;
+        tracing::info!("stopping: running requests are finished first");
+        // Nobody listens any more only when the listener is gone already.
+        drop(stop.send(true));
+    });
+    listen::run(listener, acceptor, door, limits, stopped).await;
+    tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
+}
+
+/// The administrator's key, and how a person gets to see it.
+struct MasterKey {
+    key: Arc<Secret>,
+    is_new: bool,
+    file: Option<String>,
+}
+
+impl MasterKey {
+    fn of(config: &Config, dir: &DataDir) -> Result<Self, String> {
+        if let Some(key) = &config.access.master_key {
+            return Ok(Self { key: Arc::clone(key), is_new: false, file: None });
+        }
+        let (key, is_new) = dir.master_key().map_err(|error| error.to_string())?;
+        let file = dir.path().join("master_key").display().to_string();
+        Ok(Self { key: Arc::new(key), is_new, file: Some(file) })
+    }
+}
+
+fn spool_settings(config: &Config) -> store::Settings {
+    let spool = config.settings.spool;
+    store::Settings {
+        sync: match spool.sync {
+            SpoolSync::Batch => store::Sync::Batch,
+            SpoolSync::Full => store::Sync::Full,
+        },
+        spool_max_bytes: spool.max_bytes,
+        ..store::Settings::default()
+    }
+}
+
+fn egress_settings(config: &Config) -> egress::Settings {
+    let roots = match &config.settings.roots {
+        config::Roots::Webpki => egress::Roots::Webpki,
+        config::Roots::Native => egress::Roots::Native,
+        config::Roots::Pem(files) => {
+            egress::Roots::Files(files.iter().map(|(file, _)| file.clone()).collect())
+        }
+    };
+    egress::Settings { roots, ..egress::Settings::default() }
+}
+
+fn warn_if_open(bound: SocketAddr, tls: bool) {
+    if !bound.ip().is_loopback() && !tls {
+        tracing::warn!(
+            %bound,
+            "listening beyond this machine without TLS: keys cross the network readable; set \
+             keymoat.listen.tls, or put a TLS proxy in front"
+        );
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn wait_for_stop() {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+}

@@ -1,0 +1,161 @@
+//! What may be spent: subject, unit, window, limit.
+
+use crate::window::Window;
+use base::KeyHash;
+use std::fmt;
+use std::sync::Arc;
+
+/// Whom an allowance binds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A virtual key, by its hash.
+    Key(KeyHash),
+    /// An internal user's id.
+    User(Arc<str>),
+    /// A team's id.
+    Team(Arc<str>),
+    /// An organisation's id.
+    Organization(Arc<str>),
+    /// The customer that a client names in its request.
+    EndUser(Arc<str>),
+    /// A tag on a request.
+    Tag(Arc<str>),
+    /// A model group.
+    Model(Arc<str>),
+    /// A provider's name.
+    Provider(Arc<str>),
+    /// A deployment's id.
+    Deployment(Arc<str>),
+    /// A provider credential's id.
+    Credential(Arc<str>),
+    /// Everything that passes through this gateway.
+    Proxy,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(hash) => write!(f, "key {hash}"),
+            Self::User(id) => write!(f, "user {id}"),
+            Self::Team(id) => write!(f, "team {id}"),
+            Self::Organization(id) => write!(f, "organization {id}"),
+            Self::EndUser(id) => write!(f, "end user {id}"),
+            Self::Tag(name) => write!(f, "tag {name}"),
+            Self::Model(name) => write!(f, "model {name}"),
+            Self::Provider(name) => write!(f, "provider {name}"),
+            Self::Deployment(id) => write!(f, "deployment {id}"),
+            Self::Credential(id) => write!(f, "credential {id}"),
+            Self::Proxy => f.write_str("this gateway"),
+        }
+    }
+}
+
+/// What an allowance counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Nano-dollars.
+    Money,
+    /// Requests begun.
+    Requests,
+    /// Tokens, input and output.
+    Tokens,
+    /// Requests that have not ended.
+    InFlight,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Money => "money",
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::InFlight => "requests in flight",
+        })
+    }
+}
+
+/// How an allowance renews itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// Never.
+    Ever,
+    /// At the calendar's boundaries.
+    Calendar(Window),
+    /// `length_ms` after the first use, then at the next use.
+    FromFirstUse {
+        /// Milliseconds.
+        length_ms: i64,
+    },
+}
+
+impl Period {
+    /// The window of requests and tokens per minute.
+    pub const MINUTE: Self = Self::FromFirstUse { length_ms: 60_000 };
+}
+
+impl From<Option<Window>> for Period {
+    fn from(window: Option<Window>) -> Self {
+        window.map_or(Self::Ever, Self::Calendar)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ever => f.write_str("in total"),
+            Self::Calendar(window) => write!(f, "per {window}"),
+            Self::FromFirstUse { length_ms: 60_000 } => f.write_str("per minute"),
+            Self::FromFirstUse { length_ms } => write!(f, "per {length_ms} ms"),
+        }
+    }
+}
+
+/// A limit on one subject and unit in each window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Whom it binds.
+    pub subject: Subject,
+    /// What it counts.
+    pub unit: Unit,
+    /// How it renews itself. Without effect for [`Unit::InFlight`].
+    pub window: Period,
+    /// The most in one window: nano-dollars for money, else a count.
+    pub limit: i64,
+}
+
+impl Allowance {
+    /// A budget; without a window it lasts for ever.
+    pub fn money(subject: Subject, limit: base::NanoUsd, window: Option<Window>) -> Self {
+        Self { subject, unit: Unit::Money, window: window.into(), limit: limit.0 }
+    }
+
+    /// Requests per minute.
+    pub fn requests_per_minute(subject: Subject, limit: u64) -> Self {
+        Self { subject, unit: Unit::Requests, window: Period::MINUTE, limit: count(limit) }
+    }
+
+    /// Tokens per minute.
+    pub fn tokens_per_minute(subject: Subject, limit: u64) -> Self {
+        Self { subject, unit: Unit::Tokens, window: Period::MINUTE, limit: count(limit) }
+    }
+
+    /// Requests at the same time.
+    pub fn in_flight(subject: Subject, limit: u64) -> Self {
+        Self { subject, unit: Unit::InFlight, window: Period::Ever, limit: count(limit) }
+    }
+}
+
+/// A count as the signed number that cells reckon with.
+pub(crate) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// What an allowance had used when it was last written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// In the unit of the allowance.
+    pub spent: i64,
+    /// When the window of `spent` ends, milliseconds since 1970; `None` begins
+    /// a window now.
+    pub window_ends_ms: Option<i64>,
+}

@@ -1,0 +1,231 @@
+//! One allowance's living state.
+//!
+//! A cell never decides alone: [`crate::reserve`] locks all the cells of a call
+//! in the order of their ids, looks at every one, and takes from all or none.
+
+use crate::allowance::{Allowance, Opening, Period, Subject, Unit};
+use crate::refusal::{Cause, Refusal};
+use base::Clock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One allowance with what has been spent and is held of it. Made by
+/// [`crate::Book::open`].
+pub struct Cell {
+    pub(crate) id: u64,
+    subject: Subject,
+    unit: Unit,
+    window: Period,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+/// A cell as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellUsage {
+    /// The most in one window: nano-dollars for money, else a count.
+    pub limit: i64,
+    /// Used in this window.
+    pub spent: i64,
+    /// Reserved by calls in flight.
+    pub held: i64,
+    /// When the window ends, milliseconds since 1970.
+    pub resets_at_ms: Option<i64>,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct State {
+    limit: i64,
+    spent: i64,
+    held: i64,
+    /// When this window began and ends, milliseconds since 1970.
+    began_ms: i64,
+    ends_ms: Option<i64>,
+    /// Counts windows: what was reserved in another one is not in `held`.
+    pub(crate) generation: u64,
+}
+
+impl Cell {
+    pub(crate) fn new(
+        id: u64,
+        allowance: Allowance,
+        opening: Opening,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let Allowance { subject, unit, window, limit } = allowance;
+        // A call that has begun ends in its own time, whatever the clock says.
+        let window = if unit == Unit::InFlight { Period::Ever } else { window };
+        let mut state =
+            State { limit, spent: 0, held: 0, began_ms: i64::MIN, ends_ms: None, generation: 0 };
+        state.restate(window, opening, clock.unix_ms());
+        Self { id, subject, unit, window, clock, state: Mutex::new(state) }
+    }
+
+    /// What this cell counts.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Whom it binds.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The allowance, with its limit as it is now.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance_of(&self.lock())
+    }
+
+    /// As it stands now.
+    pub fn usage(&self) -> CellUsage {
+        let (state, _) = self.lock_now();
+        CellUsage {
+            limit: state.limit,
+            spent: state.spent,
+            held: state.held,
+            resets_at_ms: state.ends_ms,
+        }
+    }
+
+    /// What is neither spent nor held, at least nought.
+    pub fn available(&self) -> i64 {
+        let (state, _) = self.lock_now();
+        state.limit.saturating_sub(state.spent).saturating_sub(state.held).max(0)
+    }
+
+    /// A new limit, at once; what is spent and held stays.
+    pub fn set_limit(&self, limit: i64) {
+        self.lock().limit = limit;
+    }
+
+    /// Overwrites what is spent (an administrator sets a key's spend). What is
+    /// held stays.
+    pub fn restate(&self, opening: Opening) {
+        let now_ms = self.clock.unix_ms();
+        self.lock().restate(self.window, opening, now_ms);
+    }
+
+    /// Whether forgetting the cell would lose nothing: nothing is held, and
+    /// nothing spent counts any longer.
+    pub(crate) fn is_idle(&self) -> bool {
+        let (state, _) = self.lock_now();
+        state.held == 0 && state.spent == 0 && self.unit != Unit::Money
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.unix_ms()
+    }
+
+    pub(crate) fn window(&self) -> Period {
+        self.window
+    }
+
+    /// A panic elsewhere leaves the numbers whole: each change is one step.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_now(&self) -> (MutexGuard<'_, State>, i64) {
+        let mut state = self.lock();
+        let now_ms = self.clock.unix_ms();
+        state.roll(self.window, now_ms);
+        (state, now_ms)
+    }
+
+    fn allowance_of(&self, state: &State) -> Allowance {
+        Allowance {
+            subject: self.subject.clone(),
+            unit: self.unit,
+            window: self.window,
+            limit: state.limit,
+        }
+    }
+
+    pub(crate) fn refusal(&self, state: &State, asked: i64, cause: Cause) -> Refusal {
+        Refusal {
+            allowance: self.allowance_of(state),
+            spent: state.spent,
+            held: state.held,
+            asked,
+            resets_at_ms: state.ends_ms,
+            cause,
+        }
+    }
+}
+
+impl State {
+    /// Begins a new window if this one has ended. What the old one holds is
+    /// charged to it when it settles, so the new one starts from nought.
+    pub(crate) fn roll(&mut self, window: Period, now_ms: i64) {
+        let Some(ends_ms) = self.ends_ms.filter(|ends_ms| *ends_ms <= now_ms) else { return };
+        (self.spent, self.held) = (0, 0);
+        self.generation += 1;
+        match window {
+            Period::Ever => self.ends_ms = None,
+            Period::FromFirstUse { .. } => {
+                self.began_ms = ends_ms;
+                self.ends_ms = None;
+            }
+            Period::Calendar(window) => {
+                let next_ms = window.end_after(ends_ms, now_ms);
+                self.began_ms = ends_ms.max(window.start_of(next_ms));
+                self.ends_ms = Some(next_ms);
+            }
+        }
+    }
+
+    fn restate(&mut self, window: Period, opening: Opening, now_ms: i64) {
+        self.spent = opening.spent;
+        self.ends_ms = match window {
+            Period::Ever => None,
+            Period::FromFirstUse { .. } => opening.window_ends_ms,
+            Period::Calendar(window) => {
+                opening.window_ends_ms.or_else(|| Some(window.next_reset(now_ms)))
+            }
+        };
+        if self.held == 0 {
+            self.roll(window, now_ms);
+        }
+    }
+
+    /// Why `asked` more does not fit, if it does not.
+    pub(crate) fn shortfall(&self, asked: i64) -> Option<Cause> {
+        let (spent, held, asked) =
+            (i128::from(self.spent), i128::from(self.held), i128::from(asked));
+        let limit = i128::from(self.limit);
+        if spent + held + asked <= limit {
+            None
+        } else if asked > limit && spent < limit {
+            Some(Cause::TooLarge)
+        } else if spent + asked > limit {
+            Some(Cause::Spent)
+        } else {
+            Some(Cause::Held)
+        }
+    }
+
+    /// When what is taken now is taken: never before the window began, even
+    /// where the clock went back.
+    pub(crate) fn taken_at(&self, now_ms: i64) -> i64 {
+        now_ms.max(self.began_ms)
+    }
+
+    /// The first use opens the window of [`Period::FromFirstUse`].
+    pub(crate) fn touch(&mut self, window: Period, now_ms: i64) {
+        if let (Period::FromFirstUse { length_ms }, None) = (window, self.ends_ms) {
+            self.ends_ms = Some(now_ms.saturating_add(length_ms));
+        }
+    }
+
+    pub(crate) fn hold(&mut self, amount: i64) {
+        self.held = self.held.saturating_add(amount);
+    }
+
+    pub(crate) fn spend(&mut self, amount: i64) {
+        self.spent = self.spent.saturating_add(amount);
+    }
+
+    pub(crate) fn release(&mut self, amount: i64) {
+        self.held = self.held.saturating_sub(amount);
+    }
+}

@@ -1,0 +1,254 @@
+//! Taking from several allowances at once, and giving back.
+//!
+//! [`admit`] is for the request: one of every request count, one place in
+//! flight, the place given back when the [`Hold`] drops. [`reserve`] is for an
+//! attempt: the worst case in money and tokens, settled once with the truth.
+//! Both lock every cell concerned in one order, look, then take: no other
+//! thread sees a half-taken call, and none can slip past a limit.
+
+use crate::allowance::{Unit, count};
+use crate::cell::{Cell, State};
+use crate::inline::Inline;
+use crate::refusal::{Cause, Refusal};
+use base::NanoUsd;
+use std::sync::{Arc, MutexGuard};
+
+/// Money and tokens. Negative money counts as nought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Nano-dollars.
+    pub money: NanoUsd,
+    /// Input and output together.
+    pub tokens: u64,
+}
+
+impl Ask {
+    fn of(self, unit: Unit) -> Option<i64> {
+        match unit {
+            Unit::Money => Some(self.money.0.max(0)),
+            Unit::Tokens => Some(count(self.tokens)),
+            Unit::Requests | Unit::InFlight => None,
+        }
+    }
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            money: NanoUsd(self.money.0.max(0)).saturating_add(NanoUsd(more.money.0.max(0))),
+            tokens: self.tokens.saturating_add(more.tokens),
+        }
+    }
+}
+
+/// By how much the truth exceeded what was reserved. It is charged in full, so
+/// a cell may now stand above its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrun {
+    /// Nano-dollars above the reservation.
+    pub money: NanoUsd,
+    /// Tokens above the reservation.
+    pub tokens: u64,
+}
+
+/// What one reservation has in one cell.
+struct Line {
+    cell: Arc<Cell>,
+    /// The window of `held`.
+    generation: u64,
+    held: i64,
+    /// Held in windows that have ended; charged there.
+    gone: i64,
+}
+
+/// A request's places in flight; given back when dropped.
+#[must_use = "dropping it ends the request"]
+pub struct Hold {
+    lines: Inline<Line>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for line in self.lines.iter() {
+            line.cell.lock().release(line.held);
+        }
+    }
+}
+
+/// What one attempt may cost, taken beforehand. Dropped without
+/// [`Reservation::settle`], it is charged in full.
+#[must_use = "dropping it charges it in full"]
+pub struct Reservation {
+    lines: Inline<Line>,
+    ask: Ask,
+    reserved_ms: i64,
+    settled: bool,
+}
+
+struct Locked<'a> {
+    cell: &'a Arc<Cell>,
+    state: MutexGuard<'a, State>,
+    asked: i64,
+}
+
+/// Locks the cells that `amount` concerns, each once, by rising id, so that
+/// two calls never wait for each other in a circle.
+fn lock(cells: &[Arc<Cell>], amount: impl Fn(Unit) -> Option<i64>) -> Inline<Locked<'_>> {
+    let mut locked = Inline::new();
+    let mut last: Option<u64> = None;
+    loop {
+        let next = cells
+            .iter()
+            .filter(|cell| last.is_none_or(|last| cell.id > last))
+            .filter_map(|cell| amount(cell.unit()).map(|asked| (cell, asked)))
+            .min_by_key(|(cell, _)| cell.id);
+        let Some((cell, asked)) = next else { return locked };
+        last = Some(cell.id);
+        locked.push(Locked { cell, state: cell.lock(), asked });
+    }
+}
+
+/// Begins new windows where due; the refusal of the first cell that does not
+/// suffice, a final one before one that may pass.
+fn check(locked: &mut Inline<Locked<'_>>) -> Result<i64, Refusal> {
+    let mut now_ms = None;
+    let mut waits: Option<Refusal> = None;
+    for Locked { cell, state, asked } in locked.iter_mut() {
+        let now_ms = *now_ms.get_or_insert_with(|| cell.now_ms());
+        state.roll(cell.window(), now_ms);
+        match state.shortfall(*asked) {
+            None => {}
+            Some(Cause::Held) => {
+                waits.get_or_insert_with(|| cell.refusal(state, *asked, Cause::Held));
+            }
+            Some(cause) => return Err(cell.refusal(state, *asked, cause)),
+        }
+    }
+    match waits {
+        Some(refusal) => Err(refusal),
+        None => Ok(now_ms.unwrap_or_default()),
+    }
+}
+
+/// Takes one of every [`Unit::Requests`] and [`Unit::InFlight`] cell in
+/// `cells`, or nothing.
+///
+/// # Errors
+/// The first allowance that does not suffice.
+pub fn admit(cells: &[Arc<Cell>]) -> Result<Hold, Refusal> {
+    let mut locked =
+        lock(cells, |unit| matches!(unit, Unit::Requests | Unit::InFlight).then_some(1));
+    let now_ms = check(&mut locked)?;
+    let mut lines = Inline::new();
+    for Locked { cell, state, asked } in locked.iter_mut() {
+        state.touch(cell.window(), now_ms);
+        if cell.unit() == Unit::InFlight {
+            state.hold(*asked);
+            let (cell, generation) = (Arc::clone(cell), state.generation);
+            lines.push(Line { cell, generation, held: *asked, gone: 0 });
+        } else {
+            state.spend(*asked);
+        }
+    }
+    Ok(Hold { lines })
+}
+
+/// Holds `ask` in every [`Unit::Money`] and [`Unit::Tokens`] cell in `cells`,
+/// or nothing.
+///
+/// # Errors
+/// The first allowance that does not suffice.
+pub fn reserve(cells: &[Arc<Cell>], ask: Ask) -> Result<Reservation, Refusal> {
+    let mut locked = lock(cells, |unit| ask.of(unit));
+    let now_ms = check(&mut locked)?;
+    let mut reserved_ms = now_ms;
+    let mut lines = Inline::new();
+    for Locked { cell, state, asked } in locked.iter_mut() {
+        state.touch(cell.window(), now_ms);
+        state.hold(*asked);
+        reserved_ms = state.taken_at(reserved_ms);
+        let (cell, generation) = (Arc::clone(cell), state.generation);
+        lines.push(Line { cell, generation, held: *asked, gone: 0 });
+    }
+    Ok(Reservation { lines, ask, reserved_ms, settled: false })
+}
+
+impl Reservation {
+    /// What is reserved in all.
+    pub fn held(&self) -> Ask {
+        self.ask
+    }
+
+    /// When it was made, milliseconds since 1970: the spend record's
+    /// `reserved_ms`, which says whose window pays. After [`Self::extend`], the
+    /// time of the latest extension. Nought where no cell counts money or
+    /// tokens.
+    pub fn reserved_ms(&self) -> i64 {
+        self.reserved_ms
+    }
+
+    /// Charges `actual` and gives the rest back. Each amount counts in the
+    /// window that it was reserved in, also where that has ended. `Some` where
+    /// the truth was above the reservation: it is charged all the same.
+    pub fn settle(mut self, actual: Ask) -> Option<Overrun> {
+        self.charge(actual);
+        let money = actual.money.saturating_sub(self.ask.money).max(NanoUsd::ZERO);
+        let tokens = actual.tokens.saturating_sub(self.ask.tokens);
+        (money > NanoUsd::ZERO || tokens > 0).then_some(Overrun { money, tokens })
+    }
+
+    /// Holds `more` in the same cells, or nothing more.
+    ///
+    /// # Errors
+    /// The first allowance that does not suffice; what was held stays held.
+    pub fn extend(&mut self, more: Ask) -> Result<(), Refusal> {
+        let cells: Vec<Arc<Cell>> = self.lines.iter().map(|line| Arc::clone(&line.cell)).collect();
+        let mut locked = lock(&cells, |unit| more.of(unit));
+        let now_ms = check(&mut locked)?;
+        for (line, Locked { cell, state, asked }) in self.lines.iter_mut().zip(locked.iter_mut()) {
+            state.touch(cell.window(), now_ms);
+            state.hold(*asked);
+            self.reserved_ms = state.taken_at(self.reserved_ms.max(now_ms));
+            if line.generation != state.generation {
+                line.gone = line.gone.saturating_add(line.held);
+                line.held = 0;
+                line.generation = state.generation;
+            }
+            line.held = line.held.saturating_add(*asked);
+        }
+        self.ask = self.ask.plus(more);
+        Ok(())
+    }
+
+    fn charge(&mut self, actual: Ask) {
+        self.settled = true;
+        for line in self.lines.iter() {
+            let mut state = line.cell.lock();
+            if state.generation == line.generation {
+                let amount = actual.of(line.cell.unit()).unwrap_or_default();
+                state.release(line.held);
+                state.spend(amount.saturating_sub(line.gone).max(0));
+            }
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.charge(self.ask);
+        }
+    }
+}
+
+fn available(cells: &[Arc<Cell>], unit: Unit) -> Option<i64> {
+    cells.iter().filter(|cell| cell.unit() == unit).map(|cell| cell.available()).min()
+}
+
+/// The least that any money cell has left; `None` where none caps money.
+pub fn available_money(cells: &[Arc<Cell>]) -> Option<NanoUsd> {
+    available(cells, Unit::Money).map(NanoUsd)
+}
+
+/// The least that any token cell has left; `None` where none caps tokens.
+pub fn available_tokens(cells: &[Arc<Cell>]) -> Option<u64> {
+    available(cells, Unit::Tokens).and_then(|tokens| u64::try_from(tokens).ok())
+}

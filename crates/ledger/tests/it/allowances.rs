@@ -1,0 +1,203 @@
+//! What each kind of allowance does, one case at a time.
+
+use crate::{HeldClock, budget, key, money};
+use base::NanoUsd;
+use ledger::{
+    Allowance, Ask, Book, Cause, Opening, Subject, VirtualKey, admit, available_money,
+    available_tokens, reserve,
+};
+use std::sync::Arc;
+
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn nothing_is_taken_where_one_of_several_does_not_suffice() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [budget(&book, 1, 100, None), budget(&book, 2, 50, None)];
+    let refusal = reserve(&cells, money(60)).err().unwrap();
+    assert_eq!((refusal.allowance.subject, refusal.cause), (key(2), Cause::TooLarge));
+    assert_eq!((cells[0].usage().held, cells[1].usage().held), (0, 0));
+    let _reservation = reserve(&cells, money(50)).unwrap();
+    assert_eq!((cells[0].usage().held, cells[1].usage().held), (50, 50));
+}
+
+#[test]
+fn a_refusal_says_what_is_missing_why_and_until_when() {
+    let book = Book::new(HeldClock::at(1_774_348_740_123));
+    let cells = [budget(&book, 1, 10_000_000_000, Some("1d"))];
+    reserve(&cells, money(0)).unwrap().settle(money(9_980_000_000));
+    let refusal = reserve(&cells, money(50_000_000)).err().unwrap();
+    assert_eq!(refusal.cause, Cause::Spent);
+    assert_eq!(
+        refusal.to_string(),
+        format!(
+            "key {} has used its allowance of money: limit $10 per 1d, spent $9.98, held $0, \
+             asked $0.05; resets at 2026-03-25T00:00:00.000Z",
+            "01".repeat(32)
+        )
+    );
+    let _held = reserve(&cells, money(15_000_000)).unwrap();
+    assert_eq!(reserve(&cells, money(15_000_000)).err().unwrap().cause, Cause::Held);
+    assert_eq!(reserve(&cells, money(11_000_000_000)).err().unwrap().cause, Cause::TooLarge);
+    let one = [book.open(Allowance::in_flight(Subject::Proxy, 1), Opening::default())];
+    let _hold = admit(&one).unwrap();
+    let message = admit(&one).err().unwrap().to_string();
+    assert_eq!(message, "this gateway has 1 of 1 requests in flight");
+}
+
+#[test]
+fn a_final_refusal_is_named_before_one_that_may_pass() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [budget(&book, 1, 100, None), budget(&book, 2, 5, None)];
+    let held = [Arc::clone(&cells[0])];
+    let _held = reserve(&held, money(95)).unwrap();
+    let refusal = reserve(&cells, money(10)).err().unwrap();
+    assert_eq!((refusal.allowance.subject, refusal.cause), (key(2), Cause::TooLarge));
+}
+
+#[test]
+fn a_reservation_that_is_dropped_is_charged_in_full() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [budget(&book, 1, 100, None)];
+    drop(reserve(&cells, money(30)).unwrap());
+    assert_eq!((cells[0].usage().spent, cells[0].usage().held), (30, 0));
+}
+
+#[test]
+fn the_truth_above_the_reservation_is_charged_and_said() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [budget(&book, 1, 100, None)];
+    let overrun = reserve(&cells, money(90)).unwrap().settle(money(120)).unwrap();
+    assert_eq!((overrun.money, overrun.tokens), (NanoUsd(30), 0));
+    assert_eq!(cells[0].usage().spent, 120);
+    assert_eq!(reserve(&cells, money(0)).err().unwrap().cause, Cause::Spent);
+    assert_eq!(available_money(&cells), Some(NanoUsd::ZERO));
+}
+
+#[test]
+fn what_was_reserved_in_one_window_is_not_charged_to_the_next() {
+    let clock = HeldClock::at(10);
+    let book = Book::new(clock.clone());
+    let cells = [budget(&book, 1, 100, Some("1d"))];
+    let old = reserve(&cells, money(100)).unwrap();
+    clock.advance(DAY_MS);
+    let new = reserve(&cells, money(80)).unwrap();
+    assert_eq!((old.reserved_ms(), new.reserved_ms()), (10, DAY_MS + 10));
+    old.settle(money(90));
+    let usage = cells[0].usage();
+    assert_eq!((usage.spent, usage.held, usage.resets_at_ms), (0, 80, Some(2 * DAY_MS)));
+    new.settle(money(70));
+    assert_eq!(cells[0].usage().spent, 70);
+}
+
+#[test]
+fn an_extension_in_a_later_window_is_charged_there() {
+    let clock = HeldClock::at(10);
+    let book = Book::new(clock.clone());
+    let cells = [budget(&book, 1, 100, Some("1d"))];
+    let mut reservation = reserve(&cells, money(60)).unwrap();
+    clock.advance(DAY_MS);
+    reservation.extend(money(50)).unwrap();
+    assert_eq!((reservation.held(), reservation.reserved_ms()), (money(110), DAY_MS + 10));
+    assert!(reservation.extend(money(51)).is_err());
+    assert_eq!(cells[0].usage().held, 50);
+    assert_eq!(reservation.settle(money(100)), None);
+    assert_eq!((cells[0].usage().spent, cells[0].usage().held), (40, 0));
+}
+
+#[test]
+fn requests_stay_counted_and_places_in_flight_come_back() {
+    let clock = HeldClock::at(0);
+    let book = Book::new(clock.clone());
+    let cells = [
+        book.open(Allowance::requests_per_minute(key(1), 3), Opening::default()),
+        book.open(Allowance::in_flight(key(1), 2), Opening::default()),
+    ];
+    clock.advance(25_000);
+    let (one, two) = (admit(&cells).unwrap(), admit(&cells).unwrap());
+    assert_eq!(admit(&cells).err().unwrap().cause, Cause::Held);
+    drop((one, two));
+    drop(admit(&cells).unwrap());
+    let refusal = admit(&cells).err().unwrap();
+    // A minute from the first use, not from when the cell was made.
+    assert_eq!((refusal.cause, refusal.resets_at_ms), (Cause::Spent, Some(85_000)));
+    assert_eq!(cells[1].usage().held, 0);
+    clock.advance(60_000);
+    drop(admit(&cells).unwrap());
+    assert_eq!(cells[0].usage().spent, 1);
+}
+
+#[test]
+fn tokens_are_held_then_counted() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [book.open(Allowance::tokens_per_minute(key(1), 1000), Opening::default())];
+    let reservation = reserve(&cells, Ask { money: NanoUsd(5), tokens: 600 }).unwrap();
+    assert_eq!((available_tokens(&cells), available_money(&cells)), (Some(400), None));
+    reservation.settle(Ask { money: NanoUsd(5), tokens: 100 });
+    assert_eq!(available_tokens(&cells), Some(900));
+}
+
+#[test]
+fn a_changed_limit_applies_to_the_living_cell() {
+    let book = Book::new(HeldClock::at(0));
+    let cell = budget(&book, 1, 100, None);
+    drop(reserve(&[Arc::clone(&cell)], money(80)).unwrap());
+    let again = budget(&book, 1, 70, None);
+    assert!(Arc::ptr_eq(&cell, &again));
+    assert_eq!((cell.usage().limit, cell.usage().spent), (70, 80));
+    assert!(reserve(&[again], money(0)).is_err());
+}
+
+#[test]
+fn one_cell_given_twice_is_taken_from_once() {
+    let book = Book::new(HeldClock::at(0));
+    let cell = budget(&book, 1, 100, None);
+    let _reservation = reserve(&[Arc::clone(&cell), Arc::clone(&cell)], money(60)).unwrap();
+    assert_eq!(cell.usage().held, 60);
+}
+
+#[test]
+fn more_than_eight_cells_are_all_taken_from() {
+    let book = Book::new(HeldClock::at(0));
+    let cells: Vec<_> = (0..20).map(|number| budget(&book, number, 100, None)).collect();
+    let reservation = reserve(&cells, money(60)).unwrap();
+    assert!(cells.iter().all(|cell| cell.usage().held == 60));
+    reservation.settle(money(10));
+    assert!(cells.iter().all(|cell| cell.usage().spent == 10 && cell.usage().held == 0));
+}
+
+#[test]
+fn a_stored_window_that_has_ended_opens_fresh() {
+    let book = Book::new(HeldClock::at(3 * DAY_MS + 5));
+    let mut key = VirtualKey::new(base::KeyHash([1; 32]), "sk-...abcd".into(), 0);
+    key.max_budget = Some(NanoUsd(100));
+    key.rpm_limit = Some(5);
+    key.set_budget_duration(Some("1d".parse().unwrap()), 0);
+    key.spend = NanoUsd(99);
+    let cells: Vec<_> = key
+        .allowances()
+        .into_iter()
+        .map(|(allowance, opening)| book.open(allowance, opening))
+        .collect();
+    let usage = cells[0].usage();
+    assert_eq!((cells.len(), usage.spent, usage.resets_at_ms), (2, 0, Some(4 * DAY_MS)));
+    key.roll(3 * DAY_MS + 5);
+    assert_eq!((key.spend, key.budget_reset_at_ms), (NanoUsd::ZERO, Some(4 * DAY_MS)));
+}
+
+#[test]
+fn sweeping_forgets_what_cannot_matter_and_nothing_else() {
+    let clock = HeldClock::at(0);
+    let book = Book::new(clock.clone());
+    let in_use = book.open(Allowance::in_flight(key(1), 1), Opening::default());
+    budget(&book, 2, 100, None);
+    let counted = book.open(Allowance::requests_per_minute(key(3), 9), Opening::default());
+    drop(admit(&[counted]).unwrap());
+    book.open(Allowance::requests_per_minute(key(4), 9), Opening::default());
+    assert_eq!(book.sweep(), 3);
+    clock.advance(60_000);
+    assert_eq!(book.sweep(), 2);
+    book.forget(&key(2));
+    drop(in_use);
+    assert_eq!(book.sweep(), 0);
+}

@@ -1,0 +1,280 @@
+//! Virtual keys in rows.
+
+use super::connection::error;
+use base::{KeyHash, NanoUsd};
+use ledger::{KeyFilter, KeyPatch, KeySort, StoreError, VirtualKey, Window};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
+
+macro_rules! columns {
+    () => {
+        "hash, name, alias, models, max_budget, budget_duration, budget_reset_at_ms, \
+         budget_began_ms, spend, total_spend, rpm_limit, tpm_limit, max_parallel_requests, \
+         expires_at_ms, blocked, user_id, team_id, organization_id, tags, metadata, settings, \
+         created_at_ms, updated_at_ms, created_by, updated_by, last_active_ms"
+    };
+}
+
+macro_rules! filtered {
+    () => {
+        " FROM virtual_keys
+         WHERE (:user_id IS NULL OR user_id = :user_id)
+           AND (:team_id IS NULL OR team_id = :team_id)
+           AND (:organization_id IS NULL OR organization_id = :organization_id)
+           AND (:created_by IS NULL OR created_by = :created_by)
+           AND (:hash IS NULL OR hash = :hash)
+           AND (:alias IS NULL OR alias = :alias)
+           AND (:search IS NULL OR instr(lower(coalesce(alias, '') || ' ' || name), lower(:search)))"
+    };
+}
+
+const BY_HASH: &str = concat!("SELECT ", columns!(), " FROM virtual_keys WHERE hash = ?1");
+const BY_ALIAS: &str = concat!("SELECT ", columns!(), " FROM virtual_keys WHERE alias = ?1");
+const INSERT: &str = concat!(
+    "INSERT INTO virtual_keys (",
+    columns!(),
+    ") VALUES (:hash, :name, :alias, :models, :max_budget, :budget_duration, \
+     :budget_reset_at_ms, :budget_began_ms, :spend, :total_spend, :rpm_limit, \
+     :tpm_limit, :max_parallel_requests, :expires_at_ms, :blocked, :user_id, \
+     :team_id, :organization_id, :tags, :metadata, :settings, :created_at_ms, \
+     :updated_at_ms, :created_by, :updated_by, :last_active_ms)"
+);
+const UPDATE: &str = "UPDATE virtual_keys SET alias = :alias, models = :models, max_budget = :max_budget, budget_duration = \
+     :budget_duration, budget_reset_at_ms = :budget_reset_at_ms, budget_began_ms = \
+     :budget_began_ms, spend = :spend, rpm_limit = :rpm_limit, tpm_limit = \
+     :tpm_limit, max_parallel_requests = :max_parallel_requests, expires_at_ms = \
+     :expires_at_ms, blocked = :blocked, user_id = :user_id, team_id = :team_id, \
+     organization_id = :organization_id, tags = :tags, metadata = :metadata, settings \
+     = :settings, updated_at_ms = :updated_at_ms, updated_by = :updated_by \
+     WHERE hash = :hash";
+const DELETE: &str = "DELETE FROM virtual_keys WHERE hash = ?1";
+const COUNT: &str = concat!("SELECT count(*)", filtered!());
+/// One text for every order: the sort is bound like any value. Keys are few
+/// enough to be sorted without an index.
+const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", CASE :sort WHEN 0 THEN created_at_ms WHEN 1 THEN updated_at_ms WHEN 2 THEN last_active_ms
+        WHEN 3 THEN spend WHEN 4 THEN max_budget ELSE alias END AS sort_key",
+    filtered!(),
+    " ORDER BY CASE WHEN :ascending THEN sort_key END ASC NULLS LAST,
+        CASE WHEN NOT :ascending THEN sort_key END DESC NULLS LAST, hash
+      LIMIT :limit OFFSET :offset"
+);
+
+pub(super) fn by_hash(db: &Connection, hash: KeyHash) -> Result<Option<VirtualKey>, StoreError> {
+    let mut statement = db.prepare_cached(BY_HASH).map_err(error)?;
+    statement.query_row([hash.0], read).optional().map_err(error)
+}
+
+pub(super) fn by_alias(db: &Connection, alias: &str) -> Result<Option<VirtualKey>, StoreError> {
+    let mut statement = db.prepare_cached(BY_ALIAS).map_err(error)?;
+    statement.query_row([alias], read).optional().map_err(error)
+}
+
+pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached(INSERT).map_err(error)?;
+    statement
+        .execute(named_params! {
+            ":hash": key.hash.0,
+            ":name": key.name,
+            ":alias": key.alias,
+            ":models": list_text(&key.models)?,
+            ":max_budget": key.max_budget.map(|budget| budget.0),
+            ":budget_duration": key.budget_duration.map(|window| window.to_string()),
+            ":budget_reset_at_ms": key.budget_reset_at_ms,
+            ":budget_began_ms": key.budget_began_ms,
+            ":spend": key.spend.0,
+            ":total_spend": key.total_spend.0,
+            ":rpm_limit": key.rpm_limit.map(signed),
+            ":tpm_limit": key.tpm_limit.map(signed),
+            ":max_parallel_requests": key.max_parallel_requests.map(signed),
+            ":expires_at_ms": key.expires_at_ms,
+            ":blocked": key.blocked,
+            ":user_id": key.user_id,
+            ":team_id": key.team_id,
+            ":organization_id": key.organization_id,
+            ":tags": list_text(&key.tags)?,
+            ":metadata": key.metadata,
+            ":settings": key.settings,
+            ":created_at_ms": key.created_at_ms,
+            ":updated_at_ms": key.updated_at_ms,
+            ":created_by": key.created_by,
+            ":updated_by": key.updated_by,
+            ":last_active_ms": key.last_active_ms,
+        })
+        .map_err(|cause| taken(cause, key))?;
+    Ok(())
+}
+
+pub(super) fn update(
+    db: &mut Connection,
+    hash: KeyHash,
+    patch: KeyPatch,
+) -> Result<VirtualKey, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let mut key = by_hash(&tx, hash)?.ok_or(StoreError::NotFound)?;
+    if patch.expected_updated_at_ms.is_some_and(|expected| expected != key.updated_at_ms) {
+        return Err(StoreError::Conflict(
+            "the key has been changed since it was read: read it again".into(),
+        ));
+    }
+    patch.apply(&mut key);
+    tx.prepare_cached(UPDATE)
+        .map_err(error)?
+        .execute(named_params! {
+            ":hash": key.hash.0,
+            ":alias": key.alias,
+            ":models": list_text(&key.models)?,
+            ":max_budget": key.max_budget.map(|budget| budget.0),
+            ":budget_duration": key.budget_duration.map(|window| window.to_string()),
+            ":budget_reset_at_ms": key.budget_reset_at_ms,
+            ":budget_began_ms": key.budget_began_ms,
+            ":spend": key.spend.0,
+            ":rpm_limit": key.rpm_limit.map(signed),
+            ":tpm_limit": key.tpm_limit.map(signed),
+            ":max_parallel_requests": key.max_parallel_requests.map(signed),
+            ":expires_at_ms": key.expires_at_ms,
+            ":blocked": key.blocked,
+            ":user_id": key.user_id,
+            ":team_id": key.team_id,
+            ":organization_id": key.organization_id,
+            ":tags": list_text(&key.tags)?,
+            ":metadata": key.metadata,
+            ":settings": key.settings,
+            ":updated_at_ms": key.updated_at_ms,
+            ":updated_by": key.updated_by,
+        })
+        .map_err(|cause| taken(cause, &key))?;
+    tx.commit().map_err(error)?;
+    Ok(key)
+}
+
+pub(super) fn delete(db: &mut Connection, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let mut deleted = Vec::new();
+    for hash in hashes {
+        if tx.prepare_cached(DELETE).map_err(error)?.execute([hash.0]).map_err(error)? > 0 {
+            deleted.push(*hash);
+        }
+    }
+    tx.commit().map_err(error)?;
+    Ok(deleted)
+}
+
+pub(super) fn list(
+    db: &Connection,
+    filter: &KeyFilter,
+    page: u32,
+    size: u32,
+) -> Result<(Vec<VirtualKey>, u64), StoreError> {
+    let hash = filter.hash.map(|hash| hash.0);
+    let sort = match filter.sort {
+        KeySort::CreatedAt => 0,
+        KeySort::UpdatedAt => 1,
+        KeySort::LastActive => 2,
+        KeySort::Spend => 3,
+        KeySort::MaxBudget => 4,
+        KeySort::Alias => 5,
+    };
+    let total: i64 = db
+        .prepare_cached(COUNT)
+        .map_err(error)?
+        .query_row(
+            named_params! {
+                ":user_id": filter.user_id, ":team_id": filter.team_id,
+                ":organization_id": filter.organization_id, ":created_by": filter.created_by,
+                ":hash": hash, ":alias": filter.alias, ":search": filter.search,
+            },
+            |row| row.get(0),
+        )
+        .map_err(error)?;
+    let offset = i64::from(page.max(1) - 1) * i64::from(size);
+    let mut statement = db.prepare_cached(LIST).map_err(error)?;
+    let rows = statement
+        .query_map(
+            named_params! {
+                ":user_id": filter.user_id, ":team_id": filter.team_id,
+                ":organization_id": filter.organization_id, ":created_by": filter.created_by,
+                ":hash": hash, ":alias": filter.alias, ":search": filter.search,
+                ":sort": sort, ":ascending": filter.ascending, ":limit": size, ":offset": offset,
+            },
+            read,
+        )
+        .map_err(error)?;
+    let keys = rows.collect::<Result<_, _>>().map_err(error)?;
+    Ok((keys, u64::try_from(total).unwrap_or_default()))
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<VirtualKey> {
+    let window: Option<String> = row.get("budget_duration")?;
+    let window = window.map(|text| text.parse::<Window>()).transpose();
+    Ok(VirtualKey {
+        hash: KeyHash(row.get("hash")?),
+        name: row.get("name")?,
+        alias: row.get("alias")?,
+        models: read_list(row, "models")?,
+        max_budget: row.get::<_, Option<i64>>("max_budget")?.map(NanoUsd),
+        budget_duration: window.map_err(|cause| unreadable(row, "budget_duration", cause))?,
+        budget_reset_at_ms: row.get("budget_reset_at_ms")?,
+        budget_began_ms: row.get("budget_began_ms")?,
+        spend: NanoUsd(row.get("spend")?),
+        total_spend: NanoUsd(row.get("total_spend")?),
+        rpm_limit: read_count(row, "rpm_limit")?,
+        tpm_limit: read_count(row, "tpm_limit")?,
+        max_parallel_requests: read_count(row, "max_parallel_requests")?,
+        expires_at_ms: row.get("expires_at_ms")?,
+        blocked: row.get("blocked")?,
+        user_id: row.get("user_id")?,
+        team_id: row.get("team_id")?,
+        organization_id: row.get("organization_id")?,
+        tags: read_list(row, "tags")?,
+        metadata: row.get("metadata")?,
+        settings: row.get("settings")?,
+        created_at_ms: row.get("created_at_ms")?,
+        updated_at_ms: row.get("updated_at_ms")?,
+        created_by: row.get("created_by")?,
+        updated_by: row.get("updated_by")?,
+        last_active_ms: row.get("last_active_ms")?,
+    })
+}
+
+fn read_list(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Vec<String>> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|cause| unreadable(row, column, cause))
+}
+
+fn read_count(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Option<u64>> {
+    let count: Option<i64> = row.get(column)?;
+    Ok(count.map(|count| u64::try_from(count).unwrap_or_default()))
+}
+
+fn unreadable(
+    row: &Row<'_>,
+    column: &'static str,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    let index = row.as_ref().column_index(column).unwrap_or_default();
+    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(cause))
+}
+
+fn list_text(list: &[String]) -> Result<String, StoreError> {
+    serde_json::to_string(list).map_err(|cause| StoreError::Conflict(cause.to_string()))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Says which of the two is taken; other constraints as they are.
+fn taken(cause: rusqlite::Error, key: &VirtualKey) -> StoreError {
+    match error(cause) {
+        StoreError::Conflict(text) if text.contains("virtual_keys.alias") => StoreError::Conflict(
+            format!("a key with the alias `{}` exists", key.alias.as_deref().unwrap_or_default()),
+        ),
+        StoreError::Conflict(text) if text.contains("virtual_keys.hash") => {
+            StoreError::Conflict(format!("the key {} exists", key.hash))
+        }
+        other => other,
+    }
+}

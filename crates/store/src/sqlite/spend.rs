@@ -1,0 +1,288 @@
+//! Spend records and the positions of spools.
+
+use super::connection::error;
+use base::{KeyHash, NanoUsd};
+use ledger::{
+    Account, Batch, DaySpend, Opened, Position, SpendFilter, SpendRecord, SpoolId, StoreError,
+    Window,
+};
+use rusqlite::{
+    Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
+};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+const INSERT: &str = "INSERT INTO spend_records
+    (id, request_id, key_hash, user_id, team_id, end_user, model_group, cost, start_ms, record)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
+    budget_began_ms, last_active_ms FROM virtual_keys WHERE hash = ?1";
+const SET_ACCOUNT: &str = "UPDATE virtual_keys SET spend = ?2, total_spend = ?3,
+    budget_reset_at_ms = ?4, budget_began_ms = ?5, last_active_ms = ?6 WHERE hash = ?1";
+const SET_POSITION: &str = "INSERT INTO spools (id, segment, at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, at = excluded.at";
+const POSITION: &str = "SELECT segment, at FROM spools WHERE id = ?1";
+const PARK: &str = "INSERT INTO parked_attempts (spool, id, opened) VALUES (?1, ?2, ?3)
+    ON CONFLICT (spool, id) DO NOTHING";
+const UNPARK: &str = "DELETE FROM parked_attempts WHERE spool = ?1 AND id = ?2";
+const PARKED: &str = "SELECT opened FROM parked_attempts WHERE spool = ?1 ORDER BY id";
+
+macro_rules! filtered {
+    () => {
+        " FROM spend_records
+         WHERE (:user_id IS NULL OR user_id = :user_id)
+           AND (:team_id IS NULL OR team_id = :team_id)
+           AND (:end_user IS NULL OR end_user = :end_user)
+           AND (:start_ms IS NULL OR start_ms >= :start_ms)
+           AND (:end_ms IS NULL OR start_ms < :end_ms)"
+    };
+}
+macro_rules! of_key {
+    () => {
+        " AND (:key_hash IS NULL OR key_hash = :key_hash)
+          AND (:request_id IS NULL OR request_id = :request_id)"
+    };
+}
+macro_rules! page {
+    () => {
+        " ORDER BY start_ms DESC, id DESC LIMIT :limit OFFSET :offset"
+    };
+}
+const LOGS: &str = concat!("SELECT record", filtered!(), of_key!(), page!());
+// The same for one key and for one request, so that their indexes serve.
+const LOGS_OF_KEY: &str = concat!(
+    "SELECT record",
+    filtered!(),
+    " AND key_hash = :key_hash
+     AND (:request_id IS NULL OR request_id = :request_id)",
+    page!()
+);
+const LOGS_OF_REQUEST: &str = concat!(
+    "SELECT record",
+    filtered!(),
+    " AND (:key_hash IS NULL OR key_hash = :key_hash)
+     AND (request_id = :request_id OR (id >= :request_id || '.' AND id < :request_id || '/'))",
+    page!()
+);
+const BY_DAY: &str = concat!(
+    "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, \
+     sum(cost)",
+    filtered!(),
+    of_key!(),
+    " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+);
+
+/// In one transaction. Where the position begins a file, the files before it
+/// go away next, so that commit is synced to disk and with it all before it.
+pub(super) fn drain(db: &mut Connection, batch: &Batch) -> Result<u64, StoreError> {
+    let last_of_file = batch.to.offset == 0;
+    if last_of_file {
+        db.execute_batch("PRAGMA synchronous = FULL").map_err(error)?;
+    }
+    let done = db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(error)
+        .and_then(|tx| {
+            let new = put(&tx, batch)?;
+            tx.commit().map_err(error)?;
+            Ok(new)
+        });
+    if last_of_file {
+        db.execute_batch("PRAGMA synchronous = NORMAL").map_err(error)?;
+    }
+    done
+}
+
+struct Balance {
+    account: Account,
+    last_active_ms: Option<i64>,
+}
+
+fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
+    // First: what is parked refers to it.
+    tx.prepare_cached(SET_POSITION)
+        .map_err(error)?
+        .execute(params![
+            batch.spool.0,
+            batch.to.segment.cast_signed(),
+            batch.to.offset.cast_signed()
+        ])
+        .map_err(error)?;
+    let mut new = 0;
+    let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
+    let mut insert = tx.prepare_cached(INSERT).map_err(error)?;
+    for record in &batch.records {
+        let json = serde_json::to_string(record).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        let inserted = insert
+            .execute(params![
+                record.id.to_string(),
+                &*record.request_id,
+                record.key_hash.map(|hash| hash.0),
+                record.user_id.as_deref(),
+                record.team_id.as_deref(),
+                record.end_user.as_deref(),
+                &*record.model_group,
+                record.cost.0,
+                record.start_ms,
+                json,
+            ])
+            .map_err(error)?;
+        if inserted == 0 {
+            continue;
+        }
+        new += 1;
+        let Some(hash) = record.key_hash else { continue };
+        let balance = match balances.entry(hash) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(balance(tx, hash)?),
+        };
+        // A key that has been deleted meanwhile has no balance.
+        if let Some(balance) = balance {
+            balance.account.charge(record.charged_ms(), record.cost);
+            balance.last_active_ms = balance.last_active_ms.max(Some(record.end_ms));
+        }
+    }
+    let mut set = tx.prepare_cached(SET_ACCOUNT).map_err(error)?;
+    for (hash, balance) in balances {
+        let Some(Balance { account, last_active_ms }) = balance else { continue };
+        set.execute(params![
+            hash.0,
+            account.spend.0,
+            account.total_spend.0,
+            account.resets_at_ms,
+            account.began_ms,
+            last_active_ms,
+        ])
+        .map_err(error)?;
+    }
+    for opened in &batch.parked {
+        let json = serde_json::to_string(opened).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        tx.prepare_cached(PARK)
+            .map_err(error)?
+            .execute(params![batch.spool.0, opened.id.to_string(), json])
+            .map_err(error)?;
+    }
+    for id in &batch.unparked {
+        tx.prepare_cached(UNPARK)
+            .map_err(error)?
+            .execute(params![batch.spool.0, id.to_string()])
+            .map_err(error)?;
+    }
+    Ok(new)
+}
+
+fn balance(tx: &Transaction<'_>, hash: KeyHash) -> Result<Option<Balance>, StoreError> {
+    let row = tx
+        .prepare_cached(ACCOUNT)
+        .map_err(error)?
+        .query_row([hash.0], |row| {
+            let account = Account {
+                spend: NanoUsd(row.get(0)?),
+                total_spend: NanoUsd(row.get(1)?),
+                window: None,
+                resets_at_ms: row.get(3)?,
+                began_ms: row.get(4)?,
+            };
+            Ok((account, row.get::<_, Option<String>>(2)?, row.get(5)?))
+        })
+        .optional()
+        .map_err(error)?;
+    let Some((mut account, window, last_active_ms)) = row else { return Ok(None) };
+    account.window = window
+        .map(|text| text.parse::<Window>())
+        .transpose()
+        .map_err(|cause| StoreError::Damaged(format!("budget_duration of key {hash}: {cause}")))?;
+    Ok(Some(Balance { account, last_active_ms }))
+}
+
+pub(super) fn drained(
+    db: &mut Connection,
+    spool: SpoolId,
+) -> Result<(Position, Vec<Opened>), StoreError> {
+    let tx = db.transaction().map_err(error)?;
+    let position = tx
+        .query_row(POSITION, [spool.0], |row| {
+            let (segment, offset): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(Position { segment: segment.cast_unsigned(), offset: offset.cast_unsigned() })
+        })
+        .optional()
+        .map_err(error)?;
+    let mut statement = tx.prepare(PARKED).map_err(error)?;
+    let rows = statement.query_map([spool.0], |row| row.get::<_, String>(0)).map_err(error)?;
+    let mut parked = Vec::new();
+    for json in rows {
+        let opened = serde_json::from_str(&json.map_err(error)?);
+        parked.push(opened.map_err(|cause| StoreError::Damaged(cause.to_string()))?);
+    }
+    Ok((position.unwrap_or_default(), parked))
+}
+
+pub(super) fn logs(
+    db: &Connection,
+    filter: &SpendFilter,
+    limit: u32,
+    offset: u64,
+) -> Result<Vec<SpendRecord>, StoreError> {
+    let sql = match (&filter.request_id, &filter.key_hash) {
+        (Some(_), _) => LOGS_OF_REQUEST,
+        (None, Some(_)) => LOGS_OF_KEY,
+        (None, None) => LOGS,
+    };
+    let mut statement = db.prepare_cached(sql).map_err(error)?;
+    let rows = statement
+        .query_map(
+            named_params! {
+                ":user_id": filter.user_id, ":team_id": filter.team_id,
+                ":end_user": filter.end_user, ":start_ms": filter.start_ms,
+                ":end_ms": filter.end_ms, ":key_hash": filter.key_hash.map(|hash| hash.0),
+                ":request_id": filter.request_id, ":limit": limit,
+                ":offset": i64::try_from(offset).unwrap_or(i64::MAX),
+            },
+            |row| row.get::<_, String>(0),
+        )
+        .map_err(error)?;
+    rows.map(|json| {
+        let json = json.map_err(error)?;
+        serde_json::from_str(&json).map_err(|cause| StoreError::Damaged(cause.to_string()))
+    })
+    .collect()
+}
+
+type DayRow = (String, String, String, Option<[u8; 32]>, i64);
+
+pub(super) fn by_day(db: &Connection, filter: &SpendFilter) -> Result<Vec<DaySpend>, StoreError> {
+    let mut statement = db.prepare_cached(BY_DAY).map_err(error)?;
+    let rows = statement
+        .query_map(
+            named_params! {
+                ":user_id": filter.user_id, ":team_id": filter.team_id,
+                ":end_user": filter.end_user, ":start_ms": filter.start_ms,
+                ":end_ms": filter.end_ms, ":key_hash": filter.key_hash.map(|hash| hash.0),
+                ":request_id": filter.request_id,
+            },
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .map_err(error)?;
+    let mut days: Vec<DaySpend> = Vec::new();
+    for row in rows {
+        let (day, user, model, key, cost): DayRow = row.map_err(error)?;
+        if days.last().is_none_or(|last| last.day != day) {
+            days.push(DaySpend { day, ..DaySpend::default() });
+        }
+        if let Some(last) = days.last_mut() {
+            let cost = NanoUsd(cost);
+            last.spend = last.spend.saturating_add(cost);
+            add(&mut last.users, user, cost);
+            add(&mut last.models, model, cost);
+            add(&mut last.keys, key.map(KeyHash), cost);
+        }
+    }
+    Ok(days)
+}
+
+fn add<K: PartialEq>(sums: &mut Vec<(K, NanoUsd)>, key: K, cost: NanoUsd) {
+    match sums.iter_mut().find(|(other, _)| *other == key) {
+        Some((_, sum)) => *sum = sum.saturating_add(cost),
+        None => sums.push((key, cost)),
+    }
+}

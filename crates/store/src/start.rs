@@ -1,0 +1,229 @@
+//! Opening: first finish what the last process left, then begin.
+//!
+//! Whatever its spool holds goes into the store, attempts that never ended are
+//! charged in full, and only then are cells opened from the balances: a cap is
+//! not exceeded across a crash.
+
+use crate::data_dir::{DataDir, private_dir, secret_file};
+use crate::drain::{Attempts, BATCH, Drainer, Observer, Step, block_on};
+use crate::error::OpenError;
+use crate::frame::Entry;
+use crate::segment::{self, Reader};
+use crate::spool::{Settings, Spool};
+use crate::sqlite::Sqlite;
+use base::{Clock, id};
+use ledger::{
+    Batch, Journal, KeyHasher, Opened, Position, SpendRecord, SpoolId, Store, StoreError,
+};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// What was found on opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Records that the last process had written and not drained.
+    pub records: u64,
+    /// Attempts that had begun and never ended, now charged in full.
+    pub crashed: u64,
+}
+
+/// An open store: where records go and where they end up.
+pub struct State {
+    /// Keys and records.
+    pub store: Arc<dyn Store>,
+    /// Where the gateway writes records down.
+    pub journal: Arc<dyn Journal>,
+    /// Turns virtual keys into what is stored, with the directory's pepper.
+    pub hasher: Arc<KeyHasher>,
+    /// What the last process had left.
+    pub recovered: Recovered,
+    spool: Arc<Spool>,
+    threads: Vec<JoinHandle<()>>,
+    dir: DataDir,
+}
+
+impl State {
+    /// The data directory, held as long as this is.
+    pub fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    /// Drains what is written, closes the database and gives the directory
+    /// back. Blocks; records that the store does not take stay in the spool.
+    pub fn close(mut self) {
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.spool.close();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the spool has panicked");
+            }
+        }
+        if let Err(error) = block_on(self.store.close()) {
+            tracing::error!(%error, "the database did not close cleanly");
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.finish();
+        }
+    }
+}
+
+/// Opens the embedded database in `dir` and its spool. Blocks.
+///
+/// # Errors
+/// Each names the path and what to do.
+pub fn open(
+    dir: DataDir,
+    settings: Settings,
+    clock: &dyn Clock,
+    observer: Observer,
+) -> Result<State, OpenError> {
+    // Before the database: a pepper that is missing beside one is an error.
+    dir.pepper()?;
+    let store = Sqlite::open(&dir.database(), clock.unix_ms())?;
+    attach(dir, settings, clock, Arc::new(store), observer)
+}
+
+/// As [`open`], with any database.
+///
+/// # Errors
+/// As [`open`].
+pub fn attach(
+    dir: DataDir,
+    settings: Settings,
+    clock: &dyn Clock,
+    store: Arc<dyn Store>,
+    observer: Observer,
+) -> Result<State, OpenError> {
+    let hasher = Arc::new(KeyHasher::new(&dir.pepper()?));
+    let spool_dir = dir.path().join("spool");
+    private_dir(&spool_dir)?;
+    let id = spool_id(&spool_dir)?;
+    let replay = |cause| OpenError::Replay { path: spool_dir.clone(), cause };
+    let (position, parked) = block_on(store.drained(id)).map_err(replay)?;
+
+    let old = remove_drained(&spool_dir, segment::list(&spool_dir)?, position)?;
+    let last = old.last().copied().unwrap_or_default().max(position.segment);
+    let bytes = old.iter().filter_map(|number| {
+        fs::metadata(segment::path_of(&spool_dir, *number)).ok().map(|file| file.len())
+    });
+    let spool = Spool::begin(&spool_dir, last + 1, bytes.sum(), settings)?;
+    let io = |cause| OpenError::Io { what: "read", path: spool_dir.clone(), cause };
+
+    // The file that the last process was in the middle of: what it had begun.
+    let mut attempts =
+        Attempts { parked: parked.iter().map(|o| o.id).collect(), ..Attempts::default() };
+    let begin = match old.first() {
+        Some(first) if *first == position.segment => {
+            attempts.running = running_at(&spool_dir, position).map_err(io)?;
+            position
+        }
+        Some(first) => Position { segment: *first, offset: 0 },
+        None => Position { segment: last + 1, offset: 0 },
+    };
+    let mut drainer = Drainer {
+        spool: Arc::clone(&spool),
+        id,
+        store: Arc::clone(&store),
+        observer,
+        position: begin,
+        attempts,
+        reader: None,
+    };
+    while let Step::Moved = drainer.step().map_err(replay)? {}
+    let recovered = Recovered {
+        records: spool.take_drained(),
+        crashed: charge_crashed(&mut drainer, clock).map_err(replay)?,
+    };
+    if recovered != Recovered::default() {
+        let Recovered { records, crashed } = recovered;
+        tracing::info!(records, crashed, "took over what the last run had left in the spool");
+    }
+
+    let start =
+        |cause| OpenError::Io { what: "start a thread for", path: spool_dir.clone(), cause };
+    let syncing = spool.start_syncing().map_err(start)?;
+    let draining = std::thread::Builder::new()
+        .name("spool-drain".into())
+        .spawn(move || drainer.run())
+        .map_err(start)?;
+    let journal = Arc::clone(&spool) as Arc<dyn Journal>;
+    let threads = vec![syncing, draining];
+    Ok(State { store, journal, hasher, recovered, spool, threads, dir })
+}
+
+fn spool_id(spool_dir: &Path) -> Result<SpoolId, OpenError> {
+    let path = spool_dir.join("id");
+    let (bytes, _) = secret_file(&path, || Ok(id::random::<16>()?.to_vec()))?;
+    let id = bytes.try_into().map(SpoolId);
+    id.map_err(|_| OpenError::Damaged { path, problem: "it must hold exactly 16 bytes" })
+}
+
+/// Files before the position are in the store whole; the last process had no
+/// time to remove them.
+fn remove_drained(
+    dir: &Path,
+    numbers: Vec<u64>,
+    position: Position,
+) -> Result<Vec<u64>, OpenError> {
+    let (done, left) = numbers.into_iter().partition::<Vec<_>, _>(|n| *n < position.segment);
+    for number in done {
+        let path = segment::path_of(dir, number);
+        fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+    }
+    Ok(left)
+}
+
+/// The attempts that had begun and not ended when the file was read to here.
+fn running_at(
+    dir: &Path,
+    position: Position,
+) -> std::io::Result<std::collections::HashMap<ledger::RecordId, Opened>> {
+    let mut running = std::collections::HashMap::new();
+    let mut reader = Reader::open(dir, position.segment, 0)?;
+    let end = position.offset.min(reader.file_len()?);
+    while let Ok(entry) = reader.next(end)? {
+        match entry {
+            Entry::Opened(opened) => {
+                running.insert(opened.id, opened);
+            }
+            Entry::Record(record) => {
+                running.remove(&record.id);
+            }
+            Entry::Unreadable(_) => {}
+        }
+    }
+    Ok(running)
+}
+
+/// Everything is read; who has not ended by now never will.
+fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, StoreError> {
+    let (_, parked) = block_on(drainer.store.drained(drainer.id))?;
+    let running = std::mem::take(&mut drainer.attempts.running);
+    drainer.attempts.parked.clear();
+    let mut left: Vec<Opened> = parked.into_iter().chain(running.into_values()).collect();
+    left.sort_by_key(|opened| opened.id);
+    left.dedup_by_key(|opened| opened.id);
+    let now_ms = clock.unix_ms();
+    let crashed = left.len() as u64;
+    while !left.is_empty() {
+        let part: Vec<Opened> = left.drain(..left.len().min(BATCH)).collect();
+        let unparked = part.iter().map(|opened| opened.id).collect();
+        let records: Vec<SpendRecord> =
+            part.into_iter().map(|opened| opened.crashed(now_ms)).collect();
+        let to = drainer.position;
+        let batch = Arc::new(Batch { spool: drainer.id, to, records, parked: vec![], unparked });
+        block_on(drainer.store.drain(Arc::clone(&batch)))?;
+        (drainer.observer)(&batch.records);
+    }
+    Ok(crashed)
+}

@@ -1,0 +1,216 @@
+//! What every database behind [`Store`] must do. Each case gets an empty one.
+
+use crate::{DAY_MS, NOW_MS, hash, key, opened, record};
+use base::NanoUsd;
+use ledger::{
+    Account, Batch, KeyFilter, KeyPatch, KeySort, Position, SpendFilter, SpoolId, Store, StoreError,
+};
+use std::sync::Arc;
+
+const SPOOL: SpoolId = SpoolId([1; 16]);
+
+fn batch(records: Vec<ledger::SpendRecord>, offset: u64) -> Arc<Batch> {
+    let to = Position { segment: 1, offset };
+    Arc::new(Batch { spool: SPOOL, to, records, parked: vec![], unparked: vec![] })
+}
+
+pub(crate) async fn keys_come_back_as_they_went_in(store: &dyn Store) {
+    let mut full = key(1);
+    full.alias = Some("prod 'key'; DROP TABLE x".into());
+    full.models = vec!["gpt".into(), "a\"b".into()];
+    full.max_budget = Some(NanoUsd(i64::MAX));
+    full.set_budget_duration(Some("1mo".parse().unwrap()), NOW_MS);
+    full.rpm_limit = Some(10);
+    full.tpm_limit = Some(20);
+    full.max_parallel_requests = Some(0);
+    full.expires_at_ms = Some(NOW_MS + 1);
+    full.blocked = true;
+    full.user_id = Some("ann".into());
+    full.team_id = Some("core".into());
+    full.organization_id = Some("org".into());
+    full.tags = vec!["x".into()];
+    full.metadata = r#"{"a":1.0,"z":null}"#.into();
+    full.created_by = Some("admin".into());
+    full.spend = NanoUsd(5);
+    full.total_spend = NanoUsd(6);
+    store.insert_key(full.clone()).await.unwrap();
+    store.insert_key(key(2)).await.unwrap();
+    assert_eq!(store.key_by_hash(hash(1)).await.unwrap().as_ref(), Some(&full));
+    assert_eq!(store.key_by_alias(full.alias.as_deref().unwrap()).await.unwrap(), Some(full));
+    assert_eq!(store.key_by_hash(hash(2)).await.unwrap(), Some(key(2)));
+    assert_eq!(store.key_by_hash(hash(3)).await.unwrap(), None);
+    store.ping().await.unwrap();
+}
+
+pub(crate) async fn a_hash_or_alias_is_taken_once(store: &dyn Store) {
+    let named = |number| {
+        let mut key = key(number);
+        key.alias = Some("prod".into());
+        key
+    };
+    store.insert_key(named(1)).await.unwrap();
+    let conflict = |text: String| Err(StoreError::Conflict(text));
+    let again = store.insert_key(key(1)).await;
+    assert_eq!(again, conflict(format!("the key {} exists", hash(1))));
+    let same_alias = store.insert_key(named(2)).await;
+    assert_eq!(same_alias, conflict("a key with the alias `prod` exists".into()));
+    store.insert_key(key(2)).await.unwrap();
+    let patch = KeyPatch { alias: Some(Some("prod".into())), ..KeyPatch::default() };
+    assert!(matches!(store.update_key(hash(2), patch).await, Err(StoreError::Conflict(_))));
+}
+
+pub(crate) async fn a_change_is_whole_and_never_overwrites_another(store: &dyn Store) {
+    let mut first = key(1);
+    first.rpm_limit = Some(5);
+    first.tags = vec!["keep".into()];
+    store.insert_key(first.clone()).await.unwrap();
+    let patch = KeyPatch {
+        max_budget: Some(Some(NanoUsd(100))),
+        budget_duration: Some(Some("1d".parse().unwrap())),
+        rpm_limit: Some(None),
+        expected_updated_at_ms: Some(first.updated_at_ms),
+        updated_at_ms: NOW_MS,
+        updated_by: Some("bob".into()),
+        ..KeyPatch::default()
+    };
+    let changed = store.update_key(hash(1), patch.clone()).await.unwrap();
+    assert_eq!((changed.rpm_limit, changed.max_budget), (None, Some(NanoUsd(100))));
+    assert_eq!(changed.budget_reset_at_ms, Some((NOW_MS / DAY_MS + 1) * DAY_MS));
+    assert_eq!((changed.tags.len(), changed.updated_by.as_deref()), (1, Some("bob")));
+    assert!(changed.updated_at_ms > first.updated_at_ms);
+    assert_eq!(store.key_by_hash(hash(1)).await.unwrap(), Some(changed));
+    assert!(matches!(store.update_key(hash(1), patch.clone()).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.update_key(hash(9), patch).await, Err(StoreError::NotFound));
+    assert!(store.set_blocked(hash(1), true, NOW_MS).await.unwrap().blocked);
+    assert!(!store.set_blocked(hash(1), false, NOW_MS).await.unwrap().blocked);
+    let deleted = store.delete_keys(vec![hash(1), hash(9)]).await.unwrap();
+    assert_eq!(deleted, [hash(1)]);
+    assert_eq!(store.key_by_hash(hash(1)).await.unwrap(), None);
+}
+
+pub(crate) async fn lists_are_filtered_sorted_and_paged(store: &dyn Store) {
+    for number in 1..=7 {
+        let mut key = key(number);
+        key.user_id = Some(if number % 2 == 0 { "even" } else { "odd" }.into());
+        key.spend = NanoUsd(i64::from(number) * 7 % 5);
+        key.alias = (number < 3).then(|| format!("Prod{number}"));
+        store.insert_key(key).await.unwrap();
+    }
+    let numbers = async |filter, page, size| {
+        let (keys, total) = store.list_keys(filter, page, size).await.unwrap();
+        (keys.iter().map(|key| key.hash.0[0]).collect::<Vec<_>>(), total)
+    };
+    let all = KeyFilter::default();
+    assert_eq!(numbers(all.clone(), 1, 3).await, (vec![7, 6, 5], 7));
+    assert_eq!(numbers(all.clone(), 3, 3).await, (vec![1], 7));
+    assert_eq!(numbers(all.clone(), 4, 3).await, (vec![], 7));
+    let up = KeyFilter { ascending: true, ..all.clone() };
+    assert_eq!(numbers(up.clone(), 1, 2).await, (vec![1, 2], 7));
+    let spend = KeyFilter { sort: KeySort::Spend, ..up.clone() };
+    assert_eq!(numbers(spend, 1, 9).await.0, [5, 3, 1, 6, 4, 2, 7]);
+    let alias = KeyFilter { sort: KeySort::Alias, ..all.clone() };
+    assert_eq!(numbers(alias, 1, 3).await.0, [2, 1, 3]);
+    let even = KeyFilter { user_id: Some("even".into()), ..up.clone() };
+    assert_eq!(numbers(even, 1, 9).await, (vec![2, 4, 6], 3));
+    let search = KeyFilter { search: Some("pROD2".into()), ..up.clone() };
+    assert_eq!(numbers(search, 1, 9).await, (vec![2], 1));
+    let wild = KeyFilter { search: Some("%".into()), ..up.clone() };
+    assert_eq!(numbers(wild, 1, 9).await, (vec![], 0));
+    let one = KeyFilter { hash: Some(hash(3)), ..up };
+    assert_eq!(numbers(one, 1, 9).await, (vec![3], 1));
+}
+
+pub(crate) async fn records_are_put_in_once_with_their_keys_balance(store: &dyn Store) {
+    store.insert_key(key(1)).await.unwrap();
+    let records = vec![record(1, 1, 10), record(2, 1, 20), record(3, 9, 5)];
+    assert_eq!(store.drain(batch(records.clone(), 10)).await.unwrap(), 3);
+    assert_eq!(store.drain(batch(records.clone(), 10)).await.unwrap(), 0);
+    let more = vec![record(2, 1, 20), record(4, 1, 40)];
+    assert_eq!(store.drain(batch(more, 20)).await.unwrap(), 1);
+    let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
+    assert_eq!((key.spend, key.total_spend), (NanoUsd(70), NanoUsd(70)));
+    assert_eq!(key.last_active_ms, Some(NOW_MS + 7));
+    assert_eq!(key.updated_at_ms, crate::key(1).updated_at_ms);
+    let position = Position { segment: 1, offset: 20 };
+    assert_eq!(store.drained(SPOOL).await.unwrap(), (position, vec![]));
+    assert_eq!(store.drained(SpoolId([2; 16])).await.unwrap().0, Position::default());
+    let logs = store.spend_logs(SpendFilter::default(), 10, 0).await.unwrap();
+    let expected = [record(4, 1, 40), record(3, 9, 5), record(2, 1, 20), record(1, 1, 10)];
+    assert_eq!(logs, expected);
+}
+
+pub(crate) async fn what_is_parked_stays_until_it_ends(store: &dyn Store) {
+    let change = |parked, unparked, offset| {
+        let to = Position { segment: 2, offset };
+        Arc::new(Batch { spool: SPOOL, to, records: vec![], parked, unparked })
+    };
+    let parked = vec![opened(1, 1, 10), opened(2, 1, 20)];
+    store.drain(change(parked.clone(), vec![], 0)).await.unwrap();
+    store.drain(change(parked, vec![], 0)).await.unwrap();
+    let position = Position { segment: 2, offset: 0 };
+    let held = store.drained(SPOOL).await.unwrap();
+    assert_eq!(held, (position, vec![opened(1, 1, 10), opened(2, 1, 20)]));
+    store.drain(change(vec![], vec![opened(1, 1, 10).id], 5)).await.unwrap();
+    assert_eq!(store.drained(SPOOL).await.unwrap().1, [opened(2, 1, 20)]);
+    assert_eq!(store.drained(SpoolId([2; 16])).await.unwrap().1, []);
+}
+
+pub(crate) async fn records_are_found_by_whom_and_when(store: &dyn Store) {
+    let mut records: Vec<_> = (1..=6).map(|n| record(n, (n % 2) as u8, 1)).collect();
+    for (record, day) in records.iter_mut().zip(0..) {
+        record.start_ms = NOW_MS + day * DAY_MS;
+        record.model_group = if day < 3 { "gpt" } else { "claude" }.into();
+    }
+    records[5].user_id = None;
+    records[5].key_hash = None;
+    records[4].end_user = Some("e".into());
+    store.drain(batch(records.clone(), 1)).await.unwrap();
+    let count = async |filter: SpendFilter| store.spend_logs(filter, 10, 0).await.unwrap().len();
+    let all = SpendFilter::default();
+    assert_eq!(count(all.clone()).await, 6);
+    assert_eq!(count(SpendFilter { key_hash: Some(hash(1)), ..all.clone() }).await, 3);
+    assert_eq!(count(SpendFilter { user_id: Some("ann".into()), ..all.clone() }).await, 5);
+    assert_eq!(count(SpendFilter { end_user: Some("e".into()), ..all.clone() }).await, 1);
+    let days = SpendFilter {
+        start_ms: Some(NOW_MS + DAY_MS),
+        end_ms: Some(NOW_MS + 3 * DAY_MS),
+        ..all.clone()
+    };
+    assert_eq!(count(days.clone()).await, 2);
+    for request in ["chatcmpl-2".to_owned(), records[1].id.call.to_string()] {
+        let filter = SpendFilter { request_id: Some(request), ..all.clone() };
+        assert_eq!(store.spend_logs(filter, 10, 0).await.unwrap(), [records[1].clone()]);
+    }
+    assert_eq!(store.spend_logs(all.clone(), 2, 5).await.unwrap(), [records[0].clone()]);
+    let by_day = store.spend_by_day(days).await.unwrap();
+    assert_eq!(by_day.len(), 2);
+    assert_eq!((by_day[0].day.as_str(), by_day[0].spend), ("2026-03-25", NanoUsd(1)));
+    let last = store.spend_by_day(all).await.unwrap().pop().unwrap();
+    assert_eq!(last.users, [(String::new(), NanoUsd(1))]);
+    assert_eq!(last.models, [("claude".to_owned(), NanoUsd(1))]);
+    assert_eq!(last.keys, [(None, NanoUsd(1))]);
+}
+
+pub(crate) async fn a_balance_follows_its_window(store: &dyn Store) {
+    let mut weekly = key(1);
+    weekly.set_budget_duration(Some("1w".parse().unwrap()), NOW_MS);
+    store.insert_key(weekly.clone()).await.unwrap();
+    let mut account: Account = weekly.account();
+    // Out of order, over windows: late ones pay into their own.
+    for (number, day) in [(1, 0), (2, 3), (3, 9), (4, 2), (5, 30), (6, 17), (7, 31), (8, 9)] {
+        let mut late = record(number, 1, 1 << number);
+        late.reserved_ms = NOW_MS + day * DAY_MS;
+        account.charge(late.reserved_ms, late.cost);
+        store.drain(batch(vec![late], number)).await.unwrap();
+        let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
+        assert_eq!(key.account(), account, "after record {number}");
+    }
+    assert_eq!(account.spend, NanoUsd((1 << 5) + (1 << 7)));
+    assert_eq!(account.total_spend, NanoUsd(510));
+}
+
+pub(crate) async fn a_closed_store_says_so(store: &dyn Store) {
+    store.close().await.unwrap();
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.insert_key(key(1)).await, Err(StoreError::Unavailable(_))));
+}

@@ -1,0 +1,255 @@
+//! What an observation adds to which family.
+//!
+//! Not on the request path: [`Metrics::observe`] takes a lock and looks label
+//! sets up. Only [`Gauges`] are for the path, being atomics.
+//!
+//! A label without a value says `None`, as LiteLLM's do. `client_ip` and
+//! `user_agent` always do: every client could make new series with them.
+
+use crate::exposition::Family;
+use crate::families::{COUNT, LEVEL, Label as L, Name, SPECS, Spec};
+use crate::observation::{Attempt, DeploymentState, Failure, Observation, Text};
+use base::NanoUsd;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Series that a family may have before [`OTHER`](crate::exposition::OTHER).
+pub const SERIES_MAX: usize = 5_000;
+
+/// Levels of this process, for the request path to keep.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Requests between their first byte in and their last byte out.
+    pub requests_in_flight: AtomicI64,
+    /// Spend records in the spool that the database has not got yet.
+    pub spool_records: AtomicI64,
+    /// Observations that were lost because their channel was full.
+    pub observations_dropped: AtomicU64,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Levels that need no lock.
+    pub gauges: Gauges,
+    families: Mutex<Vec<Family>>,
+    none: Text,
+}
+
+impl Metrics {
+    /// All at nought.
+    pub fn new() -> Self {
+        Self::with_series_max(SERIES_MAX)
+    }
+
+    /// With another cap on the series of each family.
+    pub fn with_series_max(series_max: usize) -> Self {
+        let family = |spec: &Spec| {
+            let labels = spec.labels.iter().map(|label| label.name()).collect();
+            Family::new(spec.name, spec.help, spec.kind, labels, series_max)
+        };
+        let families = Mutex::new(SPECS.iter().map(family).collect());
+        Self { gauges: Gauges::default(), families, none: Arc::from("None") }
+    }
+
+    /// Counts what ended. Not for the request path: see [`Metrics::observe_all`].
+    pub fn observe(&self, seen: &Observation) {
+        self.observe_all(std::slice::from_ref(seen));
+    }
+
+    /// Counts a batch under one lock.
+    pub fn observe_all(&self, batch: &[Observation]) {
+        let mut book = self.book();
+        for seen in batch {
+            book.count(seen);
+        }
+    }
+
+    /// Sets how one deployment fares. Of the attempt only the deployment's own
+    /// facts matter.
+    pub fn set_deployment_state(&self, deployment: &Attempt, state: DeploymentState) {
+        let seen = Observation { attempt: Some(deployment.clone()), ..Observation::default() };
+        let level = match state {
+            DeploymentState::Healthy => 0,
+            DeploymentState::Partial => 1,
+            DeploymentState::Outage => 2,
+        };
+        self.book().set(Name::DeploymentState, &Values::of(&seen), level);
+    }
+
+    /// Sets what is left of one key's budget, and the budget.
+    pub fn set_key_budget(&self, hash: Text, alias: Option<Text>, left: NanoUsd, max: NanoUsd) {
+        let seen = Observation { key_hash: Some(hash), key_alias: alias, ..Observation::default() };
+        let values = Values::of(&seen);
+        let mut book = self.book();
+        book.set(Name::KeyBudgetLeft, &values, left.0.into());
+        book.set(Name::KeyBudgetMax, &values, max.0.into());
+    }
+
+    /// The text for `GET /metrics`; its content type is
+    /// [`CONTENT_TYPE`](crate::exposition::CONTENT_TYPE).
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(64 * 1024);
+        for family in &*self.families.lock().unwrap_or_else(PoisonError::into_inner) {
+            family.render(&mut text);
+        }
+        let Gauges { requests_in_flight, spool_records, observations_dropped } = &self.gauges;
+        let dropped = observations_dropped.load(Ordering::Relaxed);
+        for (name, help, kind, value) in [
+            (
+                "keymoat_requests_in_flight",
+                "Requests that are being answered.",
+                LEVEL,
+                i128::from(requests_in_flight.load(Ordering::Relaxed)),
+            ),
+            (
+                "keymoat_spool_records",
+                "Spend records that wait for the database.",
+                LEVEL,
+                i128::from(spool_records.load(Ordering::Relaxed)),
+            ),
+            (
+                "keymoat_metrics_dropped",
+                "Finished requests that these metrics leave out.",
+                COUNT,
+                i128::from(dropped),
+            ),
+        ] {
+            let mut family = Family::new(name, help, kind, Vec::new(), 1);
+            family.set(&[], value);
+            family.render(&mut text);
+        }
+        text
+    }
+
+    fn book(&self) -> Book<'_> {
+        let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        Book { families, key: Vec::with_capacity(16), none: &self.none }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The families, locked, with a scratch key.
+struct Book<'a> {
+    families: std::sync::MutexGuard<'a, Vec<Family>>,
+    key: Vec<Text>,
+    none: &'a Text,
+}
+
+impl Book<'_> {
+    fn count(&mut self, seen: &Observation) {
+        let values = Values::of(seen);
+        let succeeded = seen.failure.is_none();
+        if seen.ends_request {
+            self.add(Name::ProxyTotal, &values, 1);
+            if !succeeded {
+                self.add(Name::ProxyFailed, &values, 1);
+            }
+        }
+        let Some(attempt) = &seen.attempt else { return };
+        self.add(Name::DeploymentTotal, &values, 1);
+        if succeeded {
+            self.add(Name::DeploymentSuccess, &values, 1);
+            self.count_answer(seen, attempt, &values);
+        } else {
+            self.add(Name::DeploymentFailure, &values, 1);
+        }
+        // A failed attempt may be billed all the same.
+        let (input, output) = (i128::from(attempt.input_tokens), i128::from(attempt.output_tokens));
+        if succeeded || input + output > 0 || attempt.cost != NanoUsd::ZERO {
+            self.add(Name::InputTokens, &values, input);
+            self.add(Name::OutputTokens, &values, output);
+            self.add(Name::TotalTokens, &values, input + output);
+            self.add(Name::Spend, &values, attempt.cost.0.into());
+        }
+        if attempt.cooled_down {
+            self.add(Name::CooledDown, &values, 1);
+        }
+        if let Some(fallback) = &attempt.fallback {
+            let name = if succeeded { Name::FallbackSuccess } else { Name::FallbackFailure };
+            self.add(name, &Values { failure: Some(&fallback.from), ..values }, 1);
+        }
+    }
+
+    fn count_answer(&mut self, seen: &Observation, attempt: &Attempt, values: &Values<'_>) {
+        self.add(Name::Requests, values, 1);
+        self.time(Name::UpstreamLatency, values, attempt.upstream_us);
+        self.time(Name::TotalLatency, values, seen.total_us);
+        self.time(Name::Overhead, values, attempt.overhead_us);
+        if let Some(us) = attempt.first_byte_us.filter(|_| seen.stream) {
+            self.time(Name::FirstToken, values, us);
+        }
+        if let Some(us) = attempt.upstream_us.checked_div(attempt.output_tokens) {
+            self.time(Name::PerOutputToken, values, us);
+        }
+    }
+
+    fn add(&mut self, name: Name, values: &Values<'_>, amount: i128) {
+        self.with(name, values, |family, key| family.add(key, amount));
+    }
+
+    fn set(&mut self, name: Name, values: &Values<'_>, amount: i128) {
+        self.with(name, values, |family, key| family.set(key, amount));
+    }
+
+    fn time(&mut self, name: Name, values: &Values<'_>, us: u64) {
+        self.with(name, values, |family, key| family.observe(key, us));
+    }
+
+    fn with(&mut self, name: Name, values: &Values<'_>, act: impl FnOnce(&mut Family, &[Text])) {
+        let mut families = SPECS.iter().zip(self.families.iter_mut());
+        let Some((spec, family)) = families.find(|(spec, _)| spec.id == name) else { return };
+        self.key.clear();
+        let none = self.none;
+        self.key.extend(
+            spec.labels.iter().map(|label| values.get(*label).unwrap_or_else(|| Arc::clone(none))),
+        );
+        act(family, &self.key);
+    }
+}
+
+/// Where a label's value comes from.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    seen: &'a Observation,
+    failure: Option<&'a Failure>,
+}
+
+impl<'a> Values<'a> {
+    fn of(seen: &'a Observation) -> Self {
+        Self { seen, failure: seen.failure.as_ref() }
+    }
+
+    fn get(&self, label: L) -> Option<Text> {
+        let Self { seen, failure } = self;
+        let attempt = seen.attempt.as_ref();
+        match label {
+            L::ApiBase => attempt.map(|attempt| Arc::clone(&attempt.api_base)),
+            L::ApiProvider => attempt.map(|attempt| Arc::clone(&attempt.provider)),
+            L::LitellmModelName | L::Model => attempt.map(|attempt| Arc::clone(&attempt.model)),
+            L::ModelGroup | L::FallbackModel => {
+                attempt.map(|attempt| Arc::clone(&attempt.model_group))
+            }
+            L::ModelId => attempt.map(|attempt| Arc::clone(&attempt.deployment)),
+            L::ServiceTier => attempt.and_then(|attempt| attempt.service_tier.clone()),
+            L::ApiKeyAlias => seen.key_alias.clone(),
+            L::HashedApiKey => seen.key_hash.clone(),
+            L::EndUser => seen.end_user.clone(),
+            L::RequestedModel => seen.requested_model.clone(),
+            L::Route => seen.route.clone(),
+            L::Team => seen.team.clone(),
+            L::TeamAlias => seen.team_alias.clone(),
+            L::User => seen.user.clone(),
+            L::UserEmail => seen.user_email.clone(),
+            L::StatusCode => Some(seen.status.to_string().into()),
+            L::ExceptionClass => failure.map(|failure| Arc::clone(&failure.class)),
+            L::ExceptionStatus => failure.map(|failure| failure.status.to_string().into()),
+            L::ClientIp | L::UserAgent => None,
+        }
+    }
+}

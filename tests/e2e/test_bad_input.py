@@ -1,0 +1,183 @@
+"""Hostile and broken requests: the right status, a body that helps, and on it goes."""
+
+import json
+import socket
+import time
+import urllib.parse
+
+import pytest
+
+from support import MASTER_KEY
+
+ASK = [{"role": "user", "content": "x"}]
+GOOD = json.dumps({"model": "chat-openai", "messages": ASK}).encode()
+PATHS = ["/v1/chat/completions", "/v1/messages", "/v1/embeddings"]
+
+
+def post(gateway, content, path="/v1/chat/completions"):
+    with gateway.http(headers={"content-type": "application/json"}) as client:
+        return client.post(path, content=content)
+
+
+def raw(gateway, sent, timeout=15):
+    """Sends bytes over a plain socket; the whole answer, or b'' when it was cut."""
+    where = urllib.parse.urlsplit(gateway.url)
+    with socket.create_connection((where.hostname, where.port), timeout=timeout) as connection:
+        try:
+            connection.sendall(sent)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        got = b""
+        try:
+            while part := connection.recv(65536):
+                got += part
+        except (ConnectionResetError, TimeoutError):
+            pass
+        return got
+
+
+def head(length, extra=""):
+    return (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {MASTER_KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n{extra}\r\n"
+    ).encode()
+
+
+def assert_helpful(answer, status=400):
+    assert answer.status_code == status, (answer.status_code, answer.text[:300])
+    body = answer.json()
+    message = (body.get("error") or body.get("detail"))
+    assert message, body
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"nonsense", b'{"model":"chat-openai",}', b"[]", b"null", b'"text"', b"1", GOOD + b"}", GOOD[:-1]],
+    ids=["empty", "brace", "nonsense", "comma", "array", "null", "string", "number", "trailing", "cut"],
+)
+def test_what_is_no_json_object_is_a_400(gateway, path, content):
+    assert_helpful(post(gateway, content, path))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"model": 1}, {"model": None}, {"model": ""}, {"model": ["chat-openai"]}, {"messages": "x"}, {"stream": "yes"}],
+    ids=str,
+)
+def test_wrong_types_are_refused_or_left_to_the_provider_but_never_crash(gateway, fields):
+    body = {"model": "chat-anthropic", "messages": ASK, "max_tokens": 5, **fields}
+    answer = post(gateway, json.dumps(body).encode())
+    assert answer.status_code in (400, 422), (fields, answer.status_code)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"model":"chat-openai","model":"chat-anthropic","messages":[]}',
+        b'{"model":"chat-openai","mod\\u0065l":"chat-anthropic","messages":[]}',
+        b'{"model":"chat-openai","Model":"chat-anthropic","messages":[]}',
+        b'{"MODEL":"chat-openai","model":"chat-openai","messages":[]}',
+        b'{"model":"chat-openai","stream":false,"messages":[],"stream":true}',
+        b'{"model":"chat-openai","max_tokens":1,"messages":[],"max_tokens":100000}',
+    ],
+    ids=["twice", "escaped", "case", "upper", "stream", "max_tokens"],
+)
+def test_a_key_that_two_readers_could_read_differently_is_refused(gateway, upstream, content):
+    before = len(upstream.received())
+    assert_helpful(post(gateway, content))
+    assert len(upstream.received()) == before, "it went upstream"
+
+
+@pytest.mark.parametrize("opening,closing", [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_hundred_thousand_levels_are_refused(gateway, opening, closing, path):
+    depth = 100_000
+    deep = opening * depth + b"1" + closing * depth
+    assert_helpful(post(gateway, b'{"model":"chat-openai","messages":' + deep + b"}", path))
+    assert_helpful(post(gateway, b'{"model":"chat-openai","metadata":' + deep + b',"messages":[]}', path))
+
+
+def test_invalid_utf8_is_a_400(gateway):
+    assert_helpful(post(gateway, GOOD.replace(b'"x"', b'"\xff\xfe"')))
+    assert_helpful(post(gateway, GOOD.replace(b"chat-openai", b"chat-\xc3")))
+
+
+def test_a_body_of_200_mb_is_refused_early_and_costs_no_memory(gateway):
+    before = gateway.rss_kb()
+    size = 200 << 20
+    got = raw(gateway, head(size) + b" " * (4 << 20))
+    assert b" 413 " in got.split(b"\r\n")[0], got[:200]
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    chunked = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    got = raw(gateway, chunked + chunk * 200 + b"0\r\n\r\n", timeout=60)
+    assert got == b"" or b" 413 " in got.split(b"\r\n")[0], got[:200]
+    assert gateway.rss_kb() - before < 120 << 10
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["X-Bomb: " + "a" * (1 << 20) + "\r\n", "".join(f"X-{n}: y\r\n" for n in range(20_000))],
+    ids=["long", "many"],
+)
+def test_header_bombs_are_refused(gateway, extra):
+    got = raw(gateway, head(len(GOOD), extra) + GOOD)
+    assert got == b"" or got.split(b" ")[1] in (b"400", b"431"), got[:200]
+
+
+def test_conflicting_lengths_are_refused(gateway):
+    for extra in ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"):
+        got = raw(gateway, head(len(GOOD), extra) + GOOD)
+        assert got == b"" or b" 400 " in got.split(b"\r\n")[0] + b" ", got[:200]
+
+
+def test_slow_headers_are_cut_off(own_gateway, upstream):
+    from support import standard_config
+
+    config = standard_config(upstream.url)
+    config["keymoat"] = {"listen": {"header_timeout_ms": 1000}}
+    gateway = own_gateway(config)
+    where = urllib.parse.urlsplit(gateway.url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n")
+        started = time.monotonic()
+        connection.recv(1024)  # the end, with or without a 408
+        assert time.monotonic() - started < 20
+    assert gateway.chat().status_code == 200
+
+
+def test_a_client_cannot_move_a_request_to_another_host(gateway, upstream):
+    from support import Upstream
+
+    thief = Upstream()
+    try:
+        where = thief.url + "/v1"
+        for body in (
+            {"api_base": where},
+            {"base_url": where},
+            {"extra_body": {"api_base": where}},
+            {"litellm_params": {"api_base": where}},
+            {"api_base": where, "api_key": "sk-x"},
+        ):
+            post(gateway, json.dumps({"model": "chat-openai", "messages": ASK, **body}).encode())
+        for name in ("x-api-base", "host", "x-forwarded-host", "openai-base-url", "x-litellm-api-base"):
+            with gateway.http(headers={name: thief.url.removeprefix("http://")}) as client:
+                client.post("/v1/chat/completions", json={"model": "chat-openai", "messages": ASK})
+        gateway.chat(model=where)
+        assert thief.received() == []
+    finally:
+        thief.kill()
+
+
+def test_many_idle_connections_do_not_stop_the_rest(gateway):
+    where = urllib.parse.urlsplit(gateway.url)
+    idle = [socket.create_connection((where.hostname, where.port), timeout=10) for _ in range(200)]
+    try:
+        assert gateway.chat().status_code == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_after_all_this_the_gateway_still_answers(gateway):
+    assert gateway.chat().json()["choices"][0]["message"]["content"] == "You said: hello"
