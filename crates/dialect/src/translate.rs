@@ -6,7 +6,8 @@
 use crate::{
     ApiError, DecodeError, Dialect, EncodeError, ErrorClass, Shown, Target, anthropic_messages,
     model::{Event, Request, Response},
-    openai_chat, openai_completions, sse,
+    openai_chat::{self, object::Object},
+    openai_completions, sse,
 };
 
 impl Dialect {
@@ -67,7 +68,15 @@ impl Dialect {
     pub fn error_inside(self, body: &[u8]) -> Option<ApiError> {
         match self {
             Self::OpenAiChat => openai_chat::error::inside(body),
-            Self::AnthropicMessages => None,
+            Self::AnthropicMessages => {
+                let kind = Object::of_bytes(body).ok()?.text("type")?;
+                if kind != "error" {
+                    return None;
+                }
+                let error = anthropic_messages::error::decode(200, body);
+                let status = self.status_of(error.class);
+                Some(ApiError { status, ..error })
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! the neutral model.
 
 use crate::{facts, recordings, wire};
-use dialect::{Shown, Target, fold::Fold, model::Event, openai_chat};
+use dialect::{Dialect, Shown, Target, fold::Fold, model::Event, openai_chat};
 use serde_json::Value;
 
 const OTHERS: [&str; 2] = ["cohere", "ollama"];
@@ -147,5 +147,21 @@ fn recorded_bodies_cut_or_changed_never_panic() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn recorded_streams_cut_anywhere_give_the_same_events() {
+    let mut seed = 7_usize;
+    for recording in recordings::pick(chat) {
+        let (file, Some(raw)) = (&recording.file, &recording.raw) else { continue };
+        let whole = crate::translate::decoded(Dialect::OpenAiChat, &[raw.as_bytes()]);
+        let single: Vec<&[u8]> = raw.as_bytes().chunks(1).collect();
+        seed = seed * 31 % 97 + 1;
+        let some: Vec<&[u8]> = raw.as_bytes().chunks(seed).collect();
+        for pieces in [single, some] {
+            assert_eq!(crate::translate::decoded(Dialect::OpenAiChat, &pieces), whole, "{file}");
+        }
+        assert_eq!(whole, decoded(raw), "{file}");
     }
 }

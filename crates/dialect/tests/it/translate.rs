@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 const SHOWN: Shown<'static> =
     Shown { model: Some("group"), fallback_id: "id-0", created_unix_s: 1, include_usage: true };
 
-/// Decodes a stream that arrives in pieces.
-fn decoded(dialect: Dialect, pieces: &[&[u8]]) -> Vec<Event> {
+/// Decodes a stream that arrives in pieces. Pings are left out: a line break
+/// cut in two is framed as a blank line of its own.
+pub(crate) fn decoded(dialect: Dialect, pieces: &[&[u8]]) -> Vec<Event> {
     let mut framer = sse::Framer::new();
     let mut decoder = dialect.stream_decoder();
     let mut events = Vec::new();
@@ -21,7 +22,12 @@ fn decoded(dialect: Dialect, pieces: &[&[u8]]) -> Vec<Event> {
             decoder.push(sse::parse(&event.bytes, &mut scratch).unwrap(), &mut events).unwrap();
         }
     }
+    // The last event may lack its blank line.
+    let rest = framer.take_remainder();
+    let mut scratch = String::new();
+    decoder.push(sse::parse(&rest, &mut scratch).unwrap(), &mut events).unwrap();
     decoder.finish(&mut events);
+    events.retain(|event| *event != Event::Ping);
     events
 }
 
@@ -111,6 +117,16 @@ event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     assert_eq!(found.choices[&0].text, "Hello");
     assert_eq!(found.choices[&0].finish.as_deref(), Some("stop"));
     assert_eq!(found.usage, Some([12, 3, 7, 0]));
+}
+
+#[test]
+fn an_error_inside_an_answer_is_found_in_either_dialect() {
+    let body = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    assert_eq!(Dialect::AnthropicMessages.error_inside(body).unwrap().status, 529);
+    let body = br#"{"error":{"code":503,"message":"busy"}}"#;
+    assert_eq!(Dialect::OpenAiChat.error_inside(body).unwrap().status, 503);
+    let message = br#"{"type":"message","content":[]}"#;
+    assert!(Dialect::AnthropicMessages.error_inside(message).is_none());
 }
 
 proptest! {

@@ -11,6 +11,7 @@ use crate::{
     Dialect, EncodeError, Target,
     model::{Content, Extension, Media, Part, Request, Role, Turn},
 };
+use std::borrow::Cow;
 
 /// Writes the `messages` array.
 pub(super) fn encode(
@@ -29,21 +30,26 @@ pub(super) fn encode(
     Ok(())
 }
 
-struct History<'a> {
+/// What a tool message says of a failure; there is no flag for it.
+const FAILED: &str = "The tool failed:";
+/// What a tool message says where a result has no words.
+const ELSEWHERE: &str = "The result is in the next user message.";
+
+struct History<'a, 'r> {
     target: &'a Target<'a>,
     out: &'a mut Vec<u8>,
     /// Messages so far, which is also the index of the next.
     written: usize,
     /// Media out of tool results, waiting for a user message.
-    moved: Vec<Part>,
+    moved: Vec<Cow<'r, Part>>,
 }
 
 /// Says `name` of a part's message, if its first part carries it.
-fn beside<'p>(parts: &'p [Part], name: &str) -> Option<&'p Extension> {
+fn beside<'p>(parts: &[&'p Part], name: &str) -> Option<&'p Extension> {
     parts.iter().flat_map(|part| own(&part.extensions)).find(|e| e.name == name)
 }
 
-impl History<'_> {
+impl<'r> History<'_, 'r> {
     /// Opens message number `written`; the caller fills it.
     fn message(
         &mut self,
@@ -65,12 +71,12 @@ impl History<'_> {
             own(&part.extensions).any(|e| e.name == "message.role" || e.name == "message.name")
         };
         for group in parts.chunk_by(|_, next| !starts(next)) {
-            self.instructions(None, group)?;
+            self.instructions(None, &group.iter().collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    fn instructions(&mut self, name: Option<&str>, parts: &[Part]) -> Result<(), EncodeError> {
+    fn instructions(&mut self, name: Option<&str>, parts: &[&Part]) -> Result<(), EncodeError> {
         self.message(|message, target, path| {
             let developer = beside(parts, "message.role")
                 .is_some_and(|role| role.value.text() == "\"developer\"");
@@ -84,14 +90,16 @@ impl History<'_> {
         })
     }
 
-    fn turn(&mut self, turn: &Turn) -> Result<(), EncodeError> {
+    fn turn(&mut self, turn: &'r Turn) -> Result<(), EncodeError> {
         let holds_results =
             turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult { .. }));
         if turn.role != Role::User {
             self.flush()?;
         }
         match turn.role {
-            Role::System => self.instructions(turn.name.as_deref(), &turn.parts),
+            Role::System => {
+                self.instructions(turn.name.as_deref(), &turn.parts.iter().collect::<Vec<_>>())
+            }
             Role::Assistant => self.assistant(turn),
             Role::User => {
                 for part in &turn.parts {
@@ -99,17 +107,13 @@ impl History<'_> {
                         self.result(part, id, parts, *is_error)?;
                     }
                 }
-                let others: Vec<Part> = turn
-                    .parts
-                    .iter()
-                    .filter(|part| !matches!(part.content, Content::ToolResult { .. }))
-                    .cloned()
-                    .collect();
-                if others.is_empty() && holds_results {
+                let is_result = |part: &&Part| matches!(part.content, Content::ToolResult { .. });
+                let mut others = turn.parts.iter().filter(|part| !is_result(part)).peekable();
+                if others.peek().is_none() && holds_results {
                     return Ok(());
                 }
-                let mut parts = std::mem::take(&mut self.moved);
-                parts.extend(others);
+                let moved = std::mem::take(&mut self.moved);
+                let parts: Vec<&Part> = moved.iter().map(AsRef::as_ref).chain(others).collect();
                 self.user(turn.name.as_deref(), &parts)
             }
         }
@@ -120,11 +124,11 @@ impl History<'_> {
         if self.moved.is_empty() {
             return Ok(());
         }
-        let parts = std::mem::take(&mut self.moved);
-        self.user(None, &parts)
+        let moved = std::mem::take(&mut self.moved);
+        self.user(None, &moved.iter().map(AsRef::as_ref).collect::<Vec<_>>())
     }
 
-    fn user(&mut self, name: Option<&str>, parts: &[Part]) -> Result<(), EncodeError> {
+    fn user(&mut self, name: Option<&str>, parts: &[&Part]) -> Result<(), EncodeError> {
         self.message(|message, target, path| {
             message.member("role", "user");
             message.maybe("name", name.as_ref());
@@ -138,7 +142,7 @@ impl History<'_> {
         &mut self,
         whole: &Part,
         id: &str,
-        parts: &[Part],
+        parts: &'r [Part],
         is_error: bool,
     ) -> Result<(), EncodeError> {
         let is_text = |part: &&Part| match &part.content {
@@ -146,23 +150,24 @@ impl History<'_> {
             Content::Document { source, .. } => matches!(source, Media::Text(_)),
             _ => false,
         };
-        let mut texts: Vec<Part> = parts.iter().filter(is_text).cloned().collect();
+        let (failed, elsewhere) = (plain(FAILED.to_owned()), plain(ELSEWHERE.to_owned()));
+        let mut texts: Vec<&Part> = parts.iter().filter(is_text).collect();
         let media = parts.iter().filter(|part| {
             matches!(
                 part.content,
                 Content::Image { .. } | Content::Document { .. } | Content::Audio { .. }
             ) && !is_text(part)
         });
-        let media: Vec<Part> = media.cloned().collect();
+        let media: Vec<Cow<'r, Part>> = media.map(Cow::Borrowed).collect();
         if is_error {
             // There is no flag for it here; the model must read it.
-            texts.insert(0, plain("The tool failed:".to_owned()));
+            texts.insert(0, &failed);
         }
         if !media.is_empty() {
             if texts.is_empty() {
-                texts.push(plain("The result is in the next user message.".to_owned()));
+                texts.push(&elsewhere);
             }
-            self.moved.push(plain(format!("From the result of tool call {id}:")));
+            self.moved.push(Cow::Owned(plain(format!("From the result of tool call {id}:"))));
             self.moved.extend(media);
         }
         self.message(|message, target, path| {
@@ -172,11 +177,8 @@ impl History<'_> {
             if let Some(hint) = whole.cache.as_ref().filter(|_| target.cache_control) {
                 encode_cache(hint, message);
             }
-            fields(message, std::slice::from_ref(whole));
-            message.maybe(
-                "name",
-                beside(std::slice::from_ref(whole), "message.name").map(|e| &e.value),
-            );
+            fields(message, &[whole]);
+            message.maybe("name", beside(&[whole], "message.name").map(|e| &e.value));
             Ok(())
         })
     }
@@ -185,7 +187,7 @@ impl History<'_> {
         self.message(|message, target, path| {
             message.member("role", "assistant");
             message.maybe("name", turn.name.as_ref());
-            let spoken: Vec<Part> = turn
+            let spoken: Vec<&Part> = turn
                 .parts
                 .iter()
                 .filter(|part| match &part.content {
@@ -197,9 +199,8 @@ impl History<'_> {
                     Content::Reasoning(_) => own(&part.extensions).any(|e| e.name == "thinking"),
                     _ => false,
                 })
-                .cloned()
                 .collect();
-            let own_block = |part: &Part| match &part.content {
+            let own_block = |part: &&Part| match &part.content {
                 Content::Opaque { source, .. } => *source == Dialect::OpenAiChat,
                 _ => true,
             };
@@ -222,14 +223,14 @@ impl History<'_> {
             message.maybe("refusal", refusal);
             assistant::encode_history_thoughts(&turn.parts, message);
             assistant::encode_calls(&turn.parts, message);
-            fields(message, &turn.parts);
+            fields(message, &turn.parts.iter().collect::<Vec<_>>());
             Ok(())
         })
     }
 }
 
 /// Writes what the message had beside its parts.
-fn fields(message: &mut ObjectWriter<'_>, parts: &[Part]) {
+fn fields(message: &mut ObjectWriter<'_>, parts: &[&Part]) {
     for extension in parts.iter().flat_map(|part| own(&part.extensions)) {
         match extension.name.strip_prefix("message.") {
             None | Some("role" | "name") => {}
@@ -242,7 +243,7 @@ fn fields(message: &mut ObjectWriter<'_>, parts: &[Part]) {
 /// `between` stands between texts that must become one.
 fn content(
     message: &mut ObjectWriter<'_>,
-    parts: &[Part],
+    parts: &[&Part],
     between: &str,
     target: &Target<'_>,
     path: &str,
@@ -257,23 +258,21 @@ fn content(
         return Ok(());
     }
     let out = message.key("content");
-    out.push(b'[');
-    let mut first = true;
+    let start = out.len();
     for (at, part) in parts.iter().enumerate() {
-        let mut item = Vec::new();
-        if part::encode(part, keep_cache, &format!("{path}[{at}]"), &mut item)? {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            out.extend_from_slice(&item);
+        let before = out.len();
+        out.push(if before == start { b'[' } else { b',' });
+        if !part::encode(part, keep_cache, &format!("{path}[{at}]"), out)? {
+            out.truncate(before);
         }
     }
-    out.push(b']');
+    // Nothing of it can be said here.
+    let said: &[u8] = if out.len() == start { b"\"\"" } else { b"]" };
+    out.extend_from_slice(said);
     Ok(())
 }
 
-fn joined(parts: &[Part], between: &str, path: &str) -> Result<String, EncodeError> {
+fn joined(parts: &[&Part], between: &str, path: &str) -> Result<String, EncodeError> {
     let mut text = String::new();
     let mut first = true;
     for part in parts {

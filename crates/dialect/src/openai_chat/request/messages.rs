@@ -14,6 +14,7 @@ use crate::{
     model::{Content, Part, Role, Turn},
 };
 use serde_json::value::RawValue;
+use std::collections::{HashMap, VecDeque};
 
 pub(super) fn decode(messages: Vec<&RawValue>) -> Result<(Vec<Part>, Vec<Turn>), DecodeError> {
     let mut reader = Reader::default();
@@ -31,8 +32,10 @@ struct Reader {
     in_results: bool,
     /// Whether the last message was a leading developer message.
     after_developer: bool,
-    /// Legacy function calls by name, since their results carry no id.
-    function_ids: Vec<(String, String)>,
+    /// Calls by name, since results of legacy functions carry no id.
+    function_ids: HashMap<String, String>,
+    /// Calls of the last assistant message that wait for results without id.
+    unanswered: VecDeque<String>,
 }
 
 impl Reader {
@@ -99,14 +102,11 @@ impl Reader {
         let id = message.take("tool_call_id").and_then(string);
         let id = match (id, message.filled("name")) {
             (Some(id), _) => id,
-            (None, Some(name)) => self
-                .function_ids
-                .iter()
-                .rev()
-                .find(|(called, _)| *called == name)
-                .map_or_else(|| made_id(&name, 0), |(_, id)| id.clone()),
+            (None, Some(name)) => {
+                self.function_ids.get(&name).cloned().unwrap_or_else(|| made_id(&name, 0))
+            }
             // Some clients leave it out where there is one call to answer.
-            (None, None) => self.unanswered().ok_or_else(|| {
+            (None, None) => self.unanswered.pop_front().ok_or_else(|| {
                 let path = format!("{path}.tool_call_id");
                 invalid(&path, format!("`{path}` is missing"))
             })?,
@@ -126,26 +126,12 @@ impl Reader {
         Ok(())
     }
 
-    /// The first call of the last assistant turn that has no result yet.
-    fn unanswered(&self) -> Option<String> {
-        let last = self.turns.iter().rposition(|turn| turn.role == Role::Assistant)?;
-        let (turn, after) = self.turns.get(last..)?.split_first()?;
-        let answered = |wanted: &str| {
-            after
-                .iter()
-                .flat_map(|turn| &turn.parts)
-                .any(|part| matches!(&part.content, Content::ToolResult { id, .. } if id == wanted))
-        };
-        turn.parts.iter().find_map(|part| match &part.content {
-            Content::ToolCall { id, .. } if !answered(id) => Some(id.clone()),
-            _ => None,
-        })
-    }
-
     fn remember_calls(&mut self, parts: &[Part]) {
+        self.unanswered.clear();
         for part in parts {
             if let Content::ToolCall { id, name, .. } = &part.content {
-                self.function_ids.push((name.clone(), id.clone()));
+                self.function_ids.insert(name.clone(), id.clone());
+                self.unanswered.push_back(id.clone());
             }
         }
     }

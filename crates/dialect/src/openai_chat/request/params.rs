@@ -1,6 +1,6 @@
 //! Which parameters may be left out unasked.
 
-use crate::{Dialect, model::Extension};
+use crate::{Dialect, anthropic_messages, model::Extension};
 
 /// Fields that speak to a gateway, not to a model: never sent upstream
 /// (LiteLLM's request fields, section 1 of the compatibility notes).
@@ -50,6 +50,6 @@ pub(crate) fn is_gateways(name: &str) -> bool {
 pub(super) fn is_harmless(extension: &Extension) -> bool {
     match extension.source {
         Dialect::OpenAiChat => false,
-        Dialect::AnthropicMessages => crate::anthropic_messages::is_hint(&extension.name),
+        Dialect::AnthropicMessages => anthropic_messages::is_hint(&extension.name),
     }
 }

@@ -11,6 +11,10 @@ use crate::openai_chat::surrogate::Joiner;
 use crate::openai_chat::{made_id, response::has_logprobs};
 use serde_json::value::RawValue;
 
+/// More calls in one answer than any model makes; a stream that has more is
+/// broken, and finding each call's pieces must not take forever.
+const CALLS_MAX: usize = 1024;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Words {
     Text,
@@ -270,6 +274,9 @@ impl Choice {
         };
         if found.is_some() || (index.is_none() && id.is_none() && !named) {
             return found;
+        }
+        if self.calls.len() >= CALLS_MAX {
+            return None;
         }
         self.calls.push(Call {
             index,

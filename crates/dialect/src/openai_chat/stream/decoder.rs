@@ -16,6 +16,9 @@ use serde_json::value::RawValue;
 /// More answers to one prompt than anybody offers; above it a stream is broken.
 const CHOICES_MAX: u64 = 1024;
 
+/// How many different fields of chunks are carried on.
+const EXTENSIONS_MAX: usize = 64;
+
 /// What goes by in chunks and is worth nothing afterwards.
 const PASSING: [&str; 6] = [
     "prompt_filter_results",
@@ -173,9 +176,11 @@ impl Decoder {
             if NOISE.contains(&name) || PASSING.contains(&name) || !telling(&extension) {
                 continue;
             }
+            let full = self.extensions.len() >= EXTENSIONS_MAX;
             match self.extensions.iter_mut().find(|known| known.name == name) {
                 Some(known) if *known == extension => continue,
                 Some(known) => *known = extension.clone(),
+                None if full => continue,
                 None => self.extensions.push(extension.clone()),
             }
             out.push(Event::Extension(extension));

@@ -5,7 +5,7 @@
 //! if it was asked for. `[DONE]` stands only for [`Event::End`].
 
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
-use crate::openai_chat::assistant::{encode_call, encode_citation};
+use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
 use crate::openai_chat::write::{self, ObjectWriter};
 use crate::openai_chat::{error, finish, usage};
@@ -195,16 +195,7 @@ impl Encoder {
             Opening::Refusal => Written::Refusal,
             Opening::Reasoning => Written::Thought(Thought::default()),
             Opening::ToolCall { id, name, kind } => {
-                let state = self.state(choice);
-                let index = state.calls;
-                state.calls += 1;
-                self.delta_chunk(choice, out, |delta| {
-                    delta.array("tool_calls", [index], |out, index| {
-                        write::object(out, |call| {
-                            encode_call(call, Some(index), id, name, "", *kind);
-                        });
-                    });
-                });
+                let index = self.call(choice, id, name, "", *kind, out);
                 Written::Call { index, kind: *kind, any_arguments: false }
             }
             Opening::Whole(whole) => {
@@ -222,6 +213,29 @@ impl Encoder {
         }
     }
 
+    /// Begins a call; all of its arguments may come with it.
+    fn call(
+        &mut self,
+        choice: u32,
+        id: &str,
+        name: &str,
+        arguments: &str,
+        kind: ToolKind,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let state = self.state(choice);
+        let index = state.calls;
+        state.calls += 1;
+        self.delta_chunk(choice, out, |delta| {
+            delta.array("tool_calls", [index], |out, index| {
+                write::object(out, |call| {
+                    encode_call(call, Some(index), id, name, arguments, kind);
+                });
+            });
+        });
+        index
+    }
+
     fn whole(&mut self, choice: u32, part: &Part, out: &mut Vec<u8>) {
         match &part.content {
             Content::Reasoning(thought) => self.thinking_block(choice, thought, out),
@@ -230,6 +244,10 @@ impl Encoder {
             }
             Content::Refusal(text) => {
                 self.delta_chunk(choice, out, |delta| delta.member("refusal", text));
+            }
+            Content::ToolCall { id, name, arguments, kind } => {
+                let arguments = arguments_or_empty(arguments, *kind);
+                self.call(choice, id, name, arguments, *kind, out);
             }
             Content::Image { .. } => {
                 let state = self.state(choice);
