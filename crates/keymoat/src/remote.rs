@@ -25,8 +25,7 @@ pub fn keys(keys: Keys) -> ExitCode {
         }),
         Keys::List { page, size, remote } => {
             let path = format!("/key/list?page={page}&size={size}&return_full_object=true");
-            ask(&remote, Method::GET, &path, None)
-                .and_then(|listed| print(&remote, &listed, |listed| list(listed)))
+            ask(&remote, Method::GET, &path, None).and_then(|listed| print(&remote, &listed, list))
         }
         Keys::Info { key, remote } => {
             ask(&remote, Method::GET, &format!("/key/info?key={}", in_query(&key)), None).and_then(
