@@ -25,7 +25,7 @@ use tokio::sync::watch;
 const EXIT_CONFIG: u8 = 2;
 
 /// Runs until SIGTERM or SIGINT.
-pub fn run(asked: &Serve) -> ExitCode {
+pub(crate) fn run(asked: &Serve) -> ExitCode {
     let loaded = match &asked.config {
         Some(file) => config::load(file, &config::ProcessEnv),
         None => config::defaults(&config::ProcessEnv),
@@ -149,7 +149,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
 }
 
 /// What must never stand in the log.
-pub fn redactor(config: &Config) -> Redactor {
+pub(crate) fn redactor(config: &Config) -> Redactor {
     Redactor::new(config.secrets())
 }
 
