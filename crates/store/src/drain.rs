@@ -181,9 +181,8 @@ impl Drainer {
             self.undo(&batch);
             return Err(error);
         }
-        self.attempts.parked.extend(self.attempts.running.keys().filter(|_| finished.is_some()));
         if let Some(stop) = finished {
-            self.attempts.running.clear();
+            self.attempts.parked.extend(self.attempts.running.drain().map(|(id, _)| id));
             self.put_away(stop);
         }
         self.position = batch.to;
