@@ -141,8 +141,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     tokio::spawn(async move {
         wait_for_stop().await;
         tracing::info!("stopping: running requests are finished first");
-        // Nobody listens any more only when the listener is gone already.
-        drop(stop.send(true));
+        stop.send_replace(true);
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
     tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
