@@ -11,8 +11,7 @@ use std::sync::Arc;
 /// Holders of any key that is in order.
 pub(crate) async fn anyone(app: &Shared, headers: &HeaderMap) -> Result<Arc<Principal>, Failure> {
     let runtime = app.gateway.runtime();
-    let own_header = runtime.key_header_name.as_deref();
-    principal::authenticate(&app.gateway, headers, own_header, runtime.compat).await
+    principal::authenticate(&app.gateway, &runtime, headers).await
 }
 
 /// The holder of the master key only.
