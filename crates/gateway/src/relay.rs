@@ -82,7 +82,11 @@ async fn unary(
         let error = error_inside(theirs, &bytes);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        return Err(in_band(&error, admission));
+        let mut failed = in_band(&error, admission);
+        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+            failed.failure.relayed = Some(bytes);
+        }
+        return Err(failed);
     }
     let client_bytes = match client_body(&bytes, exchange, admission) {
         Ok(client_bytes) => client_bytes,
