@@ -126,7 +126,9 @@ async fn a_change_must_name_a_key_that_is_there() {
 #[tokio::test]
 async fn unknown_paths_and_wrong_methods_say_so_in_the_clients_words() {
     let house = House::new().await;
-    house.get("/v1/no-such-thing").await.is_golden("unknown_path");
+    let unknown = house.get("/v1/no-such-thing").await;
+    assert_eq!((unknown.status.as_u16(), unknown.error()["code"].as_str()), (404, Some("404")));
+    assert!(unknown.text.contains("nothing at /v1/no-such-thing"), "{}", unknown.text);
     let anthropic = Request::get("/v1/no-such-thing").header("anthropic-version", "2023-06-01");
     house.send(anthropic.body(Full::default()).unwrap()).await.is_golden("unknown_path_anthropic");
     let wrong = house.get("/key/generate").await;

@@ -63,7 +63,12 @@ async fn only_the_master_key_manages() {
     for path in ["/key/list", "/spend/logs", "/health"] {
         assert_eq!(house.get_as(&key, path).await.status, 401, "{path}");
     }
-    house.post_as(&key, "/key/generate", "{}").await.is_golden("not_admin");
+    let error = house.post_as(&key, "/key/generate", "{}").await.error();
+    assert_eq!((error["code"].as_str(), error["param"].as_str()), (Some("401"), Some("None")));
+    let message = "Authentication Error, Only proxy admin can be used to generate, delete, update \
+                   info for new keys/users/teams. Route=/key/generate. Your role=unknown. Your \
+                   user_id=ann";
+    assert_eq!(error["message"], message);
 }
 
 #[tokio::test]
@@ -210,6 +215,23 @@ async fn a_key_is_found_by_itself_its_hash_and_the_hash_that_litellm_knew() {
 /// From Python's hashlib.
 const SHA256_OF_SK_12345678: &str =
     "db722c9c5c5fbe334dd0e95a7406d76fcde6396e9d3495edf174ad689fda5dc2";
+
+#[tokio::test]
+async fn of_many_who_want_one_name_at_once_one_gets_it() {
+    let house = Arc::new(House::new().await);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let house = Arc::clone(&house);
+        asking.spawn(async move {
+            house.post("/key/generate", r#"{"key_alias": "wanted"}"#).await.status.as_u16()
+        });
+    }
+    let mut statuses = asking.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses[..2], [200, 400]);
+    assert!(statuses[1..].iter().all(|status| *status == 400), "{statuses:?}");
+    assert_eq!(house.get("/key/list").await.ok()["total_count"], 1);
+}
 
 #[tokio::test]
 async fn lists_page_filter_and_sort() {
