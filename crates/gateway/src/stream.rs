@@ -12,9 +12,10 @@ use crate::bound;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
+use crate::bytes_queue::BytesQueue;
 use crate::permit::{Permit, Seen};
 use crate::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::head::Surface;
 use dialect::model::Event;
@@ -419,11 +420,11 @@ impl Stream {
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) if self.failed => self.ended = true,
-                Poll::Ready(Some(Err(cause))) => self.break_off(
-                    ErrorClass::Server,
-                    Ending::UpstreamErrorAfter,
-                    &format!("The provider's stream broke off: {cause}"),
-                ),
+                Poll::Ready(Some(Err(cause))) => {
+                    tracing::warn!(cause, "a provider's stream broke off");
+                    let message = "The provider's stream broke off.";
+                    self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
+                }
                 Poll::Ready(None) => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
@@ -553,34 +554,6 @@ impl Drop for Stream {
             drop(tokio::time::timeout(limit, rest.drain()).await);
             drop(place);
         });
-    }
-}
-
-/// Bytes in order, joined where they lie side by side.
-#[derive(Default)]
-struct BytesQueue {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl BytesQueue {
-    fn push(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.extend_from_slice(&bytes);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
-        }
     }
 }
 
