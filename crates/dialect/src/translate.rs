@@ -88,15 +88,6 @@ impl Dialect {
         }
     }
 
-    /// Writes an error's body for a client, under a `type` of our own where the
-    /// dialect leaves types open; Anthropic's are a closed set.
-    pub fn encode_error_as(self, error: &ApiError, kind: &str) -> Vec<u8> {
-        match self {
-            Self::OpenAiChat => openai_chat::error::encode_as(error, Some(kind)),
-            Self::AnthropicMessages => anthropic_messages::error::encode(error),
-        }
-    }
-
     /// Writes an error as the last frame of a client's stream.
     pub fn encode_error_event(self, error: &ApiError, out: &mut Vec<u8>) {
         match self {

@@ -9,10 +9,10 @@
 
 use crate::admission::Admission;
 use crate::bound;
+use crate::bytes_queue::BytesQueue;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
-use crate::bytes_queue::BytesQueue;
 use crate::permit::{Permit, Seen};
 use crate::wire;
 use bytes::Bytes;

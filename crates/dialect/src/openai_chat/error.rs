@@ -339,14 +339,8 @@ fn words(class: ErrorClass) -> (&'static str, Option<&'static str>) {
 
 /// Writes the error as OpenAI's clients read it.
 pub fn encode(error: &ApiError) -> Vec<u8> {
-    encode_as(error, None)
-}
-
-/// Writes the error under a `type` that is not the class's usual one.
-pub fn encode_as(error: &ApiError, kind: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let (usual_kind, usual) = words(error.class);
-    let kind = kind.unwrap_or(usual_kind);
+    let (kind, usual) = words(error.class);
     write::object(&mut out, |body| {
         body.object("error", |object| {
             object.member("message", &error.message);
