@@ -43,6 +43,11 @@ impl CallId {
         ])
     }
 
+    /// An id that was written down as its bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The sixteen bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -91,10 +91,8 @@ impl Received {
     /// # Errors
     /// LiteLLM's 401s.
     pub async fn authenticate(self) -> Result<Authenticated, Failure> {
-        let own_header = self.runtime.key_header_name.as_deref();
-        let compat = self.runtime.compat;
         let principal =
-            principal::authenticate(&self.gateway, &self.headers, own_header, compat).await?;
+            principal::authenticate(&self.gateway, &self.runtime, &self.headers).await?;
         Ok(Authenticated { received: self, principal })
     }
 }

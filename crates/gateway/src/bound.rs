@@ -38,6 +38,15 @@ pub struct Bound {
     pub clamp: Option<u64>,
 }
 
+/// What is left under a caller's caps; none where there is no cap.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Left {
+    /// Of money.
+    pub money: Option<NanoUsd>,
+    /// Of tokens a minute.
+    pub tokens: Option<u64>,
+}
+
 /// Input tokens at most.
 fn input_tokens(admission: &Admission, facts: &Facts) -> u64 {
     let body = &admission.body.bytes;
@@ -61,7 +70,7 @@ pub fn estimated_tokens(bytes: u64) -> u64 {
 ///
 /// A client's own limit stands. Without one, the model's limit, or a fair
 /// share of what is left where that is less; then `clamp` says so.
-pub fn bound(admission: &Admission, facts: &Facts, left: Option<NanoUsd>) -> Bound {
+pub fn bound(admission: &Admission, facts: &Facts, left: Left) -> Bound {
     let head = &admission.head;
     let input_tokens = input_tokens(admission, facts);
     let choices = head.n();
@@ -74,9 +83,14 @@ pub fn bound(admission: &Admission, facts: &Facts, left: Option<NanoUsd>) -> Bou
         return Bound { input_tokens, output_tokens: own.saturating_mul(choices), clamp: None };
     }
     let model_limit = facts.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT_TOKENS);
+    let guess = estimated_tokens(admission.body.bytes.len() as u64);
     let affordable = left
+        .money
         .zip(facts.prices.as_ref())
         .map(|(left, prices)| affordable_output(prices, input_tokens, left))
+        .into_iter()
+        .chain(left.tokens.map(|tokens| tokens.saturating_sub(guess)))
+        .min()
         .map(|tokens| (tokens / FAIR_SHARE / choices).max(OUTPUT_FLOOR_TOKENS));
     match affordable {
         Some(tokens) if tokens < model_limit => Bound {

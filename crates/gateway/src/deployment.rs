@@ -28,6 +28,8 @@ pub struct Deployment {
     pub api_base: Arc<str>,
     /// The path before the endpoint's own, no trailing slash.
     pub base_path: Arc<str>,
+    /// Sent as `?api-version=` where the upstream's API is versioned so.
+    pub api_version: Option<String>,
     /// None where the upstream wants none.
     pub credential: Option<Credential>,
     /// Share of the traffic among equals.
@@ -117,6 +119,14 @@ impl Facts {
     }
 }
 
+/// The name as the upstream wants it: some prefix bare names (Fireworks).
+pub fn full_name(provider: &Provider, model: &str) -> Arc<str> {
+    match provider.quirks.model_prefix {
+        Some(prefix) if !model.contains('/') => [prefix, model].concat().into(),
+        _ => model.into(),
+    }
+}
+
 /// Claude 4.6 and later take `thinking: adaptive` (Anthropic, "Adaptive
 /// thinking", 2026); earlier ones a budget.
 fn thinks_adaptively(model: &str) -> bool {
@@ -159,7 +169,8 @@ impl Candidate {
     pub fn new(deployment: &Arc<Deployment>, captured: Option<&str>, alone: bool) -> Self {
         let (upstream_model, facts) = match captured {
             Some(captured) if deployment.upstream_model.contains('*') => {
-                let model: Arc<str> = deployment.upstream_model.replacen('*', captured, 1).into();
+                let model = deployment.upstream_model.replacen('*', captured, 1);
+                let model = full_name(deployment.provider, &model);
                 let name = deployment.base_model.as_deref().unwrap_or(&model);
                 let facts = Facts::of(deployment.provider, name, deployment.own_prices.as_ref());
                 (model, facts)
@@ -200,7 +211,11 @@ impl Candidate {
     /// The path of an endpoint here; none where it is not served.
     pub fn path(&self, endpoint: Endpoint) -> Option<String> {
         let path = self.deployment.provider.path(endpoint)?;
-        Some([&*self.deployment.base_path, path].concat())
+        let base = &*self.deployment.base_path;
+        Some(match &self.deployment.api_version {
+            None => [base, path].concat(),
+            Some(version) => [base, path, "?api-version=", version].concat(),
+        })
     }
 }
 

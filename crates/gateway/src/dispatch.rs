@@ -5,7 +5,7 @@
 
 use crate::admission::Admission;
 use crate::deployment::Candidate;
-use crate::error::{Failure, Fault, class_word, status_of};
+use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{headers, quirks, wire};
@@ -98,11 +98,7 @@ fn encode(permit: &Permit, admission: &Admission) -> Result<(Bytes, Exchange), B
     if !wire::translates(surface) {
         return Err(Box::new(cannot_serve(surface, candidate.deployment.provider.name)));
     }
-    let mut request = admission.decode().map_err(|error| {
-        let mut failure = Failure::bad_request(error.message.clone());
-        failure.param.clone_from(&error.param);
-        Box::new(failure)
-    })?;
+    let mut request = admission.decode().map_err(|e| Box::new(Failure::of_decode(e)))?;
     if let Some(clamp) = permit.bound().clamp {
         request.max_output_tokens = Some(clamp);
     }
@@ -189,11 +185,10 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let mut failure =
         Failure::new(error.class, Fault::Upstream, redactor.clean(&error.message).into_owned())
             .retry_after_ms(retry_after_ms);
-    failure.status = if status.is_client_error() || status.is_server_error() {
-        status
-    } else {
-        status_of(error.class)
-    };
+    let translated = exchange.translated.is_some();
+    let is_error = status.is_client_error() || status.is_server_error();
+    failure.status =
+        if translated || !is_error { admission.face().status_of(error.class) } else { status };
     failure.code = error.code;
     failure.param = error.param;
     headers::provider(&parts.headers, &mut failure.headers);

@@ -7,7 +7,7 @@
 
 use crate::Body;
 use bytes::Bytes;
-use dialect::{ApiError, Dialect, ErrorClass};
+use dialect::{ApiError, DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
 
@@ -81,6 +81,13 @@ impl Failure {
     /// The client's request is wrong.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorClass::BadRequest, Fault::Client, message)
+    }
+
+    /// The client's body is not its dialect's.
+    pub fn of_decode(error: DecodeError) -> Self {
+        let mut failure = Self::bad_request(error.message);
+        failure.param = error.param;
+        failure
     }
 
     /// We failed; `cause` goes to the log only.

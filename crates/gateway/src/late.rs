@@ -8,8 +8,8 @@
 use crate::Body;
 use crate::error::{Compat, Failure};
 use bytes::Bytes;
-use dialect::Dialect;
-use http::Response;
+use dialect::{Dialect, ErrorClass};
+use http::{Response, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,6 +23,14 @@ pub struct Face {
     pub dialect: Dialect,
     /// Whose spelling of errors.
     pub compat: Compat,
+}
+
+impl Face {
+    /// The status of a class of errors in the client's dialect.
+    pub fn status_of(self, class: ErrorClass) -> StatusCode {
+        let status = StatusCode::from_u16(self.dialect.status_of(class));
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
 }
 
 /// How often a waiting client hears that we live.

@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod headers;
 pub mod health;
 pub mod late;
+pub mod local;
 pub mod paths;
 pub mod permit;
 pub mod principal;

@@ -7,7 +7,7 @@
 //! Either way one spend record is in the journal before the caller goes on.
 
 use crate::admission::Admission;
-use crate::bound::{self, Bound};
+use crate::bound::{self, Bound, Left};
 use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::gateway::Gateway;
@@ -110,7 +110,10 @@ impl Permit {
             None => None,
         };
         let cells = admission.permit_cells();
-        let left = ledger::available_money(&cells);
+        let left = Left {
+            money: ledger::available_money(&cells),
+            tokens: ledger::available_tokens(&cells),
+        };
         let bound = bound::bound(admission, &candidate.facts, left);
         let reservation = reserve(admission, &candidate, &cells, bound)?;
         let permit = Self {

@@ -2,12 +2,14 @@
 
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
+use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
 use http::{HeaderMap, StatusCode};
 use ledger::{Cell, Unit, VirtualKey};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Whom a call is made for.
 pub struct Principal {
@@ -19,6 +21,8 @@ pub struct Principal {
     pub permit: Vec<Arc<Cell>>,
     /// The money cell among them, for headers.
     pub money: Option<Arc<Cell>>,
+    /// When it was read from the store, on the monotonic clock.
+    read_at: Duration,
 }
 
 impl Principal {
@@ -29,7 +33,8 @@ impl Principal {
 
     /// The holder of the master key: no limits of its own.
     pub fn admin() -> Self {
-        Self { key: None, admission: Vec::new(), permit: Vec::new(), money: None }
+        let none = Vec::new;
+        Self { key: None, admission: none(), permit: none(), money: None, read_at: Duration::ZERO }
     }
 }
 
@@ -101,10 +106,11 @@ fn without_scheme(text: &str) -> &str {
 /// LiteLLM's 401s and 400s, in the words of `compat`.
 pub async fn authenticate(
     gateway: &Gateway,
+    runtime: &Runtime,
     headers: &HeaderMap,
-    own_header: Option<&str>,
-    compat: Compat,
 ) -> Result<Arc<Principal>, Failure> {
+    let compat = runtime.compat;
+    let own_header = runtime.key_header_name.as_deref();
     let Some(presented) = presented_key(headers, own_header) else {
         return Err(denied("Authentication Error, No api key passed in."));
     };
@@ -119,7 +125,11 @@ pub async fn authenticate(
             masked(presented)
         )));
     }
-    let principal = match gateway.principals.get(&hash) {
+    let fresh = |known: &Arc<Principal>| {
+        let age = || gateway.clock.monotonic().saturating_sub(known.read_at);
+        runtime.key_cache_ttl.is_none_or(|ttl| age() <= ttl)
+    };
+    let principal = match gateway.principals.get(&hash).filter(fresh) {
         Some(principal) => principal,
         None => load(gateway, &hash, compat).await?,
     };
@@ -161,7 +171,8 @@ fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
     let (permit, admission): (Vec<_>, Vec<_>) =
         cells.partition(|cell| matches!(cell.unit(), Unit::Money | Unit::Tokens));
     let money = permit.iter().find(|cell| cell.unit() == Unit::Money).cloned();
-    Principal { key: Some(key), admission, permit, money }
+    let read_at = gateway.clock.monotonic();
+    Principal { key: Some(key), admission, permit, money, read_at }
 }
 
 fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {

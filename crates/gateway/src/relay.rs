@@ -8,7 +8,7 @@
 use crate::admission::Admission;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Dispatched, Exchange};
-use crate::error::{Failure, Fault, class_word, status_of};
+use crate::error::{Failure, Fault, class_word};
 use crate::permit::{Permit, Seen, Settled};
 use crate::route::Failed;
 use crate::stream::{First, Stream, error_inside};
@@ -161,9 +161,10 @@ fn timed_out(limit_ms: u64) -> Failed {
 /// The provider reported an error inside a 200.
 fn in_band(error: &ApiError, admission: &Admission) -> Failed {
     let status = match error.status {
-        200 => status_of(error.class),
-        status => StatusCode::from_u16(status).unwrap_or_else(|_| status_of(error.class)),
+        200 => None,
+        status => StatusCode::from_u16(status).ok(),
     };
+    let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
     let message = admission.gateway.redactor.load().clean(&error.message).into_owned();
     let mut failure = Failure::new(error.class, Fault::Upstream, message).status(status);
     failure.code.clone_from(&error.code);

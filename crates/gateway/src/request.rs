@@ -19,6 +19,7 @@ use crate::dispatch::dispatch;
 use crate::error::Failure;
 use crate::headers;
 use crate::late::Late;
+use crate::local;
 use crate::permit::Permit;
 use crate::relay::{Answer, Relayed, relay};
 use crate::route::Route;
@@ -72,6 +73,9 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
             Ok(candidate) => candidate,
             Err(failure) => return Err(named(failure, &admission)),
         };
+        if let Some(answer) = local::answer(&admission, &candidate) {
+            return answer.map_err(|failure| named(failure, &admission));
+        }
         let permit = match Permit::take(&admission, candidate, route.attempts) {
             Ok(permit) => permit,
             Err(refused) => {

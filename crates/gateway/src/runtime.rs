@@ -3,7 +3,7 @@
 //! keep theirs.
 
 use crate::body::BodyLimits;
-use crate::deployment::{Deployment, Facts, Timeouts};
+use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
 use crate::routing::{Alias, Routes};
@@ -71,6 +71,8 @@ pub struct Runtime {
     pub proxy_admission: Vec<Arc<Cell>>,
     /// What binds every attempt: the proxy's own budget.
     pub proxy_permit: Vec<Arc<Cell>>,
+    /// How long a key that was read from the store is believed.
+    pub key_cache_ttl: Option<Duration>,
     /// Whether `/metrics` wants a key.
     pub metrics_need_key: bool,
 }
@@ -201,6 +203,7 @@ pub fn prepare(
             .into_iter()
             .map(|(allowance, opening)| book.open(allowance, opening))
             .collect(),
+        key_cache_ttl: access.key_cache_ttl_ms.map(Duration::from_millis),
         metrics_need_key: access.metrics_need_key,
     };
     Ok(Prepared { runtime, policy, redactor: Redactor::new(config.secrets()) })
@@ -227,7 +230,8 @@ fn deployment(
         id: Arc::clone(&configured.id),
         model_group: Arc::clone(&configured.model_group),
         provider: configured.provider,
-        upstream_model: Arc::clone(&configured.upstream_model),
+        upstream_model: full_name(configured.provider, &configured.upstream_model),
+        api_version: configured.api_version.clone(),
         origin: configured.origin.clone(),
         api_base: configured.origin.to_string().into(),
         base_path: configured.base_path.as_str().into(),

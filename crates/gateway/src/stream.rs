@@ -8,6 +8,7 @@
 //! end in the background where the provider bills anyway.
 
 use crate::admission::Admission;
+use crate::bound;
 use crate::dispatch::Exchange;
 use crate::error::Compat;
 use crate::gateway::Gateway;
@@ -20,7 +21,7 @@ use dialect::model::Event;
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
 use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ErrorClass, Shown, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown, Usage, retouch};
 use http_body::{Body as _, Frame};
 use ledger::{Ending, Hold};
 use std::borrow::Cow;
@@ -74,6 +75,8 @@ struct Translator {
     decoder: StreamDecoder,
     encoder: StreamEncoder,
     events: Vec<Event>,
+    /// Input tokens to show at the start where the upstream says nothing yet.
+    input_guess: u64,
 }
 
 /// How a stream began.
@@ -120,6 +123,7 @@ impl Stream {
                     decoder: theirs.stream_decoder(),
                     encoder: wire::stream_encoder(surface, &shown),
                     events: Vec::new(),
+                    input_guess: bound::estimated_tokens(admission.body.bytes.len() as u64),
                 }))
             }
         };
@@ -164,11 +168,17 @@ impl Stream {
                     }
                 }
                 Some(Err(cause)) => return First::Broken(cause),
-                None if self.tap.complete() => {
+                None => {
+                    self.upstream = None;
+                    if let Some(error) = self.take_tail().error {
+                        return First::Error(error);
+                    }
+                    if !self.tap.complete() {
+                        return First::Broken("the stream ended before it began".into());
+                    }
                     self.finish();
                     return First::Semantic;
                 }
-                None => return First::Broken("the stream ended before it began".into()),
             }
         }
     }
@@ -240,6 +250,36 @@ impl Stream {
         } else {
             out.push(bytes.clone());
         }
+        self.note();
+        brought
+    }
+
+    /// The last event of a stream may lack its blank line.
+    fn take_tail(&mut self) -> Brought {
+        let tail = self.framer.take_remainder();
+        let mut brought = Brought::default();
+        if tail.is_empty() {
+            return brought;
+        }
+        let class = self.tap.observe(&tail);
+        if class == Class::Error {
+            brought.error = Some(self.error_in(&tail));
+        }
+        let mut frames = Frames::default();
+        self.mode.pass(tail, class, &mut frames);
+        frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        self.note();
+        brought
+    }
+
+    fn error_in(&self, frame: &[u8]) -> ApiError {
+        let mut scratch = String::new();
+        let event = sse::parse(frame, &mut scratch);
+        error_inside(self.theirs, event.map_or("", |event| event.data).as_bytes())
+    }
+
+    /// Keeps what was seen with the permit, for the sake of its `Drop`.
+    fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
             let observed = self.tap.observed();
             permit.seen = Seen {
@@ -248,7 +288,6 @@ impl Stream {
                 output_bytes: observed.output_text_bytes,
             };
         }
-        brought
     }
 
     /// The upstream's own end has come: the record first, then the last bytes.
@@ -260,11 +299,12 @@ impl Stream {
         let whole = self.tap.observed().usage.is_some();
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
         if let Mode::Translated(translator) = &mut self.mode {
-            let Translator { decoder, encoder, events } = &mut **translator;
+            let Translator { decoder, encoder, events, input_guess } = &mut **translator;
             events.clear();
             decoder.finish(events);
             let mut text = Vec::new();
-            for event in events.iter() {
+            for event in events.iter_mut() {
+                guess_input(event, *input_guess);
                 encoder.push(event, &mut text);
             }
             self.out.push(text.into());
@@ -337,7 +377,10 @@ impl Stream {
                 ),
                 Poll::Ready(None) => {
                     self.upstream = None;
-                    if self.tap.complete() {
+                    if self.take_tail().error.is_some() {
+                        self.ended = true;
+                        self.settle_as(Ending::UpstreamErrorAfter);
+                    } else if self.tap.complete() {
                         self.finish();
                     } else {
                         self.break_off(
@@ -398,7 +441,7 @@ impl Mode {
                 unchanged
             }
             Self::Translated(translator) => {
-                let Translator { decoder, encoder, events } = &mut **translator;
+                let Translator { decoder, encoder, events, input_guess } = &mut **translator;
                 events.clear();
                 let mut scratch = String::new();
                 let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
@@ -406,13 +449,22 @@ impl Mode {
                     tracing::debug!(%error, "an event of the provider's stream was not understood");
                 }
                 let mut text = Vec::with_capacity(256);
-                for event in events.iter() {
+                for event in events.iter_mut() {
+                    guess_input(event, *input_guess);
                     encoder.push(event, &mut text);
                 }
                 out.push(text.into());
                 false
             }
         }
+    }
+}
+
+/// Agents read the input's size from the first event; OpenAI's upstreams say it
+/// in the last.
+fn guess_input(event: &mut Event, input: u64) {
+    if let Event::Start { usage: usage @ None, .. } = event {
+        *usage = Some(Usage { input, ..Usage::default() });
     }
 }
 

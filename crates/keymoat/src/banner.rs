@@ -3,21 +3,21 @@
 use std::fmt::Write as _;
 
 /// What a first-time user needs.
-pub struct Ready<'a> {
+pub(crate) struct Ready<'a> {
     /// `http://127.0.0.1:4000`.
-    pub url: &'a str,
+    pub(crate) url: &'a str,
     /// A model group to try, where there is one.
-    pub model: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
     /// The master key, only when it was made just now.
-    pub new_master_key: Option<&'a str>,
+    pub(crate) new_master_key: Option<&'a str>,
     /// Where a generated master key is kept.
-    pub master_key_file: Option<&'a str>,
+    pub(crate) master_key_file: Option<&'a str>,
     /// Whether the demo model is served.
-    pub demo: bool,
+    pub(crate) demo: bool,
 }
 
 /// The text.
-pub fn ready(ready: &Ready<'_>) -> String {
+pub(crate) fn ready(ready: &Ready<'_>) -> String {
     let mut text = format!("listening on {}\n", ready.url);
     let key = match (ready.new_master_key, ready.master_key_file) {
         (Some(key), Some(file)) => {

@@ -16,7 +16,7 @@ use vault::Outgoing;
 const EXIT_PROBLEMS: u8 = 2;
 
 /// `keymoat check-config FILE`
-pub fn config(check: &CheckConfig) -> ExitCode {
+pub(crate) fn config(check: &CheckConfig) -> ExitCode {
     let loaded = config::load(&check.file, &ProcessEnv);
     let report = if check.json {
         loaded.report.render_json() + "\n"
@@ -56,7 +56,7 @@ fn finding(verdict: Verdict, about: &str, message: impl Into<String>) -> Finding
 }
 
 /// `keymoat doctor`
-pub fn doctor(doctor: &Doctor) -> ExitCode {
+pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
     let loaded = match &doctor.config {
         Some(file) => config::load(file, &ProcessEnv),
         None => config::defaults(&ProcessEnv),

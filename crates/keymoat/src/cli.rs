@@ -11,10 +11,10 @@ use std::path::PathBuf;
 /// format; Keymoat calls the providers. It reads LiteLLM's config.yaml.
 #[derive(Parser)]
 #[command(name = "keymoat", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXAMPLES: &str = "\
@@ -32,7 +32,7 @@ Environment:
 
 /// What to do.
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve requests until told to stop
     Serve(Serve),
     /// Say what of a configuration is understood: exact, approximate or
@@ -54,7 +54,7 @@ pub enum Command {
 
 /// A shell that completions can be made for.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Shell {
+pub(crate) enum Shell {
     /// GNU bash
     Bash,
     /// Elvish
@@ -69,60 +69,60 @@ pub enum Shell {
 
 /// `keymoat serve`
 #[derive(Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// LiteLLM's config.yaml; without it a built-in demo model is served
     #[arg(short, long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long)]
-    pub host: Option<IpAddr>,
+    pub(crate) host: Option<IpAddr>,
     /// Port to listen on; 0 picks a free one [default: 4000]
     #[arg(short, long)]
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 /// `keymoat check-config`
 #[derive(Args)]
-pub struct CheckConfig {
+pub(crate) struct CheckConfig {
     /// The configuration
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `keymoat doctor`
 #[derive(Args)]
-pub struct Doctor {
+pub(crate) struct Doctor {
     /// The configuration that would be served
     #[arg(short, long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Do not connect to any provider
     #[arg(long)]
-    pub offline: bool,
+    pub(crate) offline: bool,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Which gateway to ask, and as whom.
 #[derive(Args, Clone)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// The gateway's address
     #[arg(long, env = "KEYMOAT_URL", default_value = "http://127.0.0.1:4000")]
-    pub url: String,
+    pub(crate) url: String,
     /// A file that holds the master key; else LITELLM_MASTER_KEY, else the
     /// one that `keymoat serve` keeps in its data directory
     #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `keymoat keys …`
 #[derive(Subcommand)]
-pub enum Keys {
+pub(crate) enum Keys {
     /// Make a key; it is shown once
     Generate {
         /// Its limits
@@ -192,29 +192,29 @@ pub enum Keys {
 
 /// A key's limits.
 #[derive(Args)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// A name for people
     #[arg(long)]
-    pub alias: Option<String>,
+    pub(crate) alias: Option<String>,
     /// Model groups it may use, `*` as a wildcard; repeat or separate by commas
     #[arg(long, value_delimiter = ',')]
-    pub models: Vec<String>,
+    pub(crate) models: Vec<String>,
     /// US dollars it may spend
     #[arg(long, value_name = "USD")]
-    pub max_budget: Option<String>,
+    pub(crate) max_budget: Option<String>,
     /// When its budget starts anew: 30s, 30m, 24h, 7d, 1mo
     #[arg(long, value_name = "DURATION")]
-    pub budget_duration: Option<String>,
+    pub(crate) budget_duration: Option<String>,
     /// Requests a minute
     #[arg(long)]
-    pub rpm_limit: Option<u64>,
+    pub(crate) rpm_limit: Option<u64>,
     /// Tokens a minute
     #[arg(long)]
-    pub tpm_limit: Option<u64>,
+    pub(crate) tpm_limit: Option<u64>,
     /// Requests at a time
     #[arg(long)]
-    pub max_parallel_requests: Option<u64>,
+    pub(crate) max_parallel_requests: Option<u64>,
     /// How long it is valid: 30s, 30m, 24h, 7d
     #[arg(long)]
-    pub duration: Option<String>,
+    pub(crate) duration: Option<String>,
 }

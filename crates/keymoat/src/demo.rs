@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What clients ask for.
-pub const MODEL: &str = "demo";
+pub(crate) const MODEL: &str = "demo";
 
 /// Adds the demo to a configuration: a deployment like any other, at the
 /// simulator's address, with prices, so that budgets can be tried.
 ///
 /// # Errors
 /// Where the catalogue lacks what a demo needs; a defect of ours.
-pub fn add(config: &mut Config, simulator: SocketAddr) -> Result<(), String> {
+pub(crate) fn add(config: &mut Config, simulator: SocketAddr) -> Result<(), String> {
     let provider =
         catalog::provider("custom_openai").ok_or("the catalogue has no custom_openai")?;
     let base = format!("http://{simulator}/v1");

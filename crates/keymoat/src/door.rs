@@ -13,16 +13,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Both sides of the house.
-pub struct Door {
+pub(crate) struct Door {
     /// What costs something.
-    pub gateway: Arc<Gateway>,
+    pub(crate) gateway: Arc<Gateway>,
     /// What people and dashboards ask.
-    pub console: Console,
+    pub(crate) console: Console,
 }
 
 impl Door {
     /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Answer> {
         if request.method() == Method::POST
             && let Some(matched) = paths::surface(request.uri().path())
         {
@@ -68,7 +72,7 @@ fn client_ip(runtime: &Runtime, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
 }
 
 /// The body of either side.
-pub enum Answer {
+pub(crate) enum Answer {
     /// From the pipeline.
     Gateway(gateway::Body),
     /// From the console.

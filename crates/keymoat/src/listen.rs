@@ -16,15 +16,15 @@ use tokio_rustls::TlsAcceptor;
 
 /// The limits of the front door.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Connections at a time.
-    pub connections_max: usize,
+    pub(crate) connections_max: usize,
     /// For a request's head to arrive.
-    pub header_timeout: Duration,
+    pub(crate) header_timeout: Duration,
     /// A request's head.
-    pub header_max_bytes: usize,
+    pub(crate) header_max_bytes: usize,
     /// For running requests after the signal to stop.
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 /// Header fields of one request.
@@ -37,7 +37,7 @@ const H2_STREAMS_MAX: u32 = 256;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// Accepts until `stopped` says so, then waits for running requests.
-pub async fn run(
+pub(crate) async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     door: Arc<Door>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use telemetry::{Attempt, Failure, Metrics, Observation};
 
 /// Counts every record that is drained.
-pub fn observer(metrics: Arc<Metrics>) -> store::Observer {
+pub(crate) fn observer(metrics: Arc<Metrics>) -> store::Observer {
     Box::new(move |records| {
         let seen: Vec<Observation> = records.iter().map(observation).collect();
         metrics.observe_all(&seen);

@@ -15,11 +15,11 @@ use tokio::signal::unix::{SignalKind, signal};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Where the configuration came from.
-pub struct Source {
+pub(crate) struct Source {
     /// None for the built-in demo.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// The demo's upstream, where it is served.
-    pub simulator: Option<SocketAddr>,
+    pub(crate) simulator: Option<SocketAddr>,
 }
 
 impl Source {
@@ -27,7 +27,7 @@ impl Source {
     ///
     /// # Errors
     /// The problems, rendered.
-    pub fn read(&self) -> Result<(Config, config::Report), String> {
+    pub(crate) fn read(&self) -> Result<(Config, config::Report), String> {
         let loaded = match &self.file {
             Some(file) => config::load(file, &ProcessEnv),
             None => config::defaults(&ProcessEnv),
@@ -43,7 +43,12 @@ impl Source {
 }
 
 /// Takes changes over until the process ends.
-pub async fn watch(source: Source, gateway: Arc<Gateway>, log: Redaction, mut files: Vec<PathBuf>) {
+pub(crate) async fn watch(
+    source: Source,
+    gateway: Arc<Gateway>,
+    log: Redaction,
+    mut files: Vec<PathBuf>,
+) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     let mut seen = stamps(&files);
     loop {

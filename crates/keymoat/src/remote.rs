@@ -15,7 +15,7 @@ use vault::{AuthScheme, Credential, Outgoing};
 const ANSWER_MAX_BYTES: usize = 16 << 20;
 
 /// `keymoat keys …`
-pub fn keys(keys: Keys) -> ExitCode {
+pub(crate) fn keys(keys: Keys) -> ExitCode {
     let done = match keys {
         Keys::Generate { limits, remote } => body(&limits).and_then(|body| {
             let made = ask(&remote, Method::POST, "/key/generate", Some(body))?;
@@ -47,7 +47,7 @@ pub fn keys(keys: Keys) -> ExitCode {
 }
 
 /// `keymoat models`
-pub fn models(remote: &Remote) -> ExitCode {
+pub(crate) fn models(remote: &Remote) -> ExitCode {
     let listed = ask(remote, Method::GET, "/model_group/info", None);
     exit(listed.and_then(|listed| {
         print(remote, &listed, |listed| {

@@ -5,17 +5,17 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// To standard output, as it is.
-pub fn out(text: &str) {
+pub(crate) fn out(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
 }
 
 /// To standard error, with a line's end.
-pub fn err(text: &str) {
+pub(crate) fn err(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 /// Rows in columns that line up; the first row is the heading.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 const EXIT_CONFIG: u8 = 2;
 
 /// Runs until SIGTERM or SIGINT.
-pub fn run(asked: &Serve) -> ExitCode {
+pub(crate) fn run(asked: &Serve) -> ExitCode {
     let loaded = match &asked.config {
         Some(file) => config::load(file, &config::ProcessEnv),
         None => config::defaults(&config::ProcessEnv),
@@ -141,15 +141,14 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     tokio::spawn(async move {
         wait_for_stop().await;
         tracing::info!("stopping: running requests are finished first");
-        // Nobody listens any more only when the listener is gone already.
-        drop(stop.send(true));
+        stop.send_replace(true);
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
     tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
 }
 
 /// What must never stand in the log.
-pub fn redactor(config: &Config) -> Redactor {
+pub(crate) fn redactor(config: &Config) -> Redactor {
     Redactor::new(config.secrets())
 }
 

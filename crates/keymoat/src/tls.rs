@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 ///
 /// # Errors
 /// What is wrong with them, in words; never the key.
-pub fn acceptor(tls: &config::Tls) -> Result<TlsAcceptor, String> {
+pub(crate) fn acceptor(tls: &config::Tls) -> Result<TlsAcceptor, String> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&tls.cert_pem)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("keymoat.listen.tls.cert is not PEM certificates: {error}"))?;

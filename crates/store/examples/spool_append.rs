@@ -19,12 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("open with an empty directory: {} us", began.elapsed().as_micros());
     let (name, key): (Arc<str>, _) = ("gpt-4o-mini".into(), Some(KeyHash([7; 32])));
     let id = |number: u64| {
-        // The call id keeps six of a byte's bits here and there: spread the number.
-        let [b0, b1, b2, ..] = number.to_le_bytes();
-        let call = CallId::new(1_774_348_740_123, [0, b0, 0, b1, b2, 0, 0, 0, 0, 0]);
+        let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = scattered;
+        let ms = 1_774_348_740_123 + number.cast_signed() / 5;
+        let call = CallId::new(ms, [r0, r1, r2, r3, r4, r5, r6, r7, r0, r1]);
         RecordId { call, attempt: 0 }
     };
-    let began = Instant::now();
+    let began = thread_cpu_ns()?;
     for number in 0..ROUNDS {
         state.journal.open(&Opened {
             id: id(number),
@@ -43,11 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             provider: Arc::clone(&name),
         })?;
     }
-    let opens = began.elapsed();
-    let began = Instant::now();
+    let opens = thread_cpu_ns()? - began;
+    let began = thread_cpu_ns()?;
     for number in 0..ROUNDS {
         state.journal.settle(&SpendRecord {
-            request_id: Arc::clone(&name),
+            request_id: id(number).to_string().into(),
             call_type: Arc::clone(&name),
             ending: Ending::Complete,
             status: 200,
@@ -63,13 +64,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..SpendRecord::new(id(number), 1_774_348_740_123)
         })?;
     }
-    let settles = began.elapsed();
-    let each = |time: std::time::Duration| time.as_nanos() / u128::from(ROUNDS);
-    println!("open {} ns, settle {} ns", each(opens), each(settles));
+    let settles = thread_cpu_ns()? - began;
+    println!("CPU of one open {} ns, of one settle {} ns", opens / ROUNDS, settles / ROUNDS);
     let waiting = state.journal.depth();
     let began = Instant::now();
     state.close();
     println!("{waiting} records left at the end, drained in {} ms", began.elapsed().as_millis());
+    let all_us = process_cpu_ms()? * 1000 - (opens + settles) / 1000;
+    println!("CPU of draining one record {} us", all_us / ROUNDS);
     let began = Instant::now();
     let state =
         open(DataDir::open(&path)?, Settings::default(), &SystemClock::new(), Box::new(|_| ()))?;
@@ -77,4 +79,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     state.close();
     std::fs::remove_dir_all(&path)?;
     Ok(())
+}
+
+/// What this thread has used: wall time says little on a shared machine.
+fn thread_cpu_ns() -> Result<u64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+/// What all threads have used, in ticks of 10 ms.
+fn process_cpu_ms() -> Result<u64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let fields = after_name.split_ascii_whitespace().skip(11).take(2);
+    let ticks = fields.map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    Ok(ticks.iter().sum::<u64>() * 10)
 }

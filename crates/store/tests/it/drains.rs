@@ -112,6 +112,48 @@ fn an_attempt_outlives_the_file_that_it_began_in() {
 }
 
 #[test]
+fn an_attempt_that_began_before_the_stored_position_is_not_forgotten() {
+    let temp = TempDir::new();
+    let store = Arc::new(Memory::default());
+    let state = on_memory(&temp, Settings::default(), &store);
+    state.journal.open(&opened(1, 1, 100)).unwrap();
+    state.journal.settle(&record(2, 1, 1)).unwrap();
+    state.close();
+    assert!(store.held.lock().unwrap().position.offset > 0);
+    assert_eq!(store.held.lock().unwrap().parked.len(), 0);
+    let state = on_memory(&temp, Settings::default(), &store);
+    assert_eq!((state.recovered.records, state.recovered.crashed), (0, 1));
+    state.close();
+    let held = store.held.lock().unwrap();
+    assert_eq!(held.records[&crate::record_id(1).to_string()].cost, NanoUsd(100));
+}
+
+#[test]
+fn a_refused_batch_still_ends_what_was_parked() {
+    let temp = TempDir::new();
+    let store = Arc::new(Memory::default());
+    let settings = Settings { segment_bytes: 4096, ..Settings::default() };
+    let (sender, seen) = mpsc::channel();
+    let observer = Box::new(move |records: &[SpendRecord]| sender.send(records.len()).unwrap());
+    let dir = DataDir::open(temp.path()).unwrap();
+    let state = attach(dir, settings, &StoppedClock, store.clone(), observer).unwrap();
+    state.journal.open(&opened(1, 1, 100)).unwrap();
+    for number in 10..60 {
+        state.journal.settle(&record(number, 1, 1)).unwrap();
+    }
+    let mut drained = 0;
+    while drained < 50 {
+        drained += seen.recv_timeout(PATIENCE).unwrap();
+    }
+    assert_eq!(store.held.lock().unwrap().parked.len(), 1);
+    store.refused.store(2, Ordering::SeqCst);
+    state.journal.settle(&record(1, 1, 42)).unwrap();
+    state.close();
+    assert_eq!(store.refused.load(Ordering::SeqCst), 0);
+    assert!(store.held.lock().unwrap().parked.is_empty());
+}
+
+#[test]
 fn an_attempt_that_ends_in_a_later_file_is_charged_what_it_cost() {
     let temp = TempDir::new();
     let store = Arc::new(Memory::default());
@@ -202,6 +244,7 @@ async fn several_spools_drain_into_one_store_at_the_same_time() {
                         spool: SpoolId([spool; 16]),
                         to: Position { segment: 1, offset: step },
                         records: (first..first + 50).map(|n| record(n, 1, 1)).collect(),
+                        texts: vec![],
                         parked: vec![],
                         unparked: vec![],
                     };

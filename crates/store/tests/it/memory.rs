@@ -20,6 +20,8 @@ pub(crate) struct Held {
 pub(crate) struct Memory {
     pub(crate) held: Mutex<Held>,
     pub(crate) down: AtomicBool,
+    /// So many batches are refused.
+    pub(crate) refused: AtomicU32,
     /// So many batches are put in and answered with an error.
     pub(crate) unheard: AtomicU32,
 }
@@ -34,7 +36,10 @@ fn not_asked<'a, T: Send + 'a>() -> Boxed<'a, T> {
 
 impl Store for Memory {
     fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64> {
-        if self.down.load(Ordering::SeqCst) {
+        let one_less = |left: u32| left.checked_sub(1);
+        let refused =
+            self.refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+        if refused || self.down.load(Ordering::SeqCst) {
             return ready(Err(StoreError::Unavailable("down".into())));
         }
         let mut held = self.held.lock().unwrap();
@@ -50,9 +55,7 @@ impl Store for Memory {
         }
         held.position = batch.to;
         let new = (held.records.len() - before) as u64;
-        let unheard = self
-            .unheard
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let unheard = self.unheard.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
         ready(if unheard.is_ok() { Err(StoreError::Unavailable("lost".into())) } else { Ok(new) })
     }
 

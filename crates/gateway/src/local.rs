@@ -1,0 +1,35 @@
+//! Answers that need no upstream: a token count for a model whose provider has
+//! no endpoint for it. Nothing is called, so nothing is permitted or recorded.
+
+use crate::Body;
+use crate::admission::Admission;
+use crate::deployment::Candidate;
+use crate::error::Failure;
+use crate::headers;
+use dialect::count;
+use dialect::head::Surface;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+
+/// The answer, where this call to this candidate needs no upstream. Counts too
+/// much rather than too little: agents use it to know when to stop.
+///
+/// # Errors
+/// Where the request cannot be read.
+pub fn answer(
+    admission: &Admission,
+    candidate: &Candidate,
+) -> Option<Result<Response<Body>, Failure>> {
+    let surface = admission.call.surface;
+    if surface != Surface::AnthropicCountTokens || candidate.dialect() == surface.dialect() {
+        return None;
+    }
+    Some(admission.decode().map_err(Failure::of_decode).map(|request| {
+        let tokens = count::estimate_input_tokens(&request);
+        let mut response = Response::new(Body::full(format!("{{\"input_tokens\":{tokens}}}")));
+        let response_headers = response.headers_mut();
+        headers::of_call(admission, response_headers);
+        response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }))
+}
