@@ -10,7 +10,7 @@
 use crate::admission::Admission;
 use crate::bound;
 use crate::dispatch::Exchange;
-use crate::error::Compat;
+use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
 use crate::permit::{Permit, Seen};
 use crate::wire;
@@ -87,6 +87,8 @@ pub enum First {
     Error(ApiError),
     /// Not at all.
     Broken(String),
+    /// Not within so many milliseconds.
+    Late(u64),
 }
 
 /// What one piece of the upstream's bytes brought.
@@ -167,7 +169,8 @@ impl Stream {
                         return First::Semantic;
                     }
                 }
-                Some(Err(cause)) => return First::Broken(cause),
+                Some(Err(egress::Error::Timeout { after_ms, .. })) => return First::Late(after_ms),
+                Some(Err(error)) => return First::Broken(error.to_string()),
                 None => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
@@ -195,7 +198,10 @@ impl Stream {
         }
     }
 
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+    fn poll_upstream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, egress::Error>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
@@ -204,7 +210,7 @@ impl Stream {
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.to_string()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
@@ -265,9 +271,12 @@ impl Stream {
         if class == Class::Error {
             brought.error = Some(self.error_in(&tail));
         }
-        let mut frames = Frames::default();
-        self.mode.pass(tail, class, &mut frames);
-        frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        // Half an event stays behind: an error must follow cleanly.
+        if brought.error.is_some() || self.tap.complete() {
+            let mut frames = Frames::default();
+            self.mode.pass(tail, class, &mut frames);
+            frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        }
         self.note();
         brought
     }
@@ -311,9 +320,18 @@ impl Stream {
         }
     }
 
+    /// The upstream said that it failed; the client has its words.
+    fn fail(&mut self, error: &ApiError) {
+        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
+        self.ended = true;
+        self.blame(class_word(error.class));
+        self.settle_as(Ending::UpstreamErrorAfter);
+    }
+
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
+        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -363,13 +381,16 @@ impl Stream {
                 Poll::Ready(Some(Ok(bytes))) => {
                     let brought = self.take_in(&bytes);
                     if let Some(error) = brought.error {
-                        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
+                        self.fail(&error);
                     } else if brought.terminal {
                         self.finish();
                     }
                 }
+                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
+                    ErrorClass::Timeout,
+                    Ending::Timeout,
+                    &format!("The provider's stream did not go on within {after_ms} ms."),
+                ),
                 Poll::Ready(Some(Err(cause))) => self.break_off(
                     ErrorClass::Server,
                     Ending::UpstreamErrorAfter,
@@ -377,9 +398,8 @@ impl Stream {
                 ),
                 Poll::Ready(None) => {
                     self.upstream = None;
-                    if self.take_tail().error.is_some() {
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
+                    if let Some(error) = self.take_tail().error {
+                        self.fail(&error);
                     } else if self.tap.complete() {
                         self.finish();
                     } else {
