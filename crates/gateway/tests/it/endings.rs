@@ -1,8 +1,6 @@
 //! Every end of a stream has its rule and its record.
 
-use crate::harness::{
-    Bench, CANNED_COST_NANOUSD, config, deployment, next, read, read_until,
-};
+use crate::harness::{Bench, CANNED_COST_NANOUSD, config, deployment, next, read, read_until};
 use base::NanoUsd;
 use ledger::{CostSource, Ending};
 use testkit::canned::{self, Reply};
@@ -55,7 +53,10 @@ async fn a_complete_stream_with_usage_is_computed_and_recorded_before_its_last_e
     assert!(last.ends_with("data: [DONE]\n\n"));
     let record = bench.record().await;
     assert_eq!(record.ending, Ending::Complete);
-    assert_eq!((record.cost, record.cost_source), (NanoUsd(CANNED_COST_NANOUSD), CostSource::Computed));
+    assert_eq!(
+        (record.cost, record.cost_source),
+        (NanoUsd(CANNED_COST_NANOUSD), CostSource::Computed)
+    );
     assert_eq!((record.usage.input, record.usage.output), (11, 7));
     assert_eq!(record.status, 200);
 }
@@ -92,6 +93,7 @@ async fn client_gone_before_the_first_byte_of_a_stream_cancels_the_upstream_at_o
     let gate = Gate::new();
     upstream.script(Script::on("/chat/completions").stall(&gate).sse(chat_events()));
     bench.chat(STREAM).hang_up_after(gate.reached()).await;
+    assert_eq!(bench.settled(), 1, "nothing is drained");
     upstream.ended_at_least(1, Outcome::ClientGone).await;
     let record = bench.record().await;
     assert_eq!(record.ending, Ending::ClientGoneBefore);
@@ -127,9 +129,8 @@ async fn client_gone_mid_message_is_billed_the_input_that_the_provider_reported(
     let (upstream, bench) = anthropic("").await;
     let gate = Gate::new();
     let events = message_events();
-    upstream.script(
-        Script::on("/messages").sse_head().sse_events(&events[..4]).stall(&gate).sse_end(),
-    );
+    upstream
+        .script(Script::on("/messages").sse_head().sse_events(&events[..4]).stall(&gate).sse_end());
     let mut body = bench.message(CLAUDE).send().await.into_body();
     read_until(&mut body, "Hel").await;
     drop(body);
@@ -155,9 +156,8 @@ async fn an_upstream_error_before_the_first_byte_is_the_clients_error_and_costs_
 #[tokio::test]
 async fn a_reset_mid_stream_becomes_a_typed_error_and_never_an_ending() {
     let (upstream, bench) = openai("").await;
-    upstream.script(
-        Script::on("/chat/completions").sse_head().sse_events(&chat_events()[..2]).reset(),
-    );
+    upstream
+        .script(Script::on("/chat/completions").sse_head().sse_events(&chat_events()[..2]).reset());
     let answer = bench.chat(STREAM).answer().await;
     assert_broken_chat(answer.text());
     let record = bench.record().await;
@@ -172,6 +172,28 @@ async fn eof_before_the_finish_is_a_typed_error_for_openai_clients() {
     let answer = bench.chat(STREAM).answer().await;
     assert_broken_chat(answer.text());
     assert_eq!(bench.record().await.ending, Ending::UpstreamErrorAfter);
+}
+
+#[tokio::test]
+async fn half_an_event_is_never_sent_so_that_the_error_after_it_can_be_read() {
+    let (upstream, bench) = openai("").await;
+    let events = chat_events();
+    let half = &events[2][..events[2].len() / 2];
+    upstream.script(Script::on("/chat/completions").sse([&events[0], &events[1], half]));
+    let answer = bench.chat(STREAM).answer().await;
+    assert_broken_chat(answer.text());
+    assert_eq!(answer.text().matches("\n\n").count(), 3, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_last_event_without_its_blank_line_is_still_an_end() {
+    let (upstream, bench) = openai("").await;
+    let whole = chat_events().concat();
+    upstream.script(Script::on("/chat/completions").sse([whole.trim_end()]));
+    let answer = bench.chat(STREAM).answer().await;
+    assert!(answer.text().trim_end().ends_with("data: [DONE]"), "{}", answer.text());
+    assert!(!answer.text().contains("error"));
+    assert_eq!(bench.record().await.ending, Ending::Complete);
 }
 
 #[tokio::test]
@@ -198,7 +220,9 @@ async fn a_translated_stream_that_breaks_gets_the_clients_error_and_no_ending() 
     let answer = bench.message(CLAUDE).answer().await;
     assert!(answer.text().contains("Hel"));
     assert!(answer.text().contains("event: error\n"), "{}", answer.text());
-    assert!(!answer.text().contains("message_stop") && !answer.text().contains("stop_reason\":\"end"));
+    assert!(
+        !answer.text().contains("message_stop") && !answer.text().contains("stop_reason\":\"end")
+    );
 }
 
 #[tokio::test]

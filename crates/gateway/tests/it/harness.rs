@@ -22,20 +22,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// 2026-03-24T10:39:00Z
-pub const NOW_MS: i64 = 1_774_348_740_000;
+pub(crate) const NOW_MS: i64 = 1_774_348_740_000;
 /// The administrator's key.
-pub const MASTER: &str = "sk-0f9b2c3d4e5f60718293a4b5c6d7e8f9";
+pub(crate) const MASTER: &str = "sk-0f9b2c3d4e5f60718293a4b5c6d7e8f9";
 /// The key of every deployment that names none.
-pub const PROVIDER_KEY: &str = "sk-upstream-5e884898da28047151d0e56f";
+pub(crate) const PROVIDER_KEY: &str = "sk-upstream-5e884898da28047151d0e56f";
 
 /// What 11 tokens in and 7 out cost at the prices of [`deployment`].
-pub const CANNED_COST_NANOUSD: i64 = 11 * 1000 + 7 * 2000;
+pub(crate) const CANNED_COST_NANOUSD: i64 = 11 * 1000 + 7 * 2000;
 
 /// Time that a test moves.
-pub struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    pub fn advance_ms(&self, ms: i64) {
+    pub(crate) fn advance_ms(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -99,9 +99,9 @@ impl Drop for TempDir {
 }
 
 /// See the module.
-pub struct Bench {
-    pub gateway: Arc<Gateway>,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct Bench {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) clock: Arc<ManualClock>,
     journal: Arc<Watched>,
     drained: watch::Receiver<usize>,
     keys: AtomicU32,
@@ -112,7 +112,7 @@ pub struct Bench {
 
 impl Bench {
     /// A gateway that serves this configuration.
-    pub async fn new(yaml: &str) -> Self {
+    pub(crate) async fn new(yaml: &str) -> Self {
         let dir = TempDir::new();
         let config = load(&dir.0, yaml);
         let clock = Arc::new(ManualClock(AtomicI64::new(0)));
@@ -143,7 +143,7 @@ impl Bench {
     }
 
     /// A new virtual key; `limit` sets what limits it.
-    pub async fn key(&self, limit: impl FnOnce(&mut VirtualKey)) -> String {
+    pub(crate) async fn key(&self, limit: impl FnOnce(&mut VirtualKey)) -> String {
         let number = self.keys.fetch_add(1, Ordering::SeqCst);
         let key = format!("sk-virtual-key-number-{number:020}");
         let hash = self.gateway.hasher().hash(&key);
@@ -154,12 +154,12 @@ impl Bench {
     }
 
     /// The stored form of a key.
-    pub fn hash(&self, key: &str) -> KeyHash {
+    pub(crate) fn hash(&self, key: &str) -> KeyHash {
         self.gateway.hasher().hash(key)
     }
 
     /// A POST, not sent yet.
-    pub fn post(&self, path: &str, key: &str, body: impl Into<Bytes>) -> Call {
+    pub(crate) fn post(&self, path: &str, key: &str, body: impl Into<Bytes>) -> Call {
         let call = Call {
             gateway: Arc::clone(&self.gateway),
             path: path.to_owned(),
@@ -170,17 +170,17 @@ impl Bench {
     }
 
     /// A chat completion by the administrator.
-    pub fn chat(&self, body: impl Into<Bytes>) -> Call {
+    pub(crate) fn chat(&self, body: impl Into<Bytes>) -> Call {
         self.post("/v1/chat/completions", MASTER, body)
     }
 
     /// A message by the administrator.
-    pub fn message(&self, body: impl Into<Bytes>) -> Call {
+    pub(crate) fn message(&self, body: impl Into<Bytes>) -> Call {
         self.post("/v1/messages", MASTER, body)
     }
 
     /// The records once there are `count`, in the order of their writing.
-    pub async fn records(&self, count: usize) -> Vec<SpendRecord> {
+    pub(crate) async fn records(&self, count: usize) -> Vec<SpendRecord> {
         let mut settled = self.journal.settled.subscribe();
         let records = settled.wait_for(|all| all.len() >= count).await.unwrap().clone();
         assert_eq!(records.len(), count, "{records:#?}");
@@ -188,37 +188,37 @@ impl Bench {
     }
 
     /// The one record.
-    pub async fn record(&self) -> SpendRecord {
+    pub(crate) async fn record(&self) -> SpendRecord {
         self.records(1).await.remove(0)
     }
 
     /// Records written by now.
-    pub fn settled(&self) -> usize {
+    pub(crate) fn settled(&self) -> usize {
         self.journal.settled.borrow().len()
     }
 
     /// What was written down before an upstream was called.
-    pub fn opened(&self) -> Vec<Opened> {
+    pub(crate) fn opened(&self) -> Vec<Opened> {
         self.journal.opened.lock().unwrap().clone()
     }
 
     /// Resolves once `count` records are in the database.
-    pub async fn drained(&self, count: usize) {
+    pub(crate) async fn drained(&self, count: usize) {
         self.drained.clone().wait_for(|drained| *drained >= count).await.unwrap();
     }
 
     /// What a key's budget looks like now.
-    pub fn money(&self, key: &str, limit: base::NanoUsd) -> CellUsage {
+    pub(crate) fn money(&self, key: &str, limit: base::NanoUsd) -> CellUsage {
         self.usage(Allowance::money(Subject::Key(self.hash(key)), limit, None))
     }
 
     /// What a key has in flight now.
-    pub fn in_flight(&self, key: &str, limit: u64) -> i64 {
+    pub(crate) fn in_flight(&self, key: &str, limit: u64) -> i64 {
         self.usage(Allowance::in_flight(Subject::Key(self.hash(key)), limit)).held
     }
 
     /// An allowance as it stands.
-    pub fn usage(&self, allowance: Allowance) -> CellUsage {
+    pub(crate) fn usage(&self, allowance: Allowance) -> CellUsage {
         let book = self.gateway.book();
         book.usage(&book.open(allowance, Opening::default()))
     }
@@ -236,12 +236,12 @@ fn load(dir: &Path, yaml: &str) -> config::Config {
 }
 
 /// One deployment of a list: prices of 1 and 2 micro-dollars a token, our key.
-pub fn deployment(group: &str, model: &str, api_base: &str) -> String {
+pub(crate) fn deployment(group: &str, model: &str, api_base: &str) -> String {
     deployment_with(group, model, api_base, "")
 }
 
 /// As [`deployment`], with more `litellm_params`, each a line `name: value`.
-pub fn deployment_with(group: &str, model: &str, api_base: &str, more: &str) -> String {
+pub(crate) fn deployment_with(group: &str, model: &str, api_base: &str, more: &str) -> String {
     let more: String = more.lines().map(|line| format!("      {line}\n")).collect();
     format!(
         "  - model_name: {group}\n    litellm_params:\n      model: {model}\n      \
@@ -251,12 +251,12 @@ pub fn deployment_with(group: &str, model: &str, api_base: &str, more: &str) -> 
 }
 
 /// A configuration of these deployments and these further sections.
-pub fn config(deployments: &[String], sections: &str) -> String {
+pub(crate) fn config(deployments: &[String], sections: &str) -> String {
     format!("model_list:\n{}{sections}\n", deployments.concat())
 }
 
 /// A POST to the library face.
-pub struct Call {
+pub(crate) struct Call {
     gateway: Arc<Gateway>,
     path: String,
     headers: HeaderMap,
@@ -266,14 +266,14 @@ pub struct Call {
 impl Call {
     /// With this header.
     #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         self.headers.insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
     /// The answer, its body unread.
-    pub async fn send(self) -> Response<Body> {
+    pub(crate) async fn send(self) -> Response<Body> {
         let matched = paths::surface(&self.path).unwrap();
         let clock = self.gateway.clock();
         let received = Received {
@@ -291,14 +291,14 @@ impl Call {
     }
 
     /// The answer, its body read to the end.
-    pub async fn answer(self) -> Answer {
+    pub(crate) async fn answer(self) -> Answer {
         let (parts, body) = self.send().await.into_parts();
         Answer { status: parts.status, headers: parts.headers, body: read(body).await }
     }
 
     /// Hangs up as soon as `event` has happened, which must be before the
     /// answer.
-    pub async fn hang_up_after(self, event: impl Future<Output = ()>) {
+    pub(crate) async fn hang_up_after(self, event: impl Future<Output = ()>) {
         let mut answer = Box::pin(self.send());
         tokio::select! {
             response = &mut answer => panic!("answered with {} first", response.status()),
@@ -309,39 +309,39 @@ impl Call {
 
 /// An answer, whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// `error.message` of either dialect.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// The next piece of a body.
-pub async fn next(body: &mut Body) -> Option<Bytes> {
+pub(crate) async fn next(body: &mut Body) -> Option<Bytes> {
     let frame = body.frame().await?.unwrap();
     Some(frame.into_data().unwrap())
 }
 
 /// A body to its end.
-pub async fn read(mut body: Body) -> Bytes {
+pub(crate) async fn read(mut body: Body) -> Bytes {
     let mut whole = Vec::new();
     while let Some(piece) = next(&mut body).await {
         whole.extend_from_slice(&piece);
@@ -350,7 +350,7 @@ pub async fn read(mut body: Body) -> Bytes {
 }
 
 /// Reads until `text` has come; what was read.
-pub async fn read_until(body: &mut Body, text: &str) -> String {
+pub(crate) async fn read_until(body: &mut Body, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
         let piece = next(body).await.unwrap_or_else(|| panic!("the end before {text}: {read}"));
