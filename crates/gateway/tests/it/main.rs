@@ -3,3 +3,5 @@
 
 mod endings;
 mod harness;
+mod money;
+mod retries;
