@@ -2,6 +2,7 @@
 
 use crate::deployment::Candidate;
 use crate::dice::Dice;
+use crate::error::Fault;
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget;
@@ -10,7 +11,9 @@ use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
+use dialect::ErrorClass;
 use egress::Egress;
+use http::StatusCode;
 use ledger::{Book, Journal, KeyHasher, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,7 +168,18 @@ impl Gateway {
         health.observe(Outcome::Success, now_ms, candidate.alone, None, &runtime.cooldown);
     }
 
-    pub(crate) fn failed(&self, candidate: &Candidate, failed: &Failed, runtime: &Runtime) {
+    /// An attempt failed. `hurried`: the client gave less time than the
+    /// deployment is given otherwise.
+    pub(crate) fn failed(
+        &self,
+        candidate: &Candidate,
+        failed: &Failed,
+        hurried: bool,
+        runtime: &Runtime,
+    ) {
+        if !speaks_of(candidate, failed, hurried) {
+            return;
+        }
         let now_ms = self.clock.unix_ms();
         let deployment = &candidate.deployment;
         let mut rules = runtime.cooldown.clone();
@@ -190,4 +204,14 @@ impl Gateway {
             );
         }
     }
+}
+
+/// Whether a failure says something about the deployment, and not about what
+/// this one client asked for.
+fn speaks_of(candidate: &Candidate, failed: &Failed, hurried: bool) -> bool {
+    let failure = &failed.failure;
+    let named_by_client = *candidate.upstream_model != *candidate.deployment.upstream_model;
+    failure.fault == Fault::Upstream
+        && !(hurried && failure.class == ErrorClass::Timeout)
+        && !(named_by_client && failed.status == Some(StatusCode::NOT_FOUND))
 }
