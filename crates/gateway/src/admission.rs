@@ -140,12 +140,13 @@ impl Resolved {
             Some(held.map_err(|refusal| refusal::of_allowance(&refusal, compat))?)
         };
         let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+        let key = principal.key.as_ref().map(|key| key.hash);
         let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
         let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
         let call = Call {
             id: call::shown_id(text("x-litellm-call-id"), record_call),
             record_call,
-            client: Arc::new(Client::new(Arc::clone(&received.gateway))),
+            client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
             surface: received.surface,
             route: received.route,
             principal,
