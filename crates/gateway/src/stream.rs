@@ -543,15 +543,16 @@ impl Drop for Stream {
         if self.permit.is_none() || !self.drains || self.upstream.is_none() {
             return; // the permit's own drop settles it
         }
-        let Some(place) = self.gateway.drain_place() else { return };
-        let limit = self.gateway.drain_max();
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: self.permit.take(),
-            hold: None,
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            hold: self.hold.take(),
             gateway: Arc::clone(&self.gateway),
             out: BytesQueue::default(),
             surface: self.surface,
@@ -563,11 +564,8 @@ impl Drop for Stream {
             drains: false,
             ended: false,
         };
-        tokio::spawn(async move {
-            // Past the limit the permit is dropped, which settles it.
-            drop(tokio::time::timeout(limit, rest.drain()).await);
-            drop(place);
-        });
+        // Past the limit the permit is dropped, which settles it.
+        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 
