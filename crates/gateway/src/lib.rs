@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod body;
 pub mod bound;
+pub mod bytes_queue;
 pub mod call;
 pub mod deployment;
 pub mod detach;

@@ -19,6 +19,7 @@ use dialect::tap::Tap;
 use dialect::{ApiError, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -82,11 +83,22 @@ async fn unary(
         let error = error_inside(theirs, &bytes);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        return Err(in_band(&error, admission));
+        let mut failed = in_band(&error, admission);
+        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+            failed.failure.relayed = Some(bytes);
+        }
+        return Err(failed);
     }
-    let client_bytes = match client_body(&bytes, exchange, admission) {
+    // Only an answer that says what it used is known to be one; any other is
+    // looked at once more, so that garbage is mended elsewhere, not relayed.
+    let readable = match observed.usage {
+        Some(_) => Ok(IgnoredAny),
+        None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+    };
+    let client_bytes = match readable.and_then(|_| client_body(&bytes, exchange, admission)) {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
+            permit.blame("unreadable");
             permit.settle(Ending::UpstreamErrorBefore);
             return Err(unreadable(&cause));
         }

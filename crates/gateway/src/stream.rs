@@ -9,12 +9,13 @@
 
 use crate::admission::Admission;
 use crate::bound;
+use crate::bytes_queue::BytesQueue;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
 use crate::permit::{Permit, Seen};
 use crate::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::head::Surface;
 use dialect::model::Event;
@@ -48,6 +49,10 @@ pub struct Stream {
     compat: Compat,
     /// An event was too long to observe: the bytes flow on, unseen.
     raw: bool,
+    /// The terminal event ended in a carriage return: its line feed is due.
+    owed_lf: bool,
+    /// The provider reported its failure; what it still says follows.
+    failed: bool,
     drains: bool,
     ended: bool,
 }
@@ -97,7 +102,11 @@ struct Brought {
     semantic: bool,
     terminal: bool,
     error: Option<ApiError>,
+    /// An event is longer than can be translated.
+    too_long: bool,
 }
+
+const TOO_LONG: &str = "an event of the provider's stream is too long to translate";
 
 impl Stream {
     /// A stream that has not been read yet.
@@ -137,6 +146,8 @@ impl Stream {
             surface,
             theirs,
             raw: false,
+            owed_lf: false,
+            failed: false,
             drains: permit.candidate().deployment.provider.on_disconnect.stream
                 == Disconnect::Drain,
             permit: Some(permit),
@@ -160,7 +171,19 @@ impl Stream {
                 Some(Ok(bytes)) => {
                     let brought = self.take_in(&bytes);
                     if let Some(error) = brought.error {
-                        return First::Error(error);
+                        // What lies before the error is relayed, however the
+                        // bytes were cut on their way.
+                        if !brought.semantic {
+                            return First::Error(error);
+                        }
+                        self.failed_inside(&error);
+                        if brought.terminal {
+                            self.finish();
+                        }
+                        return First::Semantic;
+                    }
+                    if brought.too_long {
+                        return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
                         self.finish();
@@ -225,9 +248,12 @@ impl Stream {
         let mut brought = Brought::default();
         if self.raw {
             self.out.push(bytes.clone());
+            if let Some(permit) = &mut self.permit {
+                permit.seen.output_bytes += bytes.len() as u64;
+            }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, .. } = self;
+        let Self { framer, mode, tap, out, theirs, raw, owed_lf, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -236,8 +262,12 @@ impl Stream {
                 break;
             };
             let class = tap.observe(&frame.bytes);
-            brought.semantic |= class.commits();
-            brought.terminal |= class == Class::Terminal;
+            brought.semantic |= brought.error.is_none() && class.commits();
+            brought.terminal |= *owed_lf;
+            if class == Class::Terminal {
+                *owed_lf = frame.bytes.ends_with(b"\r");
+                brought.terminal |= !*owed_lf;
+            }
             if class == Class::Error {
                 let mut scratch = String::new();
                 let event = sse::parse(&frame.bytes, &mut scratch);
@@ -246,7 +276,9 @@ impl Stream {
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
-        if *raw {
+        if *raw && matches!(mode, Mode::Translated(_)) {
+            brought.too_long = true;
+        } else if *raw {
             // The observer gives up; the bytes do not.
             frames.push(framer.take_remainder());
             brought.semantic = true;
@@ -305,7 +337,7 @@ impl Stream {
             return;
         }
         self.ended = true;
-        let whole = self.tap.observed().usage.is_some();
+        let whole = self.tap.observed().usage.is_some() && !self.raw;
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
         if let Mode::Translated(translator) = &mut self.mode {
             let Translator { decoder, encoder, events, input_guess } = &mut **translator;
@@ -320,18 +352,25 @@ impl Stream {
         }
     }
 
-    /// The upstream said that it failed; the client has its words.
-    fn fail(&mut self, error: &ApiError) {
+    /// The provider said so itself, in the middle: the record is written. Its own
+    /// bytes still follow, as they would without us; a translation ends here.
+    fn failed_inside(&mut self, error: &ApiError) {
         tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
-        self.ended = true;
         self.blame(class_word(error.class));
+        let rest = self.upstream.take();
         self.settle_as(Ending::UpstreamErrorAfter);
+        if matches!(self.mode, Mode::Same { .. }) {
+            self.failed = true;
+            self.upstream = rest;
+        } else {
+            self.ended = true;
+        }
     }
 
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
-        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
+        self.blame(class_word(class));
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -380,27 +419,31 @@ impl Stream {
             match self.poll_upstream(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     let brought = self.take_in(&bytes);
-                    if let Some(error) = brought.error {
-                        self.fail(&error);
+                    if let Some(error) = &brought.error {
+                        self.failed_inside(error);
+                    }
+                    if brought.too_long {
+                        self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, TOO_LONG);
                     } else if brought.terminal {
                         self.finish();
                     }
                 }
+                Poll::Ready(Some(Err(_)) | None) if self.failed => self.ended = true,
                 Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
                     ErrorClass::Timeout,
                     Ending::Timeout,
                     &format!("The provider's stream did not go on within {after_ms} ms."),
                 ),
-                Poll::Ready(Some(Err(cause))) => self.break_off(
-                    ErrorClass::Server,
-                    Ending::UpstreamErrorAfter,
-                    &format!("The provider's stream broke off: {cause}"),
-                ),
+                Poll::Ready(Some(Err(cause))) => {
+                    tracing::warn!(%cause, "a provider's stream broke off");
+                    let message = "The provider's stream broke off.";
+                    self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
+                }
                 Poll::Ready(None) => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
-                        self.fail(&error);
-                    } else if self.tap.complete() {
+                        self.failed_inside(&error);
+                    } else if self.tap.complete() || self.raw {
                         self.finish();
                     } else {
                         self.break_off(
@@ -514,6 +557,8 @@ impl Drop for Stream {
             surface: self.surface,
             theirs: self.theirs,
             raw: self.raw,
+            owed_lf: self.owed_lf,
+            failed: self.failed,
             compat: self.compat,
             drains: false,
             ended: false,
@@ -523,34 +568,6 @@ impl Drop for Stream {
             drop(tokio::time::timeout(limit, rest.drain()).await);
             drop(place);
         });
-    }
-}
-
-/// Bytes in order, joined where they lie side by side.
-#[derive(Default)]
-struct BytesQueue {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl BytesQueue {
-    fn push(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.extend_from_slice(&bytes);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
-        }
     }
 }
 
