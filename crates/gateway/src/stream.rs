@@ -413,6 +413,8 @@ impl Stream {
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
+                // Whoever keeps the body keeps no place.
+                self.hold = None;
                 self.linger();
                 return Poll::Ready(None);
             }
