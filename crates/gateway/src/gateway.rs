@@ -10,6 +10,7 @@ use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
+use dialect::ApiError;
 use egress::Egress;
 use ledger::{Book, Journal, KeyHasher, Store};
 use std::path::PathBuf;
@@ -138,6 +139,15 @@ impl Gateway {
     /// Removes secrets from text by value.
     pub fn clean(&self, text: &str) -> String {
         self.redactor.load().clean(text).into_owned()
+    }
+
+    /// Removes secrets from all that a provider says of a failure: it may hold
+    /// the key that it was sent.
+    pub(crate) fn clean_error(&self, error: &mut ApiError) {
+        error.message = self.clean(&error.message);
+        for text in [&mut error.kind, &mut error.code, &mut error.param] {
+            *text = text.as_ref().map(|text| self.clean(text));
+        }
     }
 
     /// A key was changed or deleted: read it anew at its next use.
