@@ -72,7 +72,8 @@ pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispa
     };
     let limits = admission.limits(candidate);
     let on_disconnect = deployment.provider.on_disconnect;
-    admission.call.client.set_billed_anyway(on_disconnect.unary == Disconnect::Drain);
+    let gone = if admission.call.stream { on_disconnect.stream } else { on_disconnect.unary };
+    admission.call.client.set_billed_anyway(gone == Disconnect::Drain);
     permit.sent();
     match admission.gateway.egress.send(authorized, body, limits).await {
         Ok(response) => {

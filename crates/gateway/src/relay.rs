@@ -6,7 +6,7 @@
 //! failure may still be mended elsewhere.
 
 use crate::admission::Admission;
-use crate::body::{self, BodyError};
+use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word};
 use crate::permit::{Permit, Seen, Settled};
@@ -155,6 +155,10 @@ async fn stream(
             stream.settle(Ending::UpstreamErrorBefore, "connection");
             Err(unreadable(&cause))
         }
+        Ok(First::Late(after_ms)) => {
+            stream.settle(Ending::Timeout, "timeout");
+            Err(timed_out(after_ms))
+        }
         Err(_) => {
             stream.settle(Ending::Timeout, "timeout");
             Err(timed_out(limit_ms))
@@ -162,9 +166,9 @@ async fn stream(
     }
 }
 
-/// Nothing semantic came within the time.
+/// Nothing semantic, or not the whole, came within the time.
 fn timed_out(limit_ms: u64) -> Failed {
-    let message = format!("The provider's stream did not begin within {limit_ms} ms.");
+    let message = format!("The provider did not answer within {limit_ms} ms.");
     let status = StatusCode::REQUEST_TIMEOUT;
     let failure = Failure::new(ErrorClass::Timeout, Fault::Upstream, message).status(status);
     Failed { failure, status: Some(status), again: true }
@@ -189,7 +193,12 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
 }
 
 /// The answer broke off.
-fn broken(mut permit: Permit, error: &BodyError) -> Failed {
+fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
+    if let ReadError::Broken(egress::Error::Timeout { after_ms, .. }) = error {
+        permit.blame("timeout");
+        permit.settle(Ending::Timeout);
+        return timed_out(*after_ms);
+    }
     permit.blame("connection");
     permit.settle(Ending::UpstreamErrorBefore);
     unreadable(&error.to_string())

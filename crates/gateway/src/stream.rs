@@ -92,6 +92,8 @@ pub enum First {
     Error(ApiError),
     /// Not at all.
     Broken(String),
+    /// Not within so many milliseconds.
+    Late(u64),
 }
 
 /// What one piece of the upstream's bytes brought.
@@ -190,7 +192,8 @@ impl Stream {
                         return First::Semantic;
                     }
                 }
-                Some(Err(cause)) => return First::Broken(cause),
+                Some(Err(egress::Error::Timeout { after_ms, .. })) => return First::Late(after_ms),
+                Some(Err(error)) => return First::Broken(error.to_string()),
                 None => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
@@ -218,7 +221,10 @@ impl Stream {
         }
     }
 
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+    fn poll_upstream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, egress::Error>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
@@ -227,7 +233,7 @@ impl Stream {
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.to_string()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
@@ -297,9 +303,12 @@ impl Stream {
         if class == Class::Error {
             brought.error = Some(self.error_in(&tail));
         }
-        let mut frames = Frames::default();
-        self.mode.pass(tail, class, &mut frames);
-        frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        // Half an event stays behind: an error must follow cleanly.
+        if brought.error.is_some() || self.tap.complete() {
+            let mut frames = Frames::default();
+            self.mode.pass(tail, class, &mut frames);
+            frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        }
         self.note();
         brought
     }
@@ -361,7 +370,7 @@ impl Stream {
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
-        self.blame(class_word(class));
+        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -420,8 +429,13 @@ impl Stream {
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) if self.failed => self.ended = true,
+                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
+                    ErrorClass::Timeout,
+                    Ending::Timeout,
+                    &format!("The provider's stream did not go on within {after_ms} ms."),
+                ),
                 Poll::Ready(Some(Err(cause))) => {
-                    tracing::warn!(cause, "a provider's stream broke off");
+                    tracing::warn!(%cause, "a provider's stream broke off");
                     let message = "The provider's stream broke off.";
                     self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
                 }
@@ -529,15 +543,16 @@ impl Drop for Stream {
         if self.permit.is_none() || !self.drains || self.upstream.is_none() {
             return; // the permit's own drop settles it
         }
-        let Some(place) = self.gateway.drain_place() else { return };
-        let limit = self.gateway.drain_max();
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: self.permit.take(),
-            hold: None,
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            hold: self.hold.take(),
             gateway: Arc::clone(&self.gateway),
             out: BytesQueue::default(),
             surface: self.surface,
@@ -549,11 +564,8 @@ impl Drop for Stream {
             drains: false,
             ended: false,
         };
-        tokio::spawn(async move {
-            // Past the limit the permit is dropped, which settles it.
-            drop(tokio::time::timeout(limit, rest.drain()).await);
-            drop(place);
-        });
+        // Past the limit the permit is dropped, which settles it.
+        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 
