@@ -21,6 +21,7 @@ use base::CallId;
 use bytes::Bytes;
 use dialect::head::{Head, HeadError, Surface};
 use dialect::model::Request;
+use dialect::splice::{self, Edits};
 use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, StatusCode};
 use ledger::{Cell, Hold};
@@ -233,12 +234,14 @@ impl Admission {
         self.runtime.shows_group.then_some(&*self.call.requested_model)
     }
 
-    /// The client's request in the neutral model.
+    /// The client's request in the neutral model, without what it says to us.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        wire::decode_request(self.call.surface, &self.body.bytes)
+        let mut edits = Edits::new(&self.head);
+        edits.remove_gateway_keys();
+        wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
     }
 
     /// The endpoint of an upstream that speaks `theirs`.
