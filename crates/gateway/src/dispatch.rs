@@ -119,7 +119,7 @@ fn encode(permit: &Permit, admission: &Admission) -> Result<(Bytes, Exchange), B
 fn splice(permit: &Permit, admission: &Admission) -> (Bytes, Exchange) {
     let candidate = permit.candidate();
     let head = &admission.head;
-    let mut edits = Edits::new(head);
+    let mut edits = Edits::new(head, &admission.body.bytes);
     edits.remove_gateway_keys();
     if head.model() != Some(&*candidate.upstream_model) {
         edits.set_model(&candidate.upstream_model);
@@ -139,7 +139,7 @@ fn splice(permit: &Permit, admission: &Admission) -> (Bytes, Exchange) {
     quirks::apply(&mut edits, head, body, candidate);
     let deployment = &candidate.deployment;
     for (name, value) in &deployment.body_defaults {
-        edits.default_value(name, value, body);
+        edits.default_value(name, value);
     }
     for (name, value) in &deployment.extra_body {
         edits.set(name, value);
