@@ -170,7 +170,7 @@ impl Failure {
     pub fn into_response(self, dialect: Dialect, compat: Compat) -> Response<Body> {
         let body = match &self.relayed {
             Some(relayed) => relayed.clone(),
-            None => dialect.encode_error(&self.to_api_error(compat)).into(),
+            None => encode(dialect, &self.to_api_error(compat)).into(),
         };
         let mut response = Response::new(Body::full(body));
         *response.status_mut() = self.status;
@@ -185,6 +185,37 @@ impl Failure {
         }
         response
     }
+}
+
+/// The error in the client's dialect. In OpenAI's, LiteLLM's own words for what
+/// went wrong stand as the `type`, where it has one.
+fn encode(dialect: Dialect, error: &ApiError) -> Vec<u8> {
+    let Some(kind) = error.kind.as_deref().filter(|_| dialect == Dialect::OpenAiChat) else {
+        return dialect.encode_error(error);
+    };
+    let body = LiteLlm {
+        error: Inner {
+            message: &error.message,
+            kind,
+            param: error.param.as_deref(),
+            code: error.code.as_deref(),
+        },
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+#[derive(serde::Serialize)]
+struct LiteLlm<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(serde::Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
 }
 
 /// The usual status of a class.
