@@ -145,8 +145,15 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
+    read_data(body).await.map_err(|error| BodyError::Incomplete(error.to_string()))
+}
+
+async fn read_data<B>(body: &mut B) -> Result<Option<Bytes>, ReadError<B::Error>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| BodyError::Incomplete(error.to_string()))?;
+        let frame = frame.map_err(ReadError::Broken)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -154,31 +161,40 @@ where
     Ok(None)
 }
 
+/// Why an upstream's body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError<E> {
+    /// Larger than the limit given, in bytes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The upstream failed in the middle.
+    #[error("{0}")]
+    Broken(E),
+}
+
 /// Reads an upstream's body whole, up to `max_bytes`.
 ///
 /// # Errors
-/// [`BodyError::TooLarge`], or [`BodyError::Incomplete`] with the upstream's
-/// failure.
-pub async fn read_capped<B>(mut body: B, max_bytes: usize) -> Result<Bytes, BodyError>
+/// See [`ReadError`].
+pub async fn read_capped<B>(mut body: B, max_bytes: usize) -> Result<Bytes, ReadError<B::Error>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
 {
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = read_data(&mut body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
         return Ok(first);
     }
-    let mut second = next_data(&mut body).await?;
+    let mut second = read_data(&mut body).await?;
     if second.is_none() {
         return Ok(first);
     }
     let mut whole = BytesMut::from(first.as_ref());
     while let Some(data) = second {
         if whole.len().saturating_add(data.len()) > max_bytes {
-            return Err(BodyError::TooLarge(max_bytes));
+            return Err(ReadError::TooLarge(max_bytes));
         }
         whole.extend_from_slice(&data);
-        second = next_data(&mut body).await?;
+        second = read_data(&mut body).await?;
     }
     Ok(whole.freeze())
 }

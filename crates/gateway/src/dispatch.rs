@@ -65,7 +65,8 @@ pub async fn dispatch(
     };
     let limits = admission.limits(candidate);
     let on_disconnect = deployment.provider.on_disconnect;
-    admission.call.client.set_billed_anyway(on_disconnect.unary == Disconnect::Drain);
+    let gone = if admission.call.stream { on_disconnect.stream } else { on_disconnect.unary };
+    admission.call.client.set_billed_anyway(gone == Disconnect::Drain);
     permit.sent();
     match admission.gateway.egress.send(authorized, body, limits).await {
         Ok(response) => {
@@ -96,10 +97,13 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let mut failure =
         Failure::new(error.class, Fault::Upstream, redactor.clean(&error.message).into_owned())
             .retry_after_ms(retry_after_ms);
-    let translated = exchange.translated.is_some();
     let is_error = status.is_client_error() || status.is_server_error();
+    // Other dialects give other classes other statuses, but 500 and its kin
+    // mean the same everywhere.
+    let same = exchange.translated.is_none()
+        || (error.class == ErrorClass::Server && status.is_server_error());
     failure.status =
-        if translated || !is_error { admission.face().status_of(error.class) } else { status };
+        if same && is_error { status } else { admission.face().status_of(error.class) };
     failure.code = error.code;
     failure.param = error.param;
     headers::provider(&parts.headers, &mut failure.headers);

@@ -253,3 +253,23 @@ pub fn class_word(class: ErrorClass) -> &'static str {
         ErrorClass::Server => "server",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, Compat, Failure};
+    use dialect::Dialect;
+
+    fn kind_in(dialect: Dialect) -> String {
+        let failure = Failure::bad_request("Max budget").kind("budget_exceeded");
+        let response = failure.into_response(dialect, Compat::V1_83);
+        let Body::Full(Some(body)) = response.into_body() else { panic!("no body") };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        body["error"]["type"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_type_of_litellms_own_reaches_openai_clients_and_no_others() {
+        assert_eq!(kind_in(Dialect::OpenAiChat), "budget_exceeded");
+        assert_eq!(kind_in(Dialect::AnthropicMessages), "invalid_request_error");
+    }
+}

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod body;
 pub mod bound;
+pub mod bytes_queue;
 pub mod call;
 pub mod deployment;
 pub mod detach;
@@ -35,6 +36,7 @@ pub mod route;
 pub mod routing;
 pub mod runtime;
 pub mod stream;
+pub mod unsettled;
 pub mod wire;
 
 pub use error::{Compat, Failure, Fault};

@@ -6,7 +6,7 @@
 //! failure may still be mended elsewhere.
 
 use crate::admission::Admission;
-use crate::body::{self, BodyError};
+use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word};
 use crate::permit::{Permit, Seen, Settled};
@@ -19,6 +19,7 @@ use dialect::tap::Tap;
 use dialect::{ApiError, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -78,11 +79,22 @@ async fn unary(
         let error = error_inside(theirs, &bytes);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        return Err(in_band(&error, admission));
+        let mut failed = in_band(&error, admission);
+        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+            failed.failure.relayed = Some(bytes);
+        }
+        return Err(failed);
     }
-    let client_bytes = match client_body(&bytes, exchange, admission) {
+    // Only an answer that says what it used is known to be one; any other is
+    // looked at once more, so that garbage is mended elsewhere, not relayed.
+    let readable = match observed.usage {
+        Some(_) => Ok(IgnoredAny),
+        None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+    };
+    let client_bytes = match readable.and_then(|_| client_body(&bytes, exchange, admission)) {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
+            permit.blame("unreadable");
             permit.settle(Ending::UpstreamErrorBefore);
             return Err(unreadable(&cause));
         }
@@ -139,6 +151,10 @@ async fn stream(
             stream.settle(Ending::UpstreamErrorBefore, "connection");
             Err(unreadable(&cause))
         }
+        Ok(First::Late(after_ms)) => {
+            stream.settle(Ending::Timeout, "timeout");
+            Err(timed_out(after_ms))
+        }
         Err(_) => {
             stream.settle(Ending::Timeout, "timeout");
             Err(timed_out(limit_ms))
@@ -146,9 +162,9 @@ async fn stream(
     }
 }
 
-/// Nothing semantic came within the time.
+/// Nothing semantic, or not the whole, came within the time.
 fn timed_out(limit_ms: u64) -> Failed {
-    let message = format!("The provider's stream did not begin within {limit_ms} ms.");
+    let message = format!("The provider did not answer within {limit_ms} ms.");
     let status = StatusCode::REQUEST_TIMEOUT;
     let failure = Failure::new(ErrorClass::Timeout, Fault::Upstream, message).status(status);
     Failed { failure, status: Some(status), again: true }
@@ -173,7 +189,12 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
 }
 
 /// The answer broke off.
-fn broken(mut permit: Permit, error: &BodyError) -> Failed {
+fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
+    if let ReadError::Broken(egress::Error::Timeout { after_ms, .. }) = error {
+        permit.blame("timeout");
+        permit.settle(Ending::Timeout);
+        return timed_out(*after_ms);
+    }
     permit.blame("connection");
     permit.settle(Ending::UpstreamErrorBefore);
     unreadable(&error.to_string())

@@ -9,12 +9,13 @@
 
 use crate::admission::Admission;
 use crate::bound;
+use crate::bytes_queue::BytesQueue;
 use crate::dispatch::Exchange;
-use crate::error::Compat;
+use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
 use crate::permit::{Permit, Seen};
 use crate::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::head::Surface;
 use dialect::model::Event;
@@ -48,6 +49,10 @@ pub struct Stream {
     compat: Compat,
     /// An event was too long to observe: the bytes flow on, unseen.
     raw: bool,
+    /// The terminal event ended in a carriage return: its line feed is due.
+    owed_lf: bool,
+    /// The provider reported its failure; what it still says follows.
+    failed: bool,
     drains: bool,
     ended: bool,
 }
@@ -87,6 +92,8 @@ pub enum First {
     Error(ApiError),
     /// Not at all.
     Broken(String),
+    /// Not within so many milliseconds.
+    Late(u64),
 }
 
 /// What one piece of the upstream's bytes brought.
@@ -95,7 +102,11 @@ struct Brought {
     semantic: bool,
     terminal: bool,
     error: Option<ApiError>,
+    /// An event is longer than can be translated.
+    too_long: bool,
 }
+
+const TOO_LONG: &str = "an event of the provider's stream is too long to translate";
 
 impl Stream {
     /// A stream that has not been read yet.
@@ -135,6 +146,8 @@ impl Stream {
             surface,
             theirs,
             raw: false,
+            owed_lf: false,
+            failed: false,
             drains: permit.candidate().deployment.provider.on_disconnect.stream
                 == Disconnect::Drain,
             permit: Some(permit),
@@ -158,7 +171,19 @@ impl Stream {
                 Some(Ok(bytes)) => {
                     let brought = self.take_in(&bytes);
                     if let Some(error) = brought.error {
-                        return First::Error(error);
+                        // What lies before the error is relayed, however the
+                        // bytes were cut on their way.
+                        if !brought.semantic {
+                            return First::Error(error);
+                        }
+                        self.failed_inside(&error);
+                        if brought.terminal {
+                            self.finish();
+                        }
+                        return First::Semantic;
+                    }
+                    if brought.too_long {
+                        return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
                         self.finish();
@@ -167,7 +192,8 @@ impl Stream {
                         return First::Semantic;
                     }
                 }
-                Some(Err(cause)) => return First::Broken(cause),
+                Some(Err(egress::Error::Timeout { after_ms, .. })) => return First::Late(after_ms),
+                Some(Err(error)) => return First::Broken(error.to_string()),
                 None => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
@@ -195,7 +221,10 @@ impl Stream {
         }
     }
 
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+    fn poll_upstream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, egress::Error>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
@@ -204,7 +233,7 @@ impl Stream {
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.to_string()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
@@ -219,9 +248,12 @@ impl Stream {
         let mut brought = Brought::default();
         if self.raw {
             self.out.push(bytes.clone());
+            if let Some(permit) = &mut self.permit {
+                permit.seen.output_bytes += bytes.len() as u64;
+            }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, .. } = self;
+        let Self { framer, mode, tap, out, theirs, raw, owed_lf, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -230,8 +262,12 @@ impl Stream {
                 break;
             };
             let class = tap.observe(&frame.bytes);
-            brought.semantic |= class.commits();
-            brought.terminal |= class == Class::Terminal;
+            brought.semantic |= brought.error.is_none() && class.commits();
+            brought.terminal |= *owed_lf;
+            if class == Class::Terminal {
+                *owed_lf = frame.bytes.ends_with(b"\r");
+                brought.terminal |= !*owed_lf;
+            }
             if class == Class::Error {
                 let mut scratch = String::new();
                 let event = sse::parse(&frame.bytes, &mut scratch);
@@ -240,7 +276,9 @@ impl Stream {
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
-        if *raw {
+        if *raw && matches!(mode, Mode::Translated(_)) {
+            brought.too_long = true;
+        } else if *raw {
             // The observer gives up; the bytes do not.
             frames.push(framer.take_remainder());
             brought.semantic = true;
@@ -265,9 +303,12 @@ impl Stream {
         if class == Class::Error {
             brought.error = Some(self.error_in(&tail));
         }
-        let mut frames = Frames::default();
-        self.mode.pass(tail, class, &mut frames);
-        frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        // Half an event stays behind: an error must follow cleanly.
+        if brought.error.is_some() || self.tap.complete() {
+            let mut frames = Frames::default();
+            self.mode.pass(tail, class, &mut frames);
+            frames.0.into_iter().for_each(|frame| self.out.push(frame));
+        }
         self.note();
         brought
     }
@@ -291,7 +332,7 @@ impl Stream {
             return;
         }
         self.ended = true;
-        let whole = self.tap.observed().usage.is_some();
+        let whole = self.tap.observed().usage.is_some() && !self.raw;
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
         if let Mode::Translated(translator) = &mut self.mode {
             let Translator { decoder, encoder, events, input_guess } = &mut **translator;
@@ -306,9 +347,25 @@ impl Stream {
         }
     }
 
+    /// The provider said so itself, in the middle: the record is written. Its own
+    /// bytes still follow, as they would without us; a translation ends here.
+    fn failed_inside(&mut self, error: &ApiError) {
+        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
+        self.blame(class_word(error.class));
+        let rest = self.upstream.take();
+        self.settle_as(Ending::UpstreamErrorAfter);
+        if matches!(self.mode, Mode::Same { .. }) {
+            self.failed = true;
+            self.upstream = rest;
+        } else {
+            self.ended = true;
+        }
+    }
+
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
+        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -357,25 +414,31 @@ impl Stream {
             match self.poll_upstream(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     let brought = self.take_in(&bytes);
-                    if let Some(error) = brought.error {
-                        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
+                    if let Some(error) = &brought.error {
+                        self.failed_inside(error);
+                    }
+                    if brought.too_long {
+                        self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, TOO_LONG);
                     } else if brought.terminal {
                         self.finish();
                     }
                 }
-                Poll::Ready(Some(Err(cause))) => self.break_off(
-                    ErrorClass::Server,
-                    Ending::UpstreamErrorAfter,
-                    &format!("The provider's stream broke off: {cause}"),
+                Poll::Ready(Some(Err(_)) | None) if self.failed => self.ended = true,
+                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
+                    ErrorClass::Timeout,
+                    Ending::Timeout,
+                    &format!("The provider's stream did not go on within {after_ms} ms."),
                 ),
+                Poll::Ready(Some(Err(cause))) => {
+                    tracing::warn!(%cause, "a provider's stream broke off");
+                    let message = "The provider's stream broke off.";
+                    self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
+                }
                 Poll::Ready(None) => {
                     self.upstream = None;
-                    if self.take_tail().error.is_some() {
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
-                    } else if self.tap.complete() {
+                    if let Some(error) = self.take_tail().error {
+                        self.failed_inside(&error);
+                    } else if self.tap.complete() || self.raw {
                         self.finish();
                     } else {
                         self.break_off(
@@ -475,57 +538,29 @@ impl Drop for Stream {
         if self.permit.is_none() || !self.drains || self.upstream.is_none() {
             return; // the permit's own drop settles it
         }
-        let Some(place) = self.gateway.drain_place() else { return };
-        let limit = self.gateway.drain_max();
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: self.permit.take(),
-            hold: None,
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            hold: self.hold.take(),
             gateway: Arc::clone(&self.gateway),
             out: BytesQueue::default(),
             surface: self.surface,
             theirs: self.theirs,
             raw: self.raw,
+            owed_lf: self.owed_lf,
+            failed: self.failed,
             compat: self.compat,
             drains: false,
             ended: false,
         };
-        tokio::spawn(async move {
-            // Past the limit the permit is dropped, which settles it.
-            drop(tokio::time::timeout(limit, rest.drain()).await);
-            drop(place);
-        });
-    }
-}
-
-/// Bytes in order, joined where they lie side by side.
-#[derive(Default)]
-struct BytesQueue {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl BytesQueue {
-    fn push(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.extend_from_slice(&bytes);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
-        }
+        // Past the limit the permit is dropped, which settles it.
+        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 
