@@ -105,9 +105,8 @@ async fn concurrent_calls_never_exceed_a_budget() {
     let limit = NanoUsd(5 * WORST_NANOUSD + WORST_NANOUSD / 2);
     let key = bench.key(|key| key.max_budget = Some(limit)).await;
     let bench = Arc::new(bench);
-    let calls: Vec<_> = (0..40)
-        .map(|_| tokio::spawn(bench.post(PATH, &key, CHAT).answer()))
-        .collect();
+    let calls: Vec<_> =
+        (0..40).map(|_| tokio::spawn(bench.post(PATH, &key, CHAT).answer())).collect();
     upstream.received_at_least(5).await;
     assert_eq!(bench.money(&key, limit).held, 5 * WORST_NANOUSD);
     gate.open();
@@ -408,9 +407,10 @@ async fn a_stream_is_charged_like_its_unary_twin() {
 #[tokio::test]
 async fn tools_pictures_and_unknown_keys_reserve_more_than_their_bytes() {
     let upstream = Upstream::start().await;
-    let list =
-        [deployment_with("m", "openai/gpt-up", &upstream.url(), "num_retries: 0")
-            .replace("    litellm_params", "    model_info: {max_input_tokens: 50000}\n    litellm_params")];
+    let list = [deployment_with("m", "openai/gpt-up", &upstream.url(), "num_retries: 0").replace(
+        "    litellm_params",
+        "    model_info: {max_input_tokens: 50000}\n    litellm_params",
+    )];
     let bench = Bench::new(&config(&list, "")).await;
     upstream.script(canned::openai_chat("Hello").always());
     let key = bench.key(|key| key.max_budget = Some(NanoUsd::MAX)).await;
