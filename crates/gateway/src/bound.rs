@@ -72,6 +72,9 @@ pub fn estimated_tokens(bytes: u64) -> u64 {
 /// share of what is left where that is less; then `clamp` says so.
 pub fn bound(admission: &Admission, facts: &Facts, left: Left) -> Bound {
     let head = &admission.head;
+    if is_free(head.surface()) {
+        return Bound { input_tokens: 0, output_tokens: 0, clamp: None };
+    }
     let input_tokens = input_tokens(admission, facts);
     let choices = head.n();
     if !generates(head.surface()) {
@@ -104,9 +107,14 @@ pub fn bound(admission: &Admission, facts: &Facts, left: Left) -> Bound {
     }
 }
 
+/// Whether no provider charges for a surface (Anthropic, "Token counting", 2026).
+pub fn is_free(surface: Surface) -> bool {
+    surface == Surface::AnthropicCountTokens
+}
+
 /// Whether a surface's answers have output tokens.
 fn generates(surface: Surface) -> bool {
-    !matches!(surface, Surface::OpenAiEmbeddings | Surface::AnthropicCountTokens)
+    surface != Surface::OpenAiEmbeddings
 }
 
 /// How many output tokens `left` pays for once the input is paid.

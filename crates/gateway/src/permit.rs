@@ -241,7 +241,8 @@ impl Permit {
     /// provider that refused, or that was never reached, is not.
     fn price(&self, ending: Ending) -> (NanoUsd, CostSource) {
         let refused = self.status.is_some_and(|status| !status.is_success());
-        if self.phase == Phase::Prepared || ending == Ending::Refused || refused {
+        let free = bound::is_free(self.call.surface);
+        if self.phase == Phase::Prepared || ending == Ending::Refused || refused || free {
             return (NanoUsd::ZERO, CostSource::None);
         }
         if let Some(stated) = self.seen.usage.as_ref().and_then(catalog::stated) {
@@ -290,6 +291,7 @@ fn reserve(
     }
     let capped = cells.iter().any(|cell| cell.unit() == Unit::Money);
     let money = match &candidate.facts.prices {
+        _ if bound::is_free(admission.call.surface) => NanoUsd::ZERO,
         Some(prices) => {
             catalog::worst_case(prices, bound.input_tokens, bound.output_tokens, Tier::Dearest)
         }
