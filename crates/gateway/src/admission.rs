@@ -140,12 +140,13 @@ impl Resolved {
             Some(held.map_err(|refusal| refusal::of_allowance(&refusal, compat))?)
         };
         let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+        let key = principal.key.as_ref().map(|key| key.hash);
         let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
         let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
         let call = Call {
             id: call::shown_id(text("x-litellm-call-id"), record_call),
             record_call,
-            client: Arc::new(Client::new(Arc::clone(&received.gateway))),
+            client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
             surface: received.surface,
             route: received.route,
             principal,
@@ -251,12 +252,15 @@ impl Admission {
         }
     }
 
-    /// Milliseconds for a whole unary answer.
+    /// Milliseconds for a whole unary answer: what the deployment is given, or
+    /// less where the client wants less.
     pub fn total_ms(&self, candidate: &Candidate) -> u64 {
-        self.head
-            .timeout_ms()
-            .or(candidate.deployment.timeouts.total_ms)
-            .unwrap_or(self.runtime.total_ms)
+        let configured = self.configured_total_ms(candidate);
+        self.head.timeout_ms().map_or(configured, |asked| asked.min(configured))
+    }
+
+    fn configured_total_ms(&self, candidate: &Candidate) -> u64 {
+        candidate.deployment.timeouts.total_ms.unwrap_or(self.runtime.total_ms)
     }
 
     /// Milliseconds to the first byte.
@@ -265,16 +269,33 @@ impl Admission {
         if !self.call.stream {
             return total;
         }
-        let own = self.head.stream_timeout_ms().or(candidate.deployment.timeouts.first_byte_ms);
-        own.unwrap_or(self.runtime.first_byte_ms).min(total)
+        let configured = self.configured_first_byte_ms(candidate);
+        let own = self.head.stream_timeout_ms().map_or(configured, |asked| asked.min(configured));
+        own.min(total)
     }
 
-    /// The times of one attempt, for the way out.
+    fn configured_first_byte_ms(&self, candidate: &Candidate) -> u64 {
+        candidate.deployment.timeouts.first_byte_ms.unwrap_or(self.runtime.first_byte_ms)
+    }
+
+    /// Whether the client gives the deployment less time than it is given
+    /// otherwise: being late is then no fault of its own.
+    pub fn hurries(&self, candidate: &Candidate) -> bool {
+        let configured = self.configured_total_ms(candidate);
+        let usual = match self.call.stream {
+            true => self.configured_first_byte_ms(candidate).min(configured),
+            false => configured,
+        };
+        self.first_byte_ms(candidate) < usual
+    }
+
+    /// The times of one attempt, for the way out. A stream may go on for as
+    /// long as something comes: no total cuts it.
     pub fn limits(&self, candidate: &Candidate) -> egress::Limits {
         egress::Limits {
             head_ms: self.first_byte_ms(candidate),
             idle_ms: self.runtime.idle_ms,
-            total_ms: self.total_ms(candidate),
+            total_ms: if self.call.stream { u64::MAX } else { self.total_ms(candidate) },
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod route;
 pub mod routing;
 pub mod runtime;
 pub mod stream;
+pub mod unsettled;
 pub mod wire;
 
 pub use error::{Compat, Failure, Fault};

@@ -102,6 +102,7 @@ impl Permit {
         if gateway.journal.is_full() {
             return Err(Refused::SpoolFull);
         }
+        gateway.unsettled.retry(&*gateway.journal).map_err(Refused::Journal)?;
         let deployment = match &candidate.deployment.in_flight {
             Some(cell) => {
                 let place = ledger::admit(std::slice::from_ref(cell));
@@ -228,9 +229,7 @@ impl Permit {
             }
         }
         let record = self.record(ending, cost, source, reserved_ms);
-        if let Err(error) = self.gateway.journal.settle(&record) {
-            tracing::error!(%error, record = %record.id, "a spend record could not be written");
-        }
+        self.gateway.unsettled.settle(&*self.gateway.journal, record);
         Settled { cost, usage }
     }
 

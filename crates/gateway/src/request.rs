@@ -94,10 +94,14 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
                 return Ok(respond(relayed, &route, &admission));
             }
             Err(failed) => {
-                admission.gateway.failed(&candidate, &failed, &admission.runtime);
-                if admission.client().is_gone() {
+                let hurried = admission.hurries(&candidate);
+                admission.gateway.failed(&candidate, &failed, hurried, &admission.runtime);
+                if admission.call.client.is_gone() {
                     return Err(failed.failure);
                 }
+                // Nothing is under way until the next permit: who hangs up in
+                // between ends the call.
+                admission.call.client.set_billed_anyway(false);
                 route.failed(failed, &admission.wanted()).map_err(|f| named(f, &admission))?;
             }
         }

@@ -207,7 +207,8 @@ impl Route {
 impl Wanted<'_> {
     fn retries_of(&self, found: &Found) -> u32 {
         let own = || found.group.deployments.iter().find_map(|d| d.num_retries);
-        self.num_retries.or_else(own).unwrap_or(self.runtime.num_retries)
+        let asked = self.num_retries.map(|asked| asked.min(RETRIES_MAX));
+        asked.or_else(own).unwrap_or(self.runtime.num_retries)
     }
 
     /// The groups to try after `group` failed with `class`; none where no
@@ -229,6 +230,9 @@ impl Wanted<'_> {
         (!chain.is_empty()).then(|| chain.iter().cloned().collect())
     }
 }
+
+/// Retries that a client may ask for.
+const RETRIES_MAX: u32 = 10;
 
 /// The provider's word up to a minute, else 0.5 s doubled each time up to 8 s,
 /// with up to 0.75 s of jitter.

@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
 use crate::routing::{Alias, Routes};
-use base::{NanoUsd, Redactor};
+use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, ResponseModel, UnknownPrice};
 use egress::{Policy, Reach};
@@ -26,6 +26,8 @@ pub struct Runtime {
     pub routes: Routes,
     /// Whose spelling of errors.
     pub compat: Compat,
+    /// The administrator's key as it is stored.
+    pub master: KeyHash,
     /// The only header that carries keys, where one is configured.
     pub key_header_name: Option<String>,
     /// Retries of a group that says nothing itself.
@@ -140,6 +142,7 @@ pub fn prepare(
     book: &Book,
     proxy_budget: Option<(Allowance, Opening)>,
     spool_dir: &Path,
+    master: KeyHash,
 ) -> Result<Prepared, String> {
     let mut policy = Policy::default();
     let mut deployments = Vec::with_capacity(config.deployments.len());
@@ -166,6 +169,7 @@ pub fn prepare(
             config::Compat::V1_83 => Compat::V1_83,
             config::Compat::V1_109 => Compat::V1_109,
         },
+        master,
         key_header_name: access.key_header.clone(),
         num_retries: routing.num_retries,
         retry_after_ms: routing.retry_after_ms,

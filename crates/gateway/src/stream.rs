@@ -377,7 +377,7 @@ impl Stream {
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
-        self.blame(class_word(class));
+        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -559,15 +559,16 @@ impl Drop for Stream {
         if self.permit.is_none() || !self.drains || self.upstream.is_none() {
             return; // the permit's own drop settles it
         }
-        let Some(place) = self.gateway.drain_place() else { return };
-        let limit = self.gateway.drain_max();
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: self.permit.take(),
-            hold: None,
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            hold: self.hold.take(),
             gateway: Arc::clone(&self.gateway),
             out: BytesQueue::default(),
             surface: self.surface,
@@ -579,11 +580,8 @@ impl Drop for Stream {
             drains: false,
             ended: false,
         };
-        tokio::spawn(async move {
-            // Past the limit the permit is dropped, which settles it.
-            drop(tokio::time::timeout(limit, rest.drain()).await);
-            drop(place);
-        });
+        // Past the limit the permit is dropped, which settles it.
+        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 
