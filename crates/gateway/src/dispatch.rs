@@ -89,14 +89,14 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let body = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES).await.unwrap_or_default();
     let status = parts.status;
     let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
-    let error = theirs.decode_error(status.as_u16(), &body);
+    let mut error = theirs.decode_error(status.as_u16(), &body);
+    admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
     permit.settle(Ending::UpstreamErrorBefore);
     let retry_after_ms = headers::retry_after_ms(&parts.headers);
     let redactor = admission.gateway.redactor.load();
     let mut failure =
-        Failure::new(error.class, Fault::Upstream, redactor.clean(&error.message).into_owned())
-            .retry_after_ms(retry_after_ms);
+        Failure::new(error.class, Fault::Upstream, error.message).retry_after_ms(retry_after_ms);
     let is_error = status.is_client_error() || status.is_server_error();
     // Other dialects give other classes other statuses, but 500 and its kin
     // mean the same everywhere.
@@ -106,7 +106,7 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
         if same && is_error { status } else { admission.face().status_of(error.class) };
     failure.code = error.code;
     failure.param = error.param;
-    headers::provider(&parts.headers, &mut failure.headers);
+    headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
     if exchange.translated.is_none() && whole && !redactor.finds(&body) {
         failure.relayed = Some(body);

@@ -76,7 +76,8 @@ async fn unary(
     let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
     permit.seen = Seen::of(&observed, true);
     if observed.problem.is_some() {
-        let error = error_inside(theirs, &bytes);
+        let mut error = error_inside(theirs, &bytes);
+        admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
         let mut failed = in_band(&error, admission);
@@ -109,14 +110,15 @@ async fn unary(
 fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
-        if surface == Surface::OpenAiEmbeddings
-            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"")
-        {
-            return embeddings::to_base64(bytes).map(Bytes::from).map_err(|e| e.to_string());
-        }
+        let base64 = surface == Surface::OpenAiEmbeddings
+            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
+        let bytes = match base64 {
+            true => embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into(),
+            false => bytes.clone(),
+        };
         return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(bytes, model).into_owned().into(),
-            None => bytes.clone(),
+            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
+            None => bytes,
         });
     };
     let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
@@ -143,7 +145,8 @@ async fn stream(
             stream.hold(admission.take_hold());
             Ok(Answer::Stream(Box::new(stream)))
         }
-        Ok(First::Error(error)) => {
+        Ok(First::Error(mut error)) => {
+            admission.gateway.clean_error(&mut error);
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
             Err(in_band(&error, admission))
         }
@@ -177,8 +180,8 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
         status => StatusCode::from_u16(status).ok(),
     };
     let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
-    let message = admission.gateway.redactor.load().clean(&error.message).into_owned();
-    let mut failure = Failure::new(error.class, Fault::Upstream, message).status(status);
+    let mut failure =
+        Failure::new(error.class, Fault::Upstream, error.message.clone()).status(status);
     failure.code.clone_from(&error.code);
     failure.param.clone_from(&error.param);
     let again = matches!(

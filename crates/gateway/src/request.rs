@@ -121,7 +121,8 @@ fn named(mut failure: Failure, admission: &Admission) -> Failure {
 
 fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<Body> {
     let mut response_headers = HeaderMap::with_capacity(32);
-    headers::provider(&relayed.upstream_headers, &mut response_headers);
+    let redactor = admission.gateway.redactor.load();
+    headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
     let settled = match &relayed.answer {
         Answer::Whole(_, settled) => Some(settled),
         Answer::Stream(_) => None,

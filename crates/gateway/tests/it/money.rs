@@ -159,7 +159,7 @@ async fn a_shortfall_names_the_limit_what_is_spent_and_the_reset() {
     let refused = bench.post(PATH, &key, CHAT).answer().await;
     assert_eq!(refused.status, 400);
     let error = &refused.json()["error"];
-    assert_eq!(error["type"], "budget_exceeded");
+    assert_eq!((&error["type"], &error["code"]), (&json!("budget_exceeded"), &json!("400")));
     let message = refused.message();
     for part in [
         format!("Budget has been exceeded! Current cost: {}, ", NanoUsd(CANNED_COST_NANOUSD)),
@@ -214,7 +214,7 @@ async fn an_unknown_price_under_a_budget_is_refused_or_charged_at_the_ceiling() 
     let uncapped = bench.key(|_| ()).await;
     assert_eq!(bench.post(PATH, &uncapped, CHAT).answer().await.status, 200);
 
-    let ceiling = "keymoat: {unknown_price: {ceiling_usd_per_call: 0.5}}\n";
+    let ceiling = "keymoat: {unknown_price: {ceiling_per_call_usd: 0.5}}\n";
     let bench = Bench::new(&format!("{}{ceiling}", list(&upstream.url()))).await;
     let limit = NanoUsd(1_200_000_000);
     let key = bench.key(|key| key.max_budget = Some(limit)).await;
