@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,10 +55,15 @@ struct Watched {
     journal: Arc<dyn Journal>,
     opened: Mutex<Vec<Opened>>,
     settled: watch::Sender<Vec<SpendRecord>>,
+    is_full: AtomicBool,
+    is_broken: AtomicBool,
 }
 
 impl Journal for Watched {
     fn open(&self, opened: &Opened) -> io::Result<()> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.opened.lock().unwrap().push(opened.clone());
         self.journal.open(opened)
     }
@@ -74,7 +79,7 @@ impl Journal for Watched {
     }
 
     fn is_full(&self) -> bool {
-        self.journal.is_full()
+        self.is_full.load(Ordering::SeqCst) || self.journal.is_full()
     }
 }
 
@@ -132,6 +137,8 @@ impl Bench {
             journal: Arc::clone(&state.journal),
             opened: Mutex::default(),
             settled: watch::Sender::default(),
+            is_full: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
         });
         let parts = Parts {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -206,6 +213,16 @@ impl Bench {
     /// What was written down before an upstream was called.
     pub(crate) fn opened(&self) -> Vec<Opened> {
         self.journal.opened.lock().unwrap().clone()
+    }
+
+    /// Makes the spool full, or not.
+    pub(crate) fn fill_spool(&self, is_full: bool) {
+        self.journal.is_full.store(is_full, Ordering::SeqCst);
+    }
+
+    /// Makes the spool unwritable, or not.
+    pub(crate) fn break_journal(&self, is_broken: bool) {
+        self.journal.is_broken.store(is_broken, Ordering::SeqCst);
     }
 
     /// Resolves once `count` records are in the database.

@@ -3,7 +3,9 @@
 
 mod bytes_first;
 mod endings;
+mod gone;
 mod harness;
 mod money;
 mod retries;
 mod secrets;
+mod surfaces;
