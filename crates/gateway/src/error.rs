@@ -6,6 +6,7 @@
 //! (reference: LiteLLM's error table for 1.83 and 1.109).
 
 use crate::Body;
+use base::Redactor;
 use bytes::Bytes;
 use dialect::{ApiError, DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -180,10 +181,26 @@ impl Failure {
         if let Some(after_ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        // A provider that refuses our credential says nothing of the client's.
+        if self.status == StatusCode::UNAUTHORIZED && self.fault != Fault::Upstream {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// A provider's words without any secret in them.
+pub fn cleaned(error: ApiError, redactor: &Redactor) -> ApiError {
+    let clean = |text: String| match redactor.clean(&text) {
+        Cow::Borrowed(clean) if clean.len() == text.len() => text,
+        clean => clean.into_owned(),
+    };
+    ApiError {
+        message: clean(error.message),
+        kind: error.kind.map(clean),
+        code: error.code.map(clean),
+        param: error.param.map(clean),
+        ..error
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod body;
 pub mod bound;
+mod bytes_queue;
 pub mod call;
 pub mod deployment;
 pub mod detach;
@@ -19,6 +20,7 @@ pub mod headers;
 pub mod health;
 pub mod late;
 pub mod local;
+mod mode;
 pub mod paths;
 pub mod permit;
 pub mod principal;

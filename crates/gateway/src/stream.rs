@@ -9,22 +9,24 @@
 
 use crate::admission::Admission;
 use crate::bound;
+use crate::bytes_queue::BytesQueue;
+use crate::deployment::Candidate;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
+use crate::mode::{Frames, Mode, Translator, error_in};
 use crate::permit::{Permit, Seen};
 use crate::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use catalog::Disconnect;
-use dialect::head::Surface;
-use dialect::model::Event;
+use dialect::head::{Head, Surface};
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
-use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ErrorClass, Shown, Usage, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown};
+use http::StatusCode;
 use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
 use ledger::{Ending, Hold};
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -46,38 +48,24 @@ pub struct Stream {
     surface: Surface,
     theirs: Dialect,
     compat: Compat,
-    /// An event was too long to observe: the bytes flow on, unseen.
+    /// An event was too long to observe: the bytes flow on, unseen, one piece
+    /// behind, so that the record can be written before the last.
     raw: bool,
+    unseen: Bytes,
+    /// Choices that must end for the stream to be over without its terminal
+    /// event, where [`ends_silently`] allows that.
+    choices_to_end: u32,
     drains: bool,
     ended: bool,
-}
-
-/// What the provider reports inside a 200; a server error where it does not
-/// say what kind.
-pub fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
-    theirs.error_inside(data).unwrap_or_else(|| theirs.decode_error(500, data))
 }
 
 /// How long, and for how much, a finished upstream is waited for.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 64 << 10;
 
-/// How events are changed on their way.
-enum Mode {
-    /// Not at all, but for these.
-    Same { strip_usage: bool, model: Option<Arc<str>> },
-    /// From the upstream's dialect to the client's.
-    Translated(Box<Translator>),
-}
-
-/// Both ends of a translated stream.
-struct Translator {
-    decoder: StreamDecoder,
-    encoder: StreamEncoder,
-    events: Vec<Event>,
-    /// Input tokens to show at the start where the upstream says nothing yet.
-    input_guess: u64,
-}
+/// What may come before the first semantic event; after that the client has
+/// it, and the attempt is committed.
+const PREAMBLE_MAX_BYTES: usize = 256 << 10;
 
 /// How a stream began.
 pub enum First {
@@ -137,6 +125,8 @@ impl Stream {
             surface,
             theirs,
             raw: false,
+            unseen: Bytes::new(),
+            choices_to_end: choices(&admission.head),
             drains: permit.candidate().deployment.provider.on_disconnect.stream
                 == Disconnect::Drain,
             permit: Some(permit),
@@ -165,7 +155,8 @@ impl Stream {
                     if brought.terminal {
                         self.finish();
                     }
-                    if brought.semantic || brought.terminal {
+                    let long = self.out.len() > PREAMBLE_MAX_BYTES;
+                    if brought.semantic || brought.terminal || long {
                         return First::Semantic;
                     }
                 }
@@ -176,7 +167,7 @@ impl Stream {
                     if let Some(error) = self.take_tail().error {
                         return First::Error(error);
                     }
-                    if !self.tap.complete() {
+                    if !self.may_end() {
                         return First::Broken("the stream ended before it began".into());
                     }
                     self.finish();
@@ -224,10 +215,11 @@ impl Stream {
         }
         let mut brought = Brought::default();
         if self.raw {
-            self.out.push(bytes.clone());
+            let before = std::mem::replace(&mut self.unseen, bytes.clone());
+            self.out.push(before);
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, .. } = self;
+        let Self { framer, mode, tap, out, theirs, surface, gateway, raw, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -239,17 +231,29 @@ impl Stream {
             brought.semantic |= class.commits();
             brought.terminal |= class == Class::Terminal;
             if class == Class::Error {
-                let mut scratch = String::new();
-                let event = sse::parse(&frame.bytes, &mut scratch);
-                let data = event.map_or("", |event| event.data).as_bytes();
-                brought.error = Some(error_inside(*theirs, data));
+                let error = error_in(*theirs, &frame.bytes, gateway);
+                frames.push(mode.error_event(frame.bytes, &error, *surface, gateway));
+                brought.error = Some(error);
+                // Nothing that follows an error is an answer.
+                held = true;
+                break;
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
         if *raw {
-            // The observer gives up; the bytes do not.
-            frames.push(framer.take_remainder());
+            held = true;
             brought.semantic = true;
+            match mode {
+                // The observer gives up; the bytes do not.
+                Mode::Same { .. } => self.unseen = framer.take_remainder(),
+                Mode::Translated(_) => {
+                    let error = too_long();
+                    let mut text = Vec::new();
+                    surface.dialect().encode_error_event(&error, &mut text);
+                    frames.push(text.into());
+                    brought.error = Some(error);
+                }
+            }
         }
         if held || framer.held_bytes() > 0 {
             frames.0.into_iter().for_each(|frame| out.push(frame));
@@ -260,19 +264,21 @@ impl Stream {
         brought
     }
 
-    /// The last event of a stream may lack its blank line.
+    /// The last event of a stream may lack its blank line. Half of one stays
+    /// behind: an error must follow cleanly.
     fn take_tail(&mut self) -> Brought {
         let tail = self.framer.take_remainder();
         let mut brought = Brought::default();
-        if tail.is_empty() {
+        if tail.is_empty() || !is_whole(&tail) {
             return brought;
         }
         let class = self.tap.observe(&tail);
         if class == Class::Error {
-            brought.error = Some(self.error_in(&tail));
-        }
-        // Half an event stays behind: an error must follow cleanly.
-        if brought.error.is_some() || self.tap.complete() {
+            let error = error_in(self.theirs, &tail, &self.gateway);
+            let event = self.mode.error_event(tail, &error, self.surface, &self.gateway);
+            self.out.push(event);
+            brought.error = Some(error);
+        } else if self.may_end() {
             let mut frames = Frames::default();
             self.mode.pass(tail, class, &mut frames);
             frames.0.into_iter().for_each(|frame| self.out.push(frame));
@@ -281,10 +287,13 @@ impl Stream {
         brought
     }
 
-    fn error_in(&self, frame: &[u8]) -> ApiError {
-        let mut scratch = String::new();
-        let event = sse::parse(frame, &mut scratch);
-        error_inside(self.theirs, event.map_or("", |event| event.data).as_bytes())
+    /// Whether the upstream may close the connection here.
+    fn may_end(&self) -> bool {
+        let silently = || {
+            self.tap.choices_ended() >= self.choices_to_end
+                && self.permit.as_ref().is_none_or(|permit| ends_silently(permit.candidate()))
+        };
+        self.raw || (self.tap.complete() && (self.tap.is_terminal() || silently()))
     }
 
     /// Keeps what was seen with the permit, for the sake of its `Drop`.
@@ -305,19 +314,10 @@ impl Stream {
             return;
         }
         self.ended = true;
-        let whole = self.tap.observed().usage.is_some();
+        let whole = self.tap.observed().usage.is_some() && !self.raw;
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
-        if let Mode::Translated(translator) = &mut self.mode {
-            let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-            events.clear();
-            decoder.finish(events);
-            let mut text = Vec::new();
-            for event in events.iter_mut() {
-                guess_input(event, *input_guess);
-                encoder.push(event, &mut text);
-            }
-            self.out.push(text.into());
-        }
+        self.out.push(self.mode.finish());
+        self.out.push(std::mem::take(&mut self.unseen));
     }
 
     /// The upstream said that it failed; the client has its words.
@@ -342,6 +342,11 @@ impl Stream {
             param: None,
         };
         let mut text = Vec::new();
+        if self.raw {
+            // Where the last event broke off is not known: it ends here.
+            self.out.push(std::mem::take(&mut self.unseen));
+            text.extend_from_slice(b"\n\n");
+        }
         self.surface.dialect().encode_error_event(&error, &mut text);
         self.out.push(text.into());
         tracing::debug!(compat = ?self.compat, message, "a stream broke");
@@ -361,10 +366,19 @@ impl Stream {
     /// The terminal event is out; the upstream's own end may be a moment
     /// away, and with it a connection that can be used again.
     fn linger(&mut self) {
-        if let Some(upstream) = self.upstream.take() {
-            let rest = crate::body::read_capped(upstream, LINGER_MAX_BYTES);
-            tokio::spawn(async move { drop(tokio::time::timeout(LINGER_MAX, rest).await) });
-        }
+        let Some(mut upstream) = self.upstream.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        let rest = async move {
+            let mut left = LINGER_MAX_BYTES;
+            while let Some(Ok(frame)) = upstream.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(tokio::time::timeout(LINGER_MAX, rest));
     }
 
     /// What the client gets next.
@@ -400,7 +414,7 @@ impl Stream {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
                         self.fail(&error);
-                    } else if self.tap.complete() {
+                    } else if self.may_end() {
                         self.finish();
                     } else {
                         self.break_off(
@@ -431,68 +445,39 @@ impl Stream {
     }
 }
 
-/// What became of the events of one piece.
-#[derive(Default)]
-struct Frames(Vec<Bytes>);
+/// Whether what remained of a stream is an event, but for its blank line.
+fn is_whole(tail: &[u8]) -> bool {
+    let mut scratch = String::new();
+    let Ok(event) = sse::parse(tail, &mut scratch) else { return false };
+    let data = event.data.trim_ascii();
+    data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
+}
 
-impl Frames {
-    fn push(&mut self, frame: Bytes) {
-        self.0.push(frame);
+fn too_long() -> ApiError {
+    ApiError {
+        class: ErrorClass::Server,
+        status: StatusCode::BAD_GATEWAY.as_u16(),
+        message: format!(
+            "The provider sent an event of more than {} bytes, which cannot be translated.",
+            sse::EVENT_MAX_BYTES
+        ),
+        kind: None,
+        code: None,
+        param: None,
     }
 }
 
-impl Mode {
-    /// Passes one event on; true where its bytes are unchanged.
-    fn pass(&mut self, frame: Bytes, class: Class, out: &mut Frames) -> bool {
-        match self {
-            Self::Same { strip_usage, model } => {
-                if *strip_usage && class == Class::UsageOnly {
-                    return false;
-                }
-                let stripped = match strip_usage {
-                    true => owned(retouch::strip_usage(&frame)),
-                    false => None,
-                };
-                let shown = model.as_ref().and_then(|model| {
-                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
-                });
-                let unchanged = stripped.is_none() && shown.is_none();
-                out.push(shown.or(stripped).unwrap_or(frame));
-                unchanged
-            }
-            Self::Translated(translator) => {
-                let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-                events.clear();
-                let mut scratch = String::new();
-                let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
-                if let Err(error) = decoder.push(event, events) {
-                    tracing::debug!(%error, "an event of the provider's stream was not understood");
-                }
-                let mut text = Vec::with_capacity(256);
-                for event in events.iter_mut() {
-                    guess_input(event, *input_guess);
-                    encoder.push(event, &mut text);
-                }
-                out.push(text.into());
-                false
-            }
-        }
-    }
+/// Whether an upstream may end its streams without a terminal event: one of
+/// which that is known, or one that is not known at all. The others have been
+/// cut off then, be it after every choice has ended: their usage is missing.
+fn ends_silently(candidate: &Candidate) -> bool {
+    let deployment = &candidate.deployment;
+    deployment.provider.quirks.no_done || !deployment.provider.owns(&deployment.api_base)
 }
 
-/// Agents read the input's size from the first event; OpenAI's upstreams say it
-/// in the last.
-fn guess_input(event: &mut Event, input: u64) {
-    if let Event::Start { usage: usage @ None, .. } = event {
-        *usage = Some(Usage { input, ..Usage::default() });
-    }
-}
-
-fn owned(text: Cow<'_, [u8]>) -> Option<Bytes> {
-    match text {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(text.into()),
-    }
+/// How many choices a stream must bring; the tap tells 128 of them apart.
+fn choices(head: &Head) -> u32 {
+    u32::try_from(head.n()).unwrap_or(u32::MAX).clamp(1, 128)
 }
 
 impl Drop for Stream {
@@ -515,40 +500,14 @@ impl Drop for Stream {
             surface: self.surface,
             theirs: self.theirs,
             raw: self.raw,
+            unseen: Bytes::new(),
+            choices_to_end: self.choices_to_end,
             compat: self.compat,
             drains: false,
             ended: false,
         };
         // Past the limit the permit is dropped, which settles it.
         self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
-    }
-}
-
-/// Bytes in order, joined where they lie side by side.
-#[derive(Default)]
-struct BytesQueue {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl BytesQueue {
-    fn push(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.extend_from_slice(&bytes);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
-        }
     }
 }
 
