@@ -103,6 +103,29 @@ pub(crate) fn parse_window(text: &str) -> Result<Window, String> {
 mod tests {
     use super::{Exact, Money, parse_count, parse_dollars, parse_window};
     use base::NanoUsd;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back_as_the_same_amount(nano in 0..9_000_000_000_000_000_000_i64) {
+            let shown = serde_json::to_string(&Money(NanoUsd(nano))).unwrap();
+            prop_assert_eq!(parse_dollars(&shown), Ok(NanoUsd(nano)));
+            // And a client that reads doubles sees it to fifteen digits.
+            let double: f64 = serde_json::from_str(&shown).unwrap();
+            let exact = nano as f64 / 1e9;
+            prop_assert!((double - exact).abs() <= exact * 1e-15);
+        }
+
+        #[test]
+        fn no_text_panics_or_gives_less_than_nought(text in "\\PC{0,40}|[-+0-9.eE]{0,40}") {
+            prop_assert!(parse_dollars(&text).is_ok_and(|dollars| dollars.0 >= 0)
+                || parse_dollars(&text).is_err());
+            prop_assert_eq!(parse_count(&text).is_ok(), text.trim().parse::<base::Decimal>()
+                .is_ok_and(|decimal| decimal.scale() == 0 && decimal.mantissa() >= 0));
+            prop_assert!(parse_window(&text).is_ok_and(|window| window.after(0) > 0)
+                || parse_window(&text).is_err());
+        }
+    }
 
     #[test]
     fn money_goes_in_and_out_exactly() {

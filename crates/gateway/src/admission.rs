@@ -11,6 +11,7 @@ use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::late::Face;
 use crate::principal::{self, Principal};
+use crate::record;
 use crate::refusal;
 use crate::route::Wanted;
 use crate::routing::Found;
@@ -24,7 +25,6 @@ use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub struct Received {
     /// The client's headers.
     pub headers: HeaderMap,
     /// Where it came from.
-    pub client_ip: Option<IpAddr>,
+    pub client_ip: Option<Arc<str>>,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// When, on the monotonic clock.
@@ -175,7 +175,8 @@ fn call(
         tags: tags(head, text("x-litellm-tags")),
         session_id: text("x-litellm-session-id").map(Into::into),
         service_tier: head.service_tier().map(Into::into),
-        client_ip: received.client_ip,
+        call_type: record::call_type(received.surface),
+        client_ip: received.client_ip.clone(),
     }
 }
 

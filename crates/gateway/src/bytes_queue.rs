@@ -1,4 +1,4 @@
-//! Bytes on their way to a client.
+//! What a stream has for its client and the client has not taken yet.
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,6 +10,7 @@ pub(crate) struct BytesQueue {
 }
 
 impl BytesQueue {
+    /// Adds bytes behind the others.
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -21,10 +22,12 @@ impl BytesQueue {
         }
     }
 
+    /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
         self.first.as_ref().map_or(0, Bytes::len) + self.rest.len()
     }
 
+    /// All there is, as few pieces.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         match self.first.take() {
             Some(first) => Some(first),

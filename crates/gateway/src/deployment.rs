@@ -19,6 +19,8 @@ pub struct Deployment {
     pub model_group: Arc<str>,
     /// Whose API it speaks.
     pub provider: &'static Provider,
+    /// The provider's id, for records.
+    pub provider_id: Arc<str>,
     /// The upstream's name of the model; `*` stands for what the client's
     /// name matched.
     pub upstream_model: Arc<str>,

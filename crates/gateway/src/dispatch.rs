@@ -5,7 +5,7 @@
 
 use crate::admission::Admission;
 use crate::deployment::Candidate;
-use crate::error::{Failure, Fault, class_word, cleaned};
+use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{headers, quirks, wire};
@@ -183,10 +183,11 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let body = error_body(&parts.headers, body, admission).await;
     let status = parts.status;
     let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
-    let redactor = admission.gateway.redactor.load();
-    let error = cleaned(theirs.decode_error(status.as_u16(), &body), &redactor);
+    let mut error = theirs.decode_error(status.as_u16(), &body);
+    admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
     permit.settle(Ending::UpstreamErrorBefore);
+    let redactor = admission.gateway.redactor.load();
     let credential_refused = status == StatusCode::UNAUTHORIZED;
     let message = match credential_refused {
         true => format!("The provider refused the gateway's credential: {}", error.message),
@@ -194,15 +195,18 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     };
     let mut failure = Failure::new(error.class, Fault::Upstream, message)
         .retry_after_ms(headers::retry_after_ms(&parts.headers));
-    let translated = exchange.translated.is_some();
     let is_error = status.is_client_error() || status.is_server_error();
+    // Other dialects give other classes other statuses, but 500 and its kin
+    // mean the same everywhere.
+    let same = exchange.translated.is_none()
+        || (error.class == ErrorClass::Server && status.is_server_error());
     failure.status =
-        if translated || !is_error { admission.face().status_of(error.class) } else { status };
+        if same && is_error { status } else { admission.face().status_of(error.class) };
     failure.code = error.code;
     failure.param = error.param;
     headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if !translated && whole && !credential_refused && !redactor.finds(&body) {
+    if exchange.translated.is_none() && whole && !credential_refused && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
     if credential_refused {

@@ -148,26 +148,29 @@ const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duratio
 pub fn of_call(admission: &Admission, into: &mut HeaderMap) {
     insert_text(into, CALL_ID, &admission.call.id);
     into.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
-    if let Some(key) = &admission.call.principal.key {
-        of_key(key, admission, into);
+    let principal = &admission.call.principal;
+    let Some(key) = &principal.key else { return };
+    for (name, value) in &principal.limit_headers {
+        into.insert(name.clone(), value.clone());
     }
-}
-
-fn of_key(key: &VirtualKey, admission: &Admission, into: &mut HeaderMap) {
-    if let Some(limit) = key.rpm_limit {
-        into.insert(KEY_RPM, HeaderValue::from(limit));
-    }
-    if let Some(limit) = key.tpm_limit {
-        into.insert(KEY_TPM, HeaderValue::from(limit));
-    }
-    if let Some(max) = key.max_budget {
-        insert_text(into, KEY_MAX_BUDGET, &max.to_string());
-    }
-    let spent = match &admission.call.principal.money {
+    let spent = match &principal.money {
         Some(cell) => base::NanoUsd(cell.usage().spent),
         None => key.spend,
     };
     insert_text(into, KEY_SPEND, &spent.to_string());
+}
+
+/// LiteLLM's headers about a key's limits, which change only with the key.
+pub fn of_limits(key: &VirtualKey) -> Vec<(HeaderName, HeaderValue)> {
+    let budget = key.max_budget.and_then(|max| HeaderValue::try_from(max.to_string()).ok());
+    [
+        (KEY_RPM, key.rpm_limit.map(HeaderValue::from)),
+        (KEY_TPM, key.tpm_limit.map(HeaderValue::from)),
+        (KEY_MAX_BUDGET, budget),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
 }
 
 /// LiteLLM's headers of an answer; the cost only where it is known by now.

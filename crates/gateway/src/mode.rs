@@ -2,7 +2,6 @@
 //! bytes but for a closed list of changes, or the client's dialect. An error
 //! goes on without any secret in it.
 
-use crate::error::cleaned;
 use crate::gateway::Gateway;
 use bytes::Bytes;
 use dialect::head::Surface;
@@ -51,8 +50,9 @@ impl Frames {
 pub(crate) fn error_in(theirs: Dialect, frame: &[u8], gateway: &Gateway) -> ApiError {
     let mut scratch = String::new();
     let event = sse::parse(frame, &mut scratch);
-    let error = error_inside(theirs, event.map_or("", |event| event.data).as_bytes());
-    cleaned(error, &gateway.redactor.load())
+    let mut error = error_inside(theirs, event.map_or("", |event| event.data).as_bytes());
+    gateway.clean_error(&mut error);
+    error
 }
 
 impl Mode {
@@ -70,22 +70,22 @@ impl Mode {
         text.into()
     }
 
-    /// An error of the provider's, for the client: its own bytes where they
-    /// are in the client's dialect and hold no secret.
+    /// What the client gets in place of an error of the provider's; none where
+    /// the event may go on as it is: the same dialect, and no secret in it.
     pub(crate) fn error_event(
         &self,
-        frame: Bytes,
+        frame: &[u8],
         error: &ApiError,
         surface: Surface,
         gateway: &Gateway,
-    ) -> Bytes {
+    ) -> Option<Bytes> {
         let same = matches!(self, Self::Same { .. });
-        if same && !gateway.redactor.load().finds(&frame) {
-            return frame;
+        if same && !gateway.redactor.load().finds(frame) {
+            return None;
         }
         let mut text = Vec::new();
         surface.dialect().encode_error_event(error, &mut text);
-        text.into()
+        Some(text.into())
     }
 
     /// Passes one event on; true where its bytes are unchanged.

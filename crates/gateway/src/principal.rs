@@ -2,10 +2,11 @@
 
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
+use crate::headers;
 use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ledger::{Cell, Unit, VirtualKey};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -21,8 +22,40 @@ pub struct Principal {
     pub permit: Vec<Arc<Cell>>,
     /// The money cell among them, for headers.
     pub money: Option<Arc<Cell>>,
+    /// What every record of its says.
+    pub texts: Texts,
+    /// LiteLLM's headers about its limits.
+    pub limit_headers: Vec<(HeaderName, HeaderValue)>,
     /// When it was read from the store, on the monotonic clock.
     read_at: Duration,
+}
+
+/// The names of a key's owner, shared by all its records.
+#[derive(Default)]
+pub struct Texts {
+    /// The key's alias.
+    pub alias: Option<Arc<str>>,
+    /// The user's id.
+    pub user_id: Option<Arc<str>>,
+    /// The team's id.
+    pub team_id: Option<Arc<str>>,
+    /// The organisation's id.
+    pub organization_id: Option<Arc<str>>,
+    /// The key's tags.
+    pub tags: Vec<Arc<str>>,
+}
+
+impl Texts {
+    fn of(key: &VirtualKey) -> Self {
+        let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+        Self {
+            alias: shared(&key.alias),
+            user_id: shared(&key.user_id),
+            team_id: shared(&key.team_id),
+            organization_id: shared(&key.organization_id),
+            tags: key.tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
+        }
+    }
 }
 
 impl Principal {
@@ -33,8 +66,15 @@ impl Principal {
 
     /// The holder of the master key: no limits of its own.
     pub fn admin() -> Self {
-        let none = Vec::new;
-        Self { key: None, admission: none(), permit: none(), money: None, read_at: Duration::ZERO }
+        Self {
+            key: None,
+            admission: Vec::new(),
+            permit: Vec::new(),
+            money: None,
+            texts: Texts::default(),
+            limit_headers: Vec::new(),
+            read_at: Duration::ZERO,
+        }
     }
 }
 
@@ -221,7 +261,8 @@ fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
         cells.partition(|cell| matches!(cell.unit(), Unit::Money | Unit::Tokens));
     let money = permit.iter().find(|cell| cell.unit() == Unit::Money).cloned();
     let read_at = gateway.clock.monotonic();
-    Principal { key: Some(key), admission, permit, money, read_at }
+    let (texts, limit_headers) = (Texts::of(&key), headers::of_limits(&key));
+    Principal { key: Some(key), admission, permit, money, texts, limit_headers, read_at }
 }
 
 fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {

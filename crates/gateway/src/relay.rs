@@ -8,7 +8,7 @@
 use crate::admission::Admission;
 use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
-use crate::error::{Failure, Fault, class_word, cleaned};
+use crate::error::{Failure, Fault, class_word};
 use crate::headers;
 use crate::mode::error_inside;
 use crate::permit::{Permit, Seen, Settled};
@@ -21,6 +21,7 @@ use dialect::tap::Tap;
 use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -90,19 +91,31 @@ async fn unary(
         output_bytes: observed.output_text_bytes,
     };
     if observed.problem.is_some() {
-        let error = error_inside(theirs, &bytes);
+        let mut error = error_inside(theirs, &bytes);
+        admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        return Err(in_band(error, admission));
+        let mut failed = in_band(&error, admission);
+        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+            failed.failure.relayed = Some(bytes);
+        }
+        return Err(failed);
     }
+    // Only an answer that says what it used is known to be one; any other is
+    // looked at once more, so that garbage is mended elsewhere, not relayed.
+    let readable = match observed.usage {
+        Some(_) => Ok(IgnoredAny),
+        None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+    };
     let events = admission.call.stream && wire::streams(surface);
-    let client_body = match events {
+    let client_body = readable.and_then(|_| match events {
         true => told(&bytes, theirs, admission),
         false => client_body(&bytes, exchange, admission),
-    };
+    });
     let client_bytes = match client_body {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
+            permit.blame("unreadable");
             permit.settle(Ending::UpstreamErrorBefore);
             return Err(unreadable(&cause));
         }
@@ -167,7 +180,7 @@ async fn stream(
         }
         Ok(First::Error(error)) => {
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
-            Err(in_band(error, admission))
+            Err(in_band(&error, admission))
         }
         Ok(First::Broken(cause)) => {
             stream.settle(Ending::UpstreamErrorBefore, "connection");
@@ -193,16 +206,16 @@ fn timed_out(limit_ms: u64) -> Failed {
 }
 
 /// The provider reported an error inside a 200.
-fn in_band(error: ApiError, admission: &Admission) -> Failed {
+fn in_band(error: &ApiError, admission: &Admission) -> Failed {
     let status = match error.status {
         200 => None,
         status => StatusCode::from_u16(status).ok(),
     };
     let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
-    let error = cleaned(error, &admission.gateway.redactor.load());
-    let mut failure = Failure::new(error.class, Fault::Upstream, error.message).status(status);
-    failure.code = error.code;
-    failure.param = error.param;
+    let mut failure =
+        Failure::new(error.class, Fault::Upstream, error.message.clone()).status(status);
+    failure.code.clone_from(&error.code);
+    failure.param.clone_from(&error.param);
     let again = matches!(
         error.class,
         ErrorClass::RateLimit | ErrorClass::Overloaded | ErrorClass::Server | ErrorClass::Timeout

@@ -231,6 +231,7 @@ fn deployment(
         id: Arc::clone(&configured.id),
         model_group: Arc::clone(&configured.model_group),
         provider: configured.provider,
+        provider_id: configured.provider.id.into(),
         upstream_model: full_name(configured.provider, &configured.upstream_model),
         api_version: configured.api_version.clone(),
         origin: configured.origin.clone(),

@@ -23,7 +23,6 @@ use dialect::head::{Head, Surface};
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
 use dialect::{ApiError, Dialect, ErrorClass, Shown};
-use http::StatusCode;
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use ledger::{Ending, Hold};
@@ -55,6 +54,10 @@ pub struct Stream {
     /// Choices that must end for the stream to be over without its terminal
     /// event, where [`ends_silently`] allows that.
     choices_to_end: u32,
+    /// The terminal event ended in a carriage return: its line feed is due.
+    owed_lf: bool,
+    /// The provider reported its failure; what it still says follows.
+    failed: bool,
     drains: bool,
     ended: bool,
 }
@@ -85,7 +88,11 @@ struct Brought {
     semantic: bool,
     terminal: bool,
     error: Option<ApiError>,
+    /// An event is longer than can be translated.
+    too_long: bool,
 }
+
+const TOO_LONG: &str = "an event of the provider's stream is too long to translate";
 
 impl Stream {
     /// A stream that has not been read yet.
@@ -127,6 +134,8 @@ impl Stream {
             raw: false,
             unseen: Bytes::new(),
             choices_to_end: choices(&admission.head),
+            owed_lf: false,
+            failed: false,
             drains: permit.candidate().deployment.provider.on_disconnect.stream
                 == Disconnect::Drain,
             permit: Some(permit),
@@ -150,7 +159,19 @@ impl Stream {
                 Some(Ok(bytes)) => {
                     let brought = self.take_in(&bytes);
                     if let Some(error) = brought.error {
-                        return First::Error(error);
+                        // What lies before the error is relayed, however the
+                        // bytes were cut on their way.
+                        if !brought.semantic {
+                            return First::Error(error);
+                        }
+                        self.failed_inside(&error);
+                        if brought.terminal {
+                            self.finish();
+                        }
+                        return First::Semantic;
+                    }
+                    if brought.too_long {
+                        return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
                         self.finish();
@@ -217,9 +238,13 @@ impl Stream {
         if self.raw {
             let before = std::mem::replace(&mut self.unseen, bytes.clone());
             self.out.push(before);
+            if let Some(permit) = &mut self.permit {
+                permit.seen.output_bytes += bytes.len() as u64;
+            }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, surface, gateway, raw, .. } = self;
+        let Self { framer, mode, tap, out, theirs, surface, raw, owed_lf, gateway, failed, .. } =
+            self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -228,15 +253,26 @@ impl Stream {
                 break;
             };
             let class = tap.observe(&frame.bytes);
-            brought.semantic |= class.commits();
-            brought.terminal |= class == Class::Terminal;
+            brought.semantic |= brought.error.is_none() && class.commits();
+            brought.terminal |= *owed_lf;
+            if class == Class::Terminal {
+                *owed_lf = frame.bytes.ends_with(b"\r");
+                brought.terminal |= !*owed_lf;
+            }
             if class == Class::Error {
                 let error = error_in(*theirs, &frame.bytes, gateway);
-                frames.push(mode.error_event(frame.bytes, &error, *surface, gateway));
+                let event = mode.error_event(&frame.bytes, &error, *surface, gateway);
+                held |= event.is_some();
+                frames.push(event.unwrap_or(frame.bytes));
                 brought.error = Some(error);
-                // Nothing that follows an error is an answer.
+                match mode {
+                    Mode::Same { .. } => continue,
+                    Mode::Translated(_) => break,
+                }
+            }
+            if *failed && gateway.redactor.load().finds(&frame.bytes) {
                 held = true;
-                break;
+                continue;
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
@@ -246,13 +282,7 @@ impl Stream {
             match mode {
                 // The observer gives up; the bytes do not.
                 Mode::Same { .. } => self.unseen = framer.take_remainder(),
-                Mode::Translated(_) => {
-                    let error = too_long();
-                    let mut text = Vec::new();
-                    surface.dialect().encode_error_event(&error, &mut text);
-                    frames.push(text.into());
-                    brought.error = Some(error);
-                }
+                Mode::Translated(_) => brought.too_long = true,
             }
         }
         if held || framer.held_bytes() > 0 {
@@ -275,8 +305,8 @@ impl Stream {
         let class = self.tap.observe(&tail);
         if class == Class::Error {
             let error = error_in(self.theirs, &tail, &self.gateway);
-            let event = self.mode.error_event(tail, &error, self.surface, &self.gateway);
-            self.out.push(event);
+            let event = self.mode.error_event(&tail, &error, self.surface, &self.gateway);
+            self.out.push(event.unwrap_or(tail));
             brought.error = Some(error);
         } else if self.may_end() {
             let mut frames = Frames::default();
@@ -320,18 +350,25 @@ impl Stream {
         self.out.push(std::mem::take(&mut self.unseen));
     }
 
-    /// The upstream said that it failed; the client has its words.
-    fn fail(&mut self, error: &ApiError) {
+    /// The provider said so itself, in the middle: the record is written. Its own
+    /// bytes still follow, as they would without us; a translation ends here.
+    fn failed_inside(&mut self, error: &ApiError) {
         tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
-        self.ended = true;
         self.blame(class_word(error.class));
+        let rest = self.upstream.take();
         self.settle_as(Ending::UpstreamErrorAfter);
+        if matches!(self.mode, Mode::Same { .. }) {
+            self.failed = true;
+            self.upstream = rest;
+        } else {
+            self.ended = true;
+        }
     }
 
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
-        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
+        self.blame(class_word(class));
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -388,32 +425,41 @@ impl Stream {
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
+                // Whoever keeps the body keeps no place.
+                self.hold = None;
                 self.linger();
                 return Poll::Ready(None);
             }
             match self.poll_upstream(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     let brought = self.take_in(&bytes);
-                    if let Some(error) = brought.error {
-                        self.fail(&error);
+                    if let Some(error) = &brought.error {
+                        self.failed_inside(error);
+                    }
+                    if brought.too_long {
+                        self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, TOO_LONG);
                     } else if brought.terminal {
                         self.finish();
                     }
+                }
+                Poll::Ready(Some(Err(_)) | None) if self.failed => {
+                    self.ended = true;
+                    self.out.push(std::mem::take(&mut self.unseen));
                 }
                 Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
                     ErrorClass::Timeout,
                     Ending::Timeout,
                     &format!("The provider's stream did not go on within {after_ms} ms."),
                 ),
-                Poll::Ready(Some(Err(cause))) => self.break_off(
-                    ErrorClass::Server,
-                    Ending::UpstreamErrorAfter,
-                    &format!("The provider's stream broke off: {cause}"),
-                ),
+                Poll::Ready(Some(Err(cause))) => {
+                    tracing::warn!(%cause, "a provider's stream broke off");
+                    let message = "The provider's stream broke off.";
+                    self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
+                }
                 Poll::Ready(None) => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
-                        self.fail(&error);
+                        self.failed_inside(&error);
                     } else if self.may_end() {
                         self.finish();
                     } else {
@@ -453,20 +499,6 @@ fn is_whole(tail: &[u8]) -> bool {
     data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
 }
 
-fn too_long() -> ApiError {
-    ApiError {
-        class: ErrorClass::Server,
-        status: StatusCode::BAD_GATEWAY.as_u16(),
-        message: format!(
-            "The provider sent an event of more than {} bytes, which cannot be translated.",
-            sse::EVENT_MAX_BYTES
-        ),
-        kind: None,
-        code: None,
-        param: None,
-    }
-}
-
 /// Whether an upstream may end its streams without a terminal event: one of
 /// which that is known, or one that is not known at all. The others have been
 /// cut off then, be it after every choice has ended: their usage is missing.
@@ -502,6 +534,8 @@ impl Drop for Stream {
             raw: self.raw,
             unseen: Bytes::new(),
             choices_to_end: self.choices_to_end,
+            owed_lf: self.owed_lf,
+            failed: self.failed,
             compat: self.compat,
             drains: false,
             ended: false,

@@ -4,7 +4,7 @@
 //! client from taking the others' places: connections, time for a request's
 //! head, its size, streams of an HTTP/2 connection.
 
-use crate::door::Door;
+use crate::door::{Door, Peer};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::net::SocketAddr;
@@ -117,9 +117,10 @@ async fn serve<S>(
         .max_concurrent_streams(H2_STREAMS_MAX)
         .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30));
+    let caller = Arc::new(Peer::new(peer.ip()));
     let service = hyper::service::service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request, peer).await) }
+        let (door, caller) = (Arc::clone(&door), Arc::clone(&caller));
+        async move { Ok::<_, std::convert::Infallible>(door.answer(request, &caller).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

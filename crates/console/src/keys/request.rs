@@ -188,3 +188,52 @@ fn tags_in(metadata: &str) -> Result<Option<Vec<String>>, Failure> {
     };
     strings(text).map(Some).map_err(|why| invalid("metadata.tags", why))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyFields, Lifetime};
+    use crate::fields::Fields;
+    use proptest::prelude::*;
+
+    fn take(body: &str) -> Result<KeyFields, gateway::Failure> {
+        KeyFields::take(Fields::parse(body.as_bytes())?, "/key/generate")
+    }
+
+    #[test]
+    fn tags_may_stand_in_metadata_as_litellm_reads_them() {
+        let asked = take(r#"{"metadata": {"tags": ["a"], "x": 1}}"#).ok().unwrap();
+        assert_eq!(asked.tags, Some(vec!["a".to_owned()]));
+        let both = take(r#"{"metadata": {"tags": ["a"]}, "tags": []}"#).ok().unwrap();
+        assert_eq!(both.tags, Some(Vec::new()));
+        assert_eq!(take(r#"{"metadata": {}}"#).ok().unwrap().tags, None);
+    }
+
+    #[test]
+    fn a_lifetime_is_a_length_or_none() {
+        for (body, expected) in [
+            ("{}", None),
+            (r#"{"duration": null}"#, Some(Lifetime::Endless)),
+            (r#"{"duration": "-1"}"#, Some(Lifetime::Endless)),
+            (r#"{"duration": "monthly"}"#, Some(Lifetime::For("30d".parse().unwrap()))),
+        ] {
+            assert_eq!(take(body).ok().unwrap().lifetime, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_may_still_say_nothing() {
+        let nothing = r#"{"guardrails": [], "soft_budget": null, "model_max_budget": { },
+            "auto_rotate": false, "allowed_routes": [], "metadata": {"guardrails": []}}"#;
+        assert!(take(nothing).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_and_a_refusal_is_short(body in "\\PC{0,60}|\\{\"(key_alias|models|max_budget|metadata|duration|aliases|x)\": ?[\\[\\]{}a-z0-9.\",:-]{0,30}\\}") {
+            if let Err(failure) = take(&body) {
+                prop_assert_eq!(failure.status.as_u16(), 400);
+                prop_assert!(failure.message.len() < 600);
+            }
+        }
+    }
+}

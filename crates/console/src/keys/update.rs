@@ -29,11 +29,11 @@ pub(crate) async fn update(app: App, request: Request) -> Answer {
     let given = given.ok_or_else(|| invalid("key", "is required: the key, or its hash"))?;
     let asked = KeyFields::take(fields, "/key/update")?;
 
-    let changing = app.changes.lock().await;
     if asked.max_budget.is_some() || asked.budget_duration.is_some() || asked.spend.is_some() {
         // A budget begins with what the row says: let it catch up.
         live::drained(&app).await;
     }
+    let changing = app.changes.lock().await;
     let before = must_find(&app, &given).await?;
     if let Some(alias) = &asked.alias {
         check_alias(&app, alias.as_deref(), Some(before.hash)).await?;

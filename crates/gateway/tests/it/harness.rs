@@ -113,8 +113,14 @@ pub(crate) struct Bench {
 impl Bench {
     /// A gateway that serves this configuration.
     pub(crate) async fn new(yaml: &str) -> Self {
+        Self::with_general(yaml, "").await
+    }
+
+    /// As [`Bench::new`], with this in `general_settings`.
+    pub(crate) async fn with_general(yaml: &str, general: &str) -> Self {
         let dir = TempDir::new();
-        let config = load(&dir.0, yaml);
+        let head = format!("general_settings: {{master_key: {MASTER}, {general}}}\n");
+        let config = load(&dir.0, &format!("{head}{yaml}"));
         let clock = Arc::new(ManualClock(AtomicI64::new(0)));
         let data = store::DataDir::open(&dir.0.join("data")).unwrap();
         let hasher = KeyHasher::new(&data.pepper().unwrap());
@@ -226,8 +232,7 @@ impl Bench {
 
 fn load(dir: &Path, yaml: &str) -> config::Config {
     let file = dir.join("config.yaml");
-    let head = format!("general_settings: {{master_key: {MASTER}}}\n");
-    std::fs::write(&file, head + yaml).unwrap();
+    std::fs::write(&file, yaml).unwrap();
     let env: BTreeMap<String, String> =
         BTreeMap::from([("HOME".to_owned(), dir.display().to_string())]);
     let loaded = config::load(&file, &env);

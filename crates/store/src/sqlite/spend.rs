@@ -119,11 +119,12 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
                 .map(Cow::Owned)
                 .map_err(|error| StoreError::Damaged(error.to_string()))?,
         };
+        let id = record.id.to_string();
         // The index is for ids that clients gave; our own is found by `id`.
-        let own = record.request_id.is_empty() || *record.request_id == *record.id.call.to_string();
+        let own = record.request_id.is_empty() || id.starts_with(&*record.request_id);
         let inserted = insert
             .execute(params![
-                record.id.to_string(),
+                id,
                 (!own).then_some(&*record.request_id),
                 record.key_hash.map(|hash| hash.0),
                 record.user_id.as_deref(),
