@@ -5,6 +5,7 @@ mod bytes_first;
 mod endings;
 mod gone;
 mod harness;
+mod hostile;
 mod money;
 mod retries;
 mod secrets;
