@@ -264,7 +264,8 @@ pub(crate) fn deployment(group: &str, model: &str, api_base: &str) -> String {
 
 /// As [`deployment`], with more `litellm_params`, each a line `name: value`.
 pub(crate) fn deployment_with(group: &str, model: &str, api_base: &str, more: &str) -> String {
-    let more: String = more.lines().map(|line| format!("      {line}\n")).collect();
+    let more: Vec<String> = more.lines().map(|line| format!("      {line}\n")).collect();
+    let more = more.concat();
     format!(
         "  - model_name: {group}\n    litellm_params:\n      model: {model}\n      \
          api_base: {api_base}\n      api_key: {PROVIDER_KEY}\n      \
