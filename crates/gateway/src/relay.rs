@@ -148,9 +148,10 @@ fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Resu
     let Some(theirs) = exchange.translated else {
         let base64 = surface == Surface::OpenAiEmbeddings
             && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
-        let bytes = match base64 {
-            true => embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into(),
-            false => bytes.clone(),
+        let bytes = if base64 {
+            embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into()
+        } else {
+            bytes.clone()
         };
         return Ok(match admission.shown_model() {
             Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
