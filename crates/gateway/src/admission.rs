@@ -315,6 +315,14 @@ fn unread(error: BodyError) -> Failure {
         BodyError::Incomplete(cause) => {
             Failure::bad_request("The request body ended before it was complete.").cause(&cause)
         }
+        BodyError::Idle(ms) => Failure::new(
+            ErrorClass::Timeout,
+            Fault::Client,
+            format!(
+                "Nothing came of the request body for {ms} ms (keymoat.listen.body_idle_timeout_ms)."
+            ),
+        )
+        .status(StatusCode::REQUEST_TIMEOUT),
         BodyError::Spool { .. } => Failure::internal(error.to_string()),
     }
 }

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,6 +20,8 @@ pub struct BodyLimits {
     pub max_bytes: usize,
     /// The largest body kept in memory while it arrives.
     pub memory_max_bytes: usize,
+    /// The longest pause between two pieces.
+    pub idle: Duration,
     /// Where larger ones wait.
     pub spool_dir: PathBuf,
     /// Bytes of spooled bodies that may be in memory at once, over all
@@ -49,6 +52,9 @@ pub enum BodyError {
     /// The sender stopped before the end.
     #[error("the body ended before it was complete: {0}")]
     Incomplete(String),
+    /// The sender stopped for longer than this, in milliseconds.
+    #[error("nothing came of the body for {0} ms")]
+    Idle(u128),
     /// The spool directory cannot be used.
     #[error("a large body could not be spooled to {path}: {cause}")]
     Spool {
@@ -72,7 +78,7 @@ where
     if declared > limits.max_bytes as u64 {
         return Err(BodyError::TooLarge(limits.max_bytes));
     }
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new().into()) };
+    let Some(first) = next_piece(&mut body, limits).await? else { return Ok(Bytes::new().into()) };
     if body.is_end_stream() && first.len() <= limits.memory_max_bytes {
         return Ok(first.into());
     }
@@ -86,7 +92,7 @@ where
         if memory.len() > limits.memory_max_bytes {
             return spool(memory, body, limits).await;
         }
-        next = next_data(&mut body).await?;
+        next = next_piece(&mut body, limits).await?;
     }
     Ok(memory.freeze().into())
 }
@@ -105,7 +111,7 @@ where
     let mut length = start.len();
     file.write_all(&start).await.map_err(failed)?;
     drop(start);
-    while let Some(data) = next_data(&mut body).await? {
+    while let Some(data) = next_piece(&mut body, limits).await? {
         length = length.saturating_add(data.len());
         if length > limits.max_bytes {
             return Err(BodyError::TooLarge(limits.max_bytes));
@@ -138,6 +144,16 @@ async fn temporary_file(dir: &std::path::Path) -> std::io::Result<tokio::fs::Fil
         .await?;
     tokio::fs::remove_file(&path).await?;
     Ok(file)
+}
+
+/// A client's next piece, in time: one that holds back must not hold a place.
+async fn next_piece<B>(body: &mut B, limits: &BodyLimits) -> Result<Option<Bytes>, BodyError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let piece = tokio::time::timeout(limits.idle, next_data(body)).await;
+    piece.unwrap_or_else(|_| Err(BodyError::Idle(limits.idle.as_millis())))
 }
 
 async fn next_data<B>(body: &mut B) -> Result<Option<Bytes>, BodyError>
@@ -208,12 +224,14 @@ mod tests {
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Poll};
+    use std::time::Duration;
     use tokio::sync::Semaphore;
 
     fn limits(max_bytes: usize, memory_max_bytes: usize) -> BodyLimits {
         BodyLimits {
             max_bytes,
             memory_max_bytes,
+            idle: Duration::from_secs(30),
             spool_dir: std::env::temp_dir().join("keymoat-body-test"),
             large_budget: Arc::new(Semaphore::new(1 << 20)),
         }
@@ -253,6 +271,27 @@ mod tests {
         assert!(matches!(declared, Err(BodyError::TooLarge(4))));
         let endless = receive(chunks(vec![b"abc"; 100]), &limits(200, 10)).await;
         assert!(matches!(endless, Err(BodyError::TooLarge(200))));
+    }
+
+    /// A body that never goes on.
+    struct Silent;
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_stops_is_given_up() {
+        let stopped = receive(Silent, &limits(100, 4)).await;
+        assert!(matches!(stopped, Err(BodyError::Idle(30_000))));
     }
 
     #[tokio::test]
