@@ -10,6 +10,7 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::late::Face;
+use crate::price_keys;
 use crate::principal::{self, Principal};
 use crate::record;
 use crate::refusal;
@@ -117,6 +118,12 @@ impl Authenticated {
                 .param("model"));
         }
         principal::check_model(&principal, named, received.runtime.compat)?;
+        let Some(others) = price_keys::other_models(&head, &body.bytes) else {
+            return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
+        };
+        for other in &others {
+            principal::check_model(&principal, other, received.runtime.compat)?;
+        }
         let Some(found) = received.runtime.routes.find(named) else {
             return Err(unknown_model(received.route, named));
         };

@@ -13,7 +13,7 @@ use crate::unsettled::Unsettled;
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
-use dialect::ErrorClass;
+use dialect::{ApiError, ErrorClass};
 use egress::Egress;
 use http::StatusCode;
 use ledger::{Book, Journal, KeyHasher, Store};
@@ -158,6 +158,15 @@ impl Gateway {
     /// Removes secrets from text by value.
     pub fn clean(&self, text: &str) -> String {
         self.redactor.load().clean(text).into_owned()
+    }
+
+    /// Removes secrets from all that a provider says of a failure: it may hold
+    /// the key that it was sent.
+    pub(crate) fn clean_error(&self, error: &mut ApiError) {
+        error.message = self.clean(&error.message);
+        for text in [&mut error.kind, &mut error.code, &mut error.param] {
+            *text = text.as_ref().map(|text| self.clean(text));
+        }
     }
 
     /// A key was changed or deleted: read it anew at its next use.

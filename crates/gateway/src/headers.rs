@@ -4,6 +4,7 @@ use crate::admission::Admission;
 use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
+use base::Redactor;
 use dialect::Dialect;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -41,11 +42,15 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
 }
 
 /// The provider's headers as clients of LiteLLM know them: rate limits under
-/// their own names, all of them with a prefix.
-pub fn provider(from: &HeaderMap, into: &mut HeaderMap) {
+/// their own names, all of them with a prefix. One that holds a secret stays
+/// behind.
+pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
+    // All at once: with many secrets, to look costs more than to copy.
+    let values: Vec<&[u8]> = from.values().map(HeaderValue::as_bytes).collect();
+    let holds_secret = redactor.finds(&values.join(&b'\n'));
     for (name, value) in from {
         let text = name.as_str();
-        if is_private(text) {
+        if is_private(text) || (holds_secret && redactor.finds(value.as_bytes())) {
             continue;
         }
         if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
@@ -186,7 +191,7 @@ mod tests {
             ("x-request-id", "req_1"),
         ]);
         let mut into = HeaderMap::new();
-        provider(&from, &mut into);
+        provider(&from, &base::Redactor::default(), &mut into);
         assert_eq!(into.len(), 3);
         assert_eq!(into["x-ratelimit-remaining-requests"], "9");
         assert_eq!(into["llm_provider-x-request-id"], "req_1");

@@ -74,13 +74,10 @@ async fn unary(
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
     let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
-    permit.seen = Seen {
-        usage: observed.usage,
-        whole: observed.usage.is_some(),
-        output_bytes: observed.output_text_bytes,
-    };
+    permit.seen = Seen::of(&observed, true);
     if observed.problem.is_some() {
-        let error = error_inside(theirs, &bytes);
+        let mut error = error_inside(theirs, &bytes);
+        admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
         let mut failed = in_band(&error, admission);
@@ -147,7 +144,8 @@ async fn stream(
             stream.hold(admission.take_hold());
             Ok(Answer::Stream(Box::new(stream)))
         }
-        Ok(First::Error(error)) => {
+        Ok(First::Error(mut error)) => {
+            admission.gateway.clean_error(&mut error);
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
             Err(in_band(&error, admission))
         }
@@ -181,8 +179,8 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
         status => StatusCode::from_u16(status).ok(),
     };
     let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
-    let message = admission.gateway.redactor.load().clean(&error.message).into_owned();
-    let mut failure = Failure::new(error.class, Fault::Upstream, message).status(status);
+    let mut failure =
+        Failure::new(error.class, Fault::Upstream, error.message.clone()).status(status);
     failure.code.clone_from(&error.code);
     failure.param.clone_from(&error.param);
     let again = matches!(

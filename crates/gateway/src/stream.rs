@@ -253,7 +253,7 @@ impl Stream {
             }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, owed_lf, .. } = self;
+        let Self { framer, mode, tap, out, theirs, raw, owed_lf, gateway, failed, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -274,7 +274,13 @@ impl Stream {
                 let data = event.map_or("", |event| event.data).as_bytes();
                 brought.error = Some(error_inside(*theirs, data));
             }
-            held |= !mode.pass(frame.bytes, class, &mut frames);
+            let clean = if class == Class::Error || *failed {
+                redacted(gateway, &frame.bytes)
+            } else {
+                None
+            };
+            held |= clean.is_some();
+            held |= !mode.pass(clean.unwrap_or(frame.bytes), class, &mut frames);
         }
         if *raw && matches!(mode, Mode::Translated(_)) {
             brought.too_long = true;
@@ -306,7 +312,8 @@ impl Stream {
         // Half an event stays behind: an error must follow cleanly.
         if brought.error.is_some() || self.tap.complete() {
             let mut frames = Frames::default();
-            self.mode.pass(tail, class, &mut frames);
+            let clean = redacted(&self.gateway, &tail);
+            self.mode.pass(clean.unwrap_or(tail), class, &mut frames);
             frames.0.into_iter().for_each(|frame| self.out.push(frame));
         }
         self.note();
@@ -322,12 +329,7 @@ impl Stream {
     /// Keeps what was seen with the permit, for the sake of its `Drop`.
     fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
-            let observed = self.tap.observed();
-            permit.seen = Seen {
-                usage: observed.usage,
-                whole: observed.usage.is_some() && self.tap.complete(),
-                output_bytes: observed.output_text_bytes,
-            };
+            permit.seen = Seen::of(self.tap.observed(), self.tap.complete());
         }
     }
 
@@ -370,7 +372,7 @@ impl Stream {
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
-        self.blame(if ending == Ending::Timeout { "timeout" } else { "connection" });
+        self.blame(class_word(class));
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -413,6 +415,8 @@ impl Stream {
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
+                // Whoever keeps the body keeps no place.
+                self.hold = None;
                 self.linger();
                 return Poll::Ready(None);
             }
@@ -472,6 +476,13 @@ impl Stream {
         self.drains = false;
         self.settle_as(Ending::ClientGoneAfter);
     }
+}
+
+/// The event without our secrets, where it holds one: a provider that reports
+/// a failure may repeat the key that it was sent.
+fn redacted(gateway: &Gateway, event: &[u8]) -> Option<Bytes> {
+    let found = gateway.redactor.load().finds(event);
+    found.then(|| gateway.clean(&String::from_utf8_lossy(event)).into())
 }
 
 /// What became of the events of one piece.

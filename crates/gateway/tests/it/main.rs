@@ -1,7 +1,9 @@
 //! The request pipeline from outside, with real sockets behind it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+mod bytes_first;
 mod endings;
 mod harness;
 mod money;
 mod retries;
+mod secrets;

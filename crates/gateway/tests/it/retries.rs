@@ -243,10 +243,11 @@ async fn a_failed_attempts_permit_is_settled_before_the_next_is_taken() {
     let key = bench.key(|key| key.max_budget = Some(limit)).await;
     let gate = Gate::new();
     first.script(canned::openai_error(500));
-    second.script(Script::on("").stall(&gate).json(
-        200,
-        canned::openai_chat_body(&canned::Reply::text("gpt", &["Hello"])),
-    ));
+    second.script(
+        Script::on("")
+            .stall(&gate)
+            .json(200, canned::openai_chat_body(&canned::Reply::text("gpt", &["Hello"]))),
+    );
     let call = bench.post("/v1/chat/completions", &key, CHAT).answer();
     let look = async {
         gate.reached().await;
@@ -281,8 +282,7 @@ async fn fallbacks_lead_from_group_to_group_in_order() {
 
 #[tokio::test]
 async fn default_fallbacks_serve_groups_without_their_own() {
-    let (all, bench) =
-        groups("router_settings: {num_retries: 0, default_fallbacks: [c]}\n").await;
+    let (all, bench) = groups("router_settings: {num_retries: 0, default_fallbacks: [c]}\n").await;
     all[0].script(canned::openai_error(500));
     all[2].script(canned::openai_chat("Hello"));
     assert_eq!(bench.chat(CHAT).answer().await.status, 200);
@@ -363,7 +363,10 @@ async fn a_fallback_in_another_dialect_is_translated() {
     let answer = bench.chat(CHAT).answer().await;
     assert_eq!(answer.json()["choices"][0]["message"]["content"], "Bonjour");
     let sent = &second.received()[0];
-    assert_eq!((sent.header("x-api-key"), sent.header("authorization")), (Some(PROVIDER_KEY), None));
+    assert_eq!(
+        (sent.header("x-api-key"), sent.header("authorization")),
+        (Some(PROVIDER_KEY), None)
+    );
     second.script(canned::anthropic_stream(&["Bon", "jour"]));
     let answer = bench.chat(STREAM).answer().await;
     assert!(answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
