@@ -6,6 +6,7 @@ use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{headers, wire};
+use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
@@ -129,11 +130,7 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
 }
 
 /// An error's body, as far as it comes soon and can be read.
-async fn error_body(
-    headers: &http::HeaderMap,
-    body: egress::Body,
-    admission: &Admission,
-) -> Bytes {
+async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
     if headers::is_encoded(headers) {
         return Bytes::new();
     }
