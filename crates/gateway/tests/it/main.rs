@@ -6,6 +6,7 @@ mod chaos;
 mod endings;
 mod gone;
 mod harness;
+mod hostile;
 mod money;
 mod retries;
 mod secrets;
