@@ -39,7 +39,8 @@ def ask(client, turn):
     # A broken connection to the *gateway* is no outcome that a client may see.
     answer = client.post(path, json=body, headers={"x-litellm-call-id": f"chaos-{turn}"})
     if answer.status_code != 200:
-        assert answer.json()["error"]["message"], answer.text
+        # The spoiled upstream's own error says nothing, and is relayed as it is.
+        assert answer.text == '{"error":{}}' or answer.json()["error"]["message"], answer.text
         assert answer.headers["x-litellm-call-id"] == f"chaos-{turn}"
         return f"status {answer.status_code}"
     if not stream:
@@ -100,7 +101,7 @@ def wait_until(holds):
 def all_places_are_free(gateway, key, places):
     """As many slow streams at once as the key has places, and no more."""
     def one():
-        return gateway.chat(key=key, model="steady/gpt-pause-400", stream=True).status_code
+        return gateway.chat(key=key, model="steady/gpt-pause-250", stream=True).status_code
 
     with futures.ThreadPoolExecutor(places + 10) as pool:
         statuses = collections.Counter(f.result() for f in [pool.submit(one) for _ in range(places + 10)])
@@ -119,8 +120,8 @@ def test_every_request_has_one_outcome_and_nothing_leaks(own_gateway, upstream, 
     key = gateway.new_key(max_parallel_requests=CONNECTIONS, max_budget=budget)
     # Fill pools and caches first, so that what is compared is a steady state.
     outcomes = Load(gateway, key, 0, WARM_UP).outcomes
-    spoiled_open = gateway.open_files()
-    rss_before = gateway.rss_kb()
+    all_places_are_free(gateway, key, CONNECTIONS)
+    files_before, rss_before = gateway.open_files(), gateway.rss_kb()
     outcomes |= Load(gateway, key, WARM_UP, WARM_UP + REQUESTS).outcomes
     rss_after = gateway.rss_kb()
     counts = collections.Counter(outcomes.values())
@@ -128,8 +129,11 @@ def test_every_request_has_one_outcome_and_nothing_leaks(own_gateway, upstream, 
     assert counts["answered"] > len(outcomes) // 5
     assert not [o for o in counts if o.startswith("status 4")], "an in-flight place leaked, or the caller was blamed"
 
-    rows = gateway.settled_records(len(outcomes), api_key=key)
+    rows = gateway.settled_records(len(outcomes) + CONNECTIONS, api_key=key)
     calls = by_call(rows)
+    spent = gateway.spend_of(key)
+    assert spent == pytest.approx(sum(row["spend"] for row in rows), abs=1e-9)
+    calls = {call_id: attempts for call_id, attempts in calls.items() if call_id.startswith("chaos-")}
     assert set(calls) == set(outcomes), "not one call for each request"
     for call_id, attempts in calls.items():
         answered = outcomes[call_id] == "answered"
@@ -138,11 +142,10 @@ def test_every_request_has_one_outcome_and_nothing_leaks(own_gateway, upstream, 
         assert len(attempts) <= 1 + retries
         assert answered or outcomes[call_id] == "error in stream" or len(attempts) == 1 + retries, "no retry"
     # Every attempt that reached the upstream has its record; one that broke before may have one more.
-    assert 0 <= len(rows) - len(spoiled.received()) <= len(rows) // 20
+    made = sum(len(attempts) for attempts in calls.values())
+    assert 0 <= made - len(spoiled.received()) <= made // 20
 
-    # Money: what the key spent is what its records say, and nothing is held.
-    spent = gateway.spend_of(key)
-    assert spent == pytest.approx(sum(row["spend"] for row in rows), abs=1e-9)
+    # What the key spent is what its records say (above), and nothing more is held.
     assert spent >= COST * counts["answered"] * 0.5
     gateway.post("/key/update", {"key": key, "max_budget": spent + COST * 8})
     assert gateway.chat(key=key, model="steady/gpt", max_tokens=7).status_code == 200, "money is still held"
@@ -150,6 +153,8 @@ def test_every_request_has_one_outcome_and_nothing_leaks(own_gateway, upstream, 
     all_places_are_free(gateway, key, CONNECTIONS)
     all_places_are_free(gateway, key, CONNECTIONS)
 
-    wait_until(lambda: gateway.open_files() <= spoiled_open)
+    # The pool may keep a second connection for each place; one leaked by each failure would be more.
+    assert counts["status 502"] > CONNECTIONS
+    wait_until(lambda: gateway.open_files() <= files_before + CONNECTIONS)
     assert rss_after - rss_before < RSS_MARGIN_KB
     spoiled.kill()

@@ -10,6 +10,7 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::late::Face;
+use crate::price_keys;
 use crate::principal::{self, Principal};
 use crate::record;
 use crate::refusal;
@@ -21,6 +22,7 @@ use base::CallId;
 use bytes::Bytes;
 use dialect::head::{Head, HeadError, Surface};
 use dialect::model::Request;
+use dialect::splice::{self, Edits};
 use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, StatusCode};
 use ledger::{Cell, Hold};
@@ -132,6 +134,12 @@ impl Admitted {
                 .param("model"));
         }
         principal::check_model(&principal, named, received.runtime.compat)?;
+        let Some(others) = price_keys::other_models(&head, &body.bytes) else {
+            return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
+        };
+        for other in &others {
+            principal::check_model(&principal, other, received.runtime.compat)?;
+        }
         let Some(found) = received.runtime.routes.find(named) else {
             return Err(unknown_model(received.route, named));
         };
@@ -239,12 +247,14 @@ impl Admission {
         self.runtime.shows_group.then_some(&*self.call.requested_model)
     }
 
-    /// The client's request in the neutral model.
+    /// The client's request in the neutral model, without what it says to us.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        wire::decode_request(self.call.surface, &self.body.bytes)
+        let mut edits = Edits::new(&self.head);
+        edits.remove_gateway_keys();
+        wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
     }
 
     /// The endpoint of an upstream that speaks `theirs`.

@@ -1,19 +1,14 @@
-//! An attempt leaves: encode, authenticate outward, egress.
-//!
-//! Same dialect on both sides: the client's bytes, but for the closed list of
-//! edits. Different dialects: one full parse, kept for the next attempt.
+//! An attempt leaves: seal its body, authenticate outward, egress.
 
 use crate::admission::Admission;
-use crate::deployment::Candidate;
+use crate::effective::Effective;
 use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
-use crate::{headers, quirks, wire};
+use crate::{headers, wire};
 use bytes::Bytes;
 use catalog::Disconnect;
-use dialect::head::Surface;
-use dialect::splice::{self, Edits};
-use dialect::{Dialect, EncodeError, ErrorClass, OutputLimitField};
+use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
 use std::time::Duration;
@@ -42,18 +37,17 @@ pub struct Exchange {
 ///
 /// # Errors
 /// A [`Failed`] whose permit is settled.
-pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispatched, Failed> {
-    let (body, exchange) = match encode(&permit, admission) {
-        Ok(encoded) => encoded,
-        Err(failure) => {
-            permit.settle(Ending::Refused);
-            return Err(Failed { failure: *failure, status: None, again: false });
-        }
-    };
+pub async fn dispatch(
+    mut permit: Permit,
+    effective: Effective<'_>,
+    admission: &Admission,
+) -> Result<Dispatched, Failed> {
+    let clamp = permit.bound().clamp;
+    let (body, exchange) = effective.seal(admission.call.stream, permit.candidate(), clamp);
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
     let Some(path) = candidate.path(admission.endpoint(candidate.dialect())) else {
-        let failure = cannot_serve(admission.call.surface, deployment.provider.name);
+        let failure = wire::cannot_serve(admission.call.surface, deployment.provider.name);
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });
     };
@@ -88,88 +82,6 @@ pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispa
         }
         Err(error) => Err(unreachable_upstream(permit, &error)),
     }
-}
-
-fn encode(permit: &Permit, admission: &Admission) -> Result<(Bytes, Exchange), Box<Failure>> {
-    let candidate = permit.candidate();
-    let surface = admission.call.surface;
-    let theirs = candidate.dialect();
-    if surface.dialect() == theirs {
-        return Ok(splice(permit, admission));
-    }
-    if !wire::translates(surface) {
-        return Err(Box::new(cannot_serve(surface, candidate.deployment.provider.name)));
-    }
-    let mut request = admission.decode().map_err(|e| Box::new(Failure::of_decode(e)))?;
-    if let Some(clamp) = permit.bound().clamp {
-        request.max_output_tokens = Some(clamp);
-    }
-    let target = candidate.target(admission.drop_params());
-    let body = theirs.encode_request(&request, &target).map_err(|error| {
-        let param = match &error {
-            EncodeError::Unsupported { param } | EncodeError::Invalid { param, .. } => {
-                param.clone()
-            }
-        };
-        Box::new(Failure::bad_request(error.to_string()).param(param))
-    })?;
-    let exchange = Exchange { translated: Some(theirs), usage_is_ours: false };
-    Ok((body.into(), exchange))
-}
-
-/// The client's bytes with the closed list of edits.
-fn splice(permit: &Permit, admission: &Admission) -> (Bytes, Exchange) {
-    let candidate = permit.candidate();
-    let head = &admission.head;
-    let mut edits = Edits::new(head);
-    edits.remove_gateway_keys();
-    if head.model() != Some(&*candidate.upstream_model) {
-        edits.set_model(&candidate.upstream_model);
-    }
-    let body = &admission.body.bytes;
-    let quirks = &candidate.deployment.provider.quirks;
-    let asks_usage = admission.call.stream
-        && !head.include_usage()
-        && streams_with_options(head.surface())
-        && !quirks.no_stream_options;
-    if asks_usage {
-        edits.include_usage();
-    }
-    if let Some(clamp) = permit.bound().clamp {
-        edits.set_output_limit(limit_field(head.surface(), candidate), clamp);
-    }
-    quirks::apply(&mut edits, head, body, candidate);
-    let deployment = &candidate.deployment;
-    for (name, value) in &deployment.body_defaults {
-        edits.default_value(name, value, body);
-    }
-    for (name, value) in &deployment.extra_body {
-        edits.set(name, value);
-    }
-    for name in &deployment.additional_drop_params {
-        edits.remove(name);
-    }
-    let body = splice::apply(body, &edits);
-    (body, Exchange { translated: None, usage_is_ours: asks_usage })
-}
-
-/// Whether the surface has `stream_options`.
-fn streams_with_options(surface: Surface) -> bool {
-    matches!(surface, Surface::OpenAiChat | Surface::OpenAiCompletions)
-}
-
-/// What the output limit is called.
-fn limit_field(surface: Surface, candidate: &Candidate) -> &'static str {
-    match (surface, candidate.output_limit_field()) {
-        (Surface::OpenAiChat, OutputLimitField::MaxCompletionTokens) => "max_completion_tokens",
-        _ => "max_tokens",
-    }
-}
-
-fn cannot_serve(surface: Surface, provider: &str) -> Failure {
-    Failure::bad_request(format!("{provider} has no {} endpoint.", wire::name(surface)))
-        .param("model")
-        .kind("unsupported_endpoint")
 }
 
 /// The upstream answered with an error status.

@@ -85,11 +85,7 @@ async fn unary(
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
     let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
-    permit.seen = Seen {
-        usage: observed.usage,
-        whole: observed.usage.is_some(),
-        output_bytes: observed.output_text_bytes,
-    };
+    permit.seen = Seen::of(&observed, true);
     if observed.problem.is_some() {
         let mut error = error_inside(theirs, &bytes);
         admission.gateway.clean_error(&mut error);

@@ -4,8 +4,8 @@
 //! none can skip a stage, because each stage consumes what the one before it
 //! made:
 //!
-//! received → authenticated → admitted → resolved → for each attempt: permit →
-//! dispatched → relayed → settled.
+//! received → authenticated → admitted → resolved → for each attempt: effective
+//! → permit → dispatched → relayed → settled.
 //!
 //! Two commitments are kept apart. The *client* is committed when a 200 has
 //! gone out; the *attempt*, when its first semantic byte has. Retries and
@@ -16,6 +16,7 @@ use crate::Body;
 use crate::admission::{Admission, Received};
 use crate::detach::Detach;
 use crate::dispatch::dispatch;
+use crate::effective::Effective;
 use crate::error::Failure;
 use crate::headers;
 use crate::late::Late;
@@ -76,7 +77,11 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
         if let Some(answer) = local::answer(&admission, &candidate) {
             return answer.map_err(|failure| named(failure, &admission));
         }
-        let permit = match Permit::take(&admission, candidate, route.attempts) {
+        let effective = match Effective::new(&admission, &candidate) {
+            Ok(effective) => effective,
+            Err(failure) => return Err(named(*failure, &admission)),
+        };
+        let permit = match Permit::take(&admission, candidate, &effective, route.attempts) {
             Ok(permit) => permit,
             Err(refused) => {
                 route.refused(refused, &admission.wanted()).map_err(|f| named(f, &admission))?;
@@ -84,7 +89,7 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
             }
         };
         let candidate = permit.candidate().clone();
-        let relayed = match dispatch(permit, &admission).await {
+        let relayed = match dispatch(permit, effective, &admission).await {
             Ok(dispatched) => relay(dispatched, &mut admission).await,
             Err(failed) => Err(failed),
         };

@@ -329,12 +329,7 @@ impl Stream {
     /// Keeps what was seen with the permit, for the sake of its `Drop`.
     fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
-            let observed = self.tap.observed();
-            permit.seen = Seen {
-                usage: observed.usage,
-                whole: observed.usage.is_some() && self.tap.complete(),
-                output_bytes: observed.output_text_bytes,
-            };
+            permit.seen = Seen::of(self.tap.observed(), self.tap.complete());
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a surface needs beyond its dialect: OpenAI's older completions speak
 //! chat's errors and another body.
 
+use crate::error::Failure;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::model::{Request, Response};
@@ -27,6 +28,13 @@ pub fn name(surface: Surface) -> &'static str {
         Surface::AnthropicMessages => "messages",
         Surface::AnthropicCountTokens => "count_tokens",
     }
+}
+
+/// The provider has no such endpoint.
+pub fn cannot_serve(surface: Surface, provider: &str) -> Failure {
+    Failure::bad_request(format!("{provider} has no {} endpoint.", name(surface)))
+        .param("model")
+        .kind("unsupported_endpoint")
 }
 
 /// What the upstream's answers look like, for the tap.

@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Lowest first: a crate may import only what stands before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "base",
     "dialect",
     "catalog",
@@ -19,6 +19,7 @@ const ORDER: [&str; 13] = [
     "telemetry",
     "ledger",
     "vault",
+    "guard",
     "egress",
     "store",
     "gateway",

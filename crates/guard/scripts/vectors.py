@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Asks Python's `packaging` for the answers that our tests compare with.
+
+    vectors.py > testdata/packaging.json
+    vectors.py --from PACKAGING_SOURCE_TREE > elsewhere.json
+
+The values are made here by crossing every part that a version, a specifier, a
+requirement or a marker can have. With --from, every string literal of the
+given tree's own tests is asked about instead; set GUARD_VECTORS to that file
+and the same tests run over it.
+"""
+
+import ast
+import itertools
+import json
+import sys
+from pathlib import Path
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+PARTS = (
+    ("", "1!"),
+    ("0", "1", "1.0", "1.1", "1.10", "2.0.0", "1.0.1"),
+    ("", "a1", "b2", "rc1", "rc10"),
+    ("", ".post1", ".post2"),
+    ("", ".dev0", ".dev3"),
+    ("", "+local", "+local.1", "+1", "+abc.2"),
+)
+SPELLINGS = [
+    "v1.0", " 1.0 ", "1.0-1", "1.0.POST1", "1.0_a_1", "1.0alpha", "1.0-BETA.2", "1.0c1", "1.0pre3",
+    "1.0preview4", "1.0-r5", "1.0rev6", "01.02.03", "1.0+Foo_Bar-1", "1.0.dev", "1.0a", "1.0.post",
+    "", "x", "1.", "1..0", "1.0+", "1.0+a+b", "1.0.x", "1,0", "1.0 b1", "1.0-", "!1", "1!", "1.0--1",
+    "1.0+_foobar", "1.0+foo&asd", "1.82.8.post1", "1.82.8rc1", "2024.1.1", "1.0\n", "٣.0", "1.0𝟘",
+    "18446744073709551615", "20240101000000",
+]
+OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "~=", "===")
+OPERANDS = (
+    "1", "1.0", "1.0.0", "1.1", "1.0a1", "1.0rc1", "1.0.post1", "1.0.dev0", "1.0+local", "1!1.0",
+    "1.*", "1.0.*", "1.1a1.*", "1.0.dev0.*", "1.0+local.*", "2.0.0", "x",
+)
+MORE_SPECIFIERS = [
+    "", ">=1,<2", ">=1.0,!=1.0.1", " >= 1.0 , < 2 ", ">=1,", ",", "==1 ==2", "=1.0", "=>1.0", "~1.0",
+    "1.0", ">=", "==1.0;", "<=2.0.0,>1.0.post1,!=1.1.*",
+]
+REQUIREMENTS = [
+    "a", "A.b_c-d", "name>=1", "name >= 1 , < 2", "name[x]", "name[x,y]==1.0", "name [ x , y ] == 1.0",
+    "name[]", "name[x", "name[x,]", "name(>=1)", "name (>=1,<2)", "name (>=1", "name @ https://h/x.whl",
+    "name@https://h/x.whl", "name[x] @ git+https://h/r@main#egg=a", "name @ file:///x ; os_name=='a'",
+    "name @ https://h/x.whl;os_name=='a'", "name @", "-name", "name-", "name_", ".name", "na me", "",
+    "name==1.0;python_version<'3'", "name==1.0 ; python_version < '3' and os_name == 'nt'",
+    "name==1.0;", "name;", "name ; extra == 'x'", "name===any.thing", "name==1.*", "name~=1",
+    "name>1.*", "name==1.0+local", "name>=1.0+local", "name 1.0", "name=1.0", "name==1.0 extra",
+    "name[x]>=1;python_version in '3.8 3.9'", "name>=1,", "name>=1,,<2", "näme", "name[ä]", "name==1.0#c",
+    "name[x y]", "name[1x]", "name[x-]", "name; python_version", "name==1.0,>=0.9;(os_name=='a')",
+    "name==*", "name == 1.0.dev1.*", "n", "0", "name\t>=\t1", "name\n", "name<2!1", "name>=1 (<2)",
+]
+MARKERS = [
+    "os_name == 'nt'", "os_name=='nt'", "'nt' == os_name", "os_name == \"nt\"", "os_name == 'nt\"",
+    "python_version >= '3.8' and python_version < '4'", "(os_name == 'a' or os_name == 'b') and extra == 'c'",
+    "os_name == 'a' or", "and os_name == 'a'", "os_name", "os_name == nt", "unknown == 'a'", "os.name == 'a'",
+    "python_implementation == 'CPython'", "platform.version == 'x'", "sys.platform == 'linux'",
+    "sys_platform not in 'win32 darwin'", "sys_platform notin 'x'", "os_name is 'x'", "os_name === 'x'",
+    "python_full_version ~= '3.8.1'", "((os_name == 'a'))", "(os_name == 'a'", "os_name == 'a')",
+    "os_name == 'a' xor os_name == 'b'", "'a' == 'b'", "os_name == os_name", "", "()", "extra == 'x'",
+    "platform_python_implementation=='CPython'", "implementation_name != 'pypy'", "os_name > 'a'",
+    "os_name not  in 'x'", "os_name == 'a' and os_name == 'b' or os_name == 'c'", "os_name == 'a' # c",
+    "'dev' in dependency_groups", "'x' in extras", "python_version=='3.8'and os_name=='a'", "os_name == ''",
+    "os_name == 'a'os_name == 'b'", "not os_name == 'a'",
+]
+
+
+def literals(tree):
+    """Every string literal of a folder of tests, and what its f-strings could not be."""
+    found = set()
+    for path in sorted(Path(tree).glob("tests/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
+                found.add(node.value)
+    return sorted(found)
+
+
+def ask(make, error, text):
+    try:
+        return make(text)
+    except error:
+        return None
+
+
+def main():
+    if sys.argv[1:2] == ["--from"]:
+        texts = literals(sys.argv[2])
+        versions, markers, requirements = list(texts), texts, texts
+        specifiers = texts
+    else:
+        versions = ["".join(p) for p in itertools.product(*PARTS)][::7] + SPELLINGS
+        specifiers = [o + v for o in OPERATORS for v in OPERANDS] + MORE_SPECIFIERS
+        requirements, markers = REQUIREMENTS, MARKERS
+    parsed = [(t, ask(Version, InvalidVersion, t)) for t in versions]
+    valid = sorted((v, t) for t, v in parsed if v is not None)
+    ranks, rank, last = [], 0, None
+    for version, text in valid:
+        rank += int(last is not None and version != last)
+        last = version
+        ranks.append([text, rank, str(version)])
+    sample = [t for _, t in valid[:: max(1, len(valid) // 150)]] + ["1.0", "1.0.1", "1.0.post1", "1.0rc1"]
+    asked = []
+    for text in specifiers:
+        made = ask(SpecifierSet, InvalidSpecifier, text)
+        if made is None:
+            asked.append([text, None])
+        else:
+            inside = [int(made.contains(v, prereleases=True)) for v in sample]
+            asked.append([text, "".join(map(str, inside))])
+    wanted = []
+    for text in requirements:
+        made = ask(Requirement, InvalidRequirement, text)
+        wanted.append([text, made and {
+            "name": made.name,
+            "extras": sorted(made.extras),
+            "specifiers": sorted(map(str, made.specifier)),
+            "url": made.url,
+            "marker": made.marker is not None,
+        }])
+    json.dump({
+        "versions": ranks,
+        "not_versions": [t for t, v in parsed if v is None],
+        "sample": sample,
+        "specifiers": asked,
+        "requirements": wanted,
+        "markers": [[t, ask(Marker, InvalidMarker, t) is not None] for t in markers],
+    }, sys.stdout, indent=None, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    main()

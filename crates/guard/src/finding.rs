@@ -1,0 +1,190 @@
+//! What the guard has to say: findings, gaps, and the one outcome of both.
+//!
+//! A finding is something that was seen; a gap is something that could not be
+//! looked at. They are never mixed: no amount of looking elsewhere makes up
+//! for a gap, and a gap is not evidence of anything.
+
+use crate::inventory::Place;
+use serde::Serialize;
+
+/// How much a finding matters, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; asks for nothing.
+    Info,
+    /// A habit that makes the next incident worse.
+    Low,
+    /// Should be fixed in the ordinary course of work.
+    Medium,
+    /// Should be fixed today.
+    High,
+    /// Stop, and act on it before anything else.
+    Critical,
+}
+
+/// Which question a finding answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The release was made to do harm.
+    Malicious,
+    /// The release has a hole that others can use.
+    Vulnerable,
+    /// Code that runs whenever an interpreter starts.
+    StartupCode,
+    /// What is there is not what was recorded.
+    Integrity,
+    /// Where it comes from can be confused or changed under way.
+    Origin,
+    /// What would be installed is not fixed.
+    Pin,
+    /// It came very recently.
+    Recent,
+}
+
+/// One thing seen, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Where, if it has a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What was seen there.
+    pub text: String,
+}
+
+/// Something that was seen and that somebody should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Which question it answers.
+    pub kind: Kind,
+    /// What it is about: a package and version, or a file.
+    pub subject: String,
+    /// What was seen, the most telling first.
+    pub evidence: Vec<Evidence>,
+    /// What it means, for somebody who has never met it.
+    pub meaning: String,
+    /// What to do first.
+    pub do_first: String,
+    /// Ids of the advisories it rests on, the preferred one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<String>,
+}
+
+/// Why something was not audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It cannot be opened: missing, no permission, too large.
+    Unreadable,
+    /// It can be opened and does not hold what its name promises.
+    Malformed,
+    /// Nothing was found that could be audited.
+    Nothing,
+    /// The version is not fixed, so nobody knows what would be installed.
+    Floating,
+    /// It does not come from a registry that advisories speak of.
+    UnknownSource,
+    /// The advisories at hand do not cover it.
+    NotCovered,
+    /// The advisories at hand are too old.
+    Stale,
+    /// Its version cannot be ordered, so ranges cannot be compared with it.
+    Unordered,
+}
+
+/// Something that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Why not.
+    pub why: Why,
+    /// What was not audited: a file, or a package and version.
+    pub subject: String,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What stood in the way.
+    pub text: String,
+    /// What to do about it.
+    pub do_first: String,
+}
+
+/// The answer, one of three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All of it was audited, and nothing of medium severity or more was found.
+    Clean,
+    /// Something of medium severity or more was found; there may be gaps too.
+    Affected,
+    /// Nothing was found, but not all of it could be audited: no answer.
+    NotAudited,
+}
+
+impl Outcome {
+    /// The answer that `findings` and `gaps` add up to.
+    pub fn of(findings: &[Finding], gaps: &[Gap]) -> Self {
+        if findings.iter().any(|finding| finding.severity >= Severity::Medium) {
+            Self::Affected
+        } else if gaps.is_empty() {
+            Self::Clean
+        } else {
+            Self::NotAudited
+        }
+    }
+
+    /// The exit code: 0 clean, 1 affected, 2 not audited. A command line that
+    /// is not understood also exits with 2: nothing was audited.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Affected => 1,
+            Self::NotAudited => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(severity: Severity) -> Finding {
+        Finding {
+            severity,
+            kind: Kind::Pin,
+            subject: String::new(),
+            evidence: Vec::new(),
+            meaning: String::new(),
+            do_first: String::new(),
+            advisories: Vec::new(),
+        }
+    }
+
+    fn gap() -> Gap {
+        Gap {
+            why: Why::Stale,
+            subject: String::new(),
+            place: None,
+            text: String::new(),
+            do_first: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_gap_is_never_clean_and_a_finding_outweighs_a_gap() {
+        assert_eq!(Outcome::of(&[], &[]), Outcome::Clean);
+        assert_eq!(Outcome::of(&[], &[gap()]), Outcome::NotAudited);
+        assert_eq!(Outcome::of(&[finding(Severity::Low)], &[gap()]), Outcome::NotAudited);
+        assert_eq!(Outcome::of(&[finding(Severity::Low)], &[]), Outcome::Clean);
+        assert_eq!(Outcome::of(&[finding(Severity::Medium)], &[gap()]), Outcome::Affected);
+    }
+
+    #[test]
+    fn each_outcome_has_an_exit_code_of_its_own() {
+        let codes =
+            [Outcome::Clean, Outcome::Affected, Outcome::NotAudited].map(Outcome::exit_code);
+        assert_eq!(codes, [0, 1, 2]);
+    }
+}
