@@ -246,7 +246,7 @@ impl Admission {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        let mut edits = Edits::new(&self.head);
+        let mut edits = Edits::new(&self.head, &self.body.bytes);
         edits.remove_gateway_keys();
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
     }
