@@ -58,14 +58,11 @@ pub struct Authenticated {
     principal: Arc<Principal>,
 }
 
-/// A request whose body has been read and whose model group is known.
-pub struct Resolved {
+/// A request that has taken what is taken once: its body may be read.
+pub struct Admitted {
     received: Received,
     principal: Arc<Principal>,
-    body: ReceivedBody,
-    head: Head,
-    found: Found,
-    requested_model: Arc<str>,
+    hold: Option<Hold>,
 }
 
 /// A request that may be attempted; holds its place until the body ends.
@@ -100,16 +97,35 @@ impl Received {
 }
 
 impl Authenticated {
+    /// Takes what is taken once a request: a request and a place in flight.
+    /// Before the body, so that nobody's bodies fill the house.
+    ///
+    /// # Errors
+    /// LiteLLM's 429s.
+    pub fn admit(self) -> Result<Admitted, Failure> {
+        let Self { received, principal } = self;
+        let cells = joined(&principal.admission, &received.runtime.proxy_admission);
+        let hold = if cells.is_empty() {
+            None
+        } else {
+            let refused = |refusal| refusal::of_allowance(&refusal, received.runtime.compat);
+            Some(ledger::admit(&cells).map_err(refused)?)
+        };
+        Ok(Admitted { received, principal, hold })
+    }
+}
+
+impl Admitted {
     /// Reads the body, scans its head, and finds the model group.
     ///
     /// # Errors
-    /// 400, 413, or LiteLLM's refusals of a model.
-    pub async fn resolve<B>(self, body: B) -> Result<Resolved, Failure>
+    /// 400, 408, 413, or LiteLLM's refusals of a model.
+    pub async fn resolve<B>(self, body: B) -> Result<Admission, Failure>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let Self { received, principal } = self;
+        let Self { received, principal, hold } = self;
         let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
         let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
@@ -128,57 +144,47 @@ impl Authenticated {
             return Err(unknown_model(received.route, named));
         };
         let requested_model = named.into();
-        Ok(Resolved { received, principal, body, head, found, requested_model })
-    }
-}
-
-impl Resolved {
-    /// Takes what is taken once a request: a request and a place in flight.
-    ///
-    /// # Errors
-    /// LiteLLM's 429s.
-    pub fn admit(self) -> Result<Admission, Failure> {
-        let Self { received, principal, body, head, found, requested_model } = self;
-        let compat = received.runtime.compat;
-        let cells = joined(&principal.admission, &received.runtime.proxy_admission);
-        let hold = if cells.is_empty() {
-            None
-        } else {
-            let held = ledger::admit(&cells);
-            Some(held.map_err(|refusal| refusal::of_allowance(&refusal, compat))?)
-        };
-        let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
-        let key = principal.key.as_ref().map(|key| key.hash);
-        let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
-        let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
-        let call = Call {
-            id: call::shown_id(text("x-litellm-call-id"), record_call),
-            record_call,
-            client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
-            surface: received.surface,
-            route: received.route,
-            principal,
-            requested_model,
-            stream: head.stream(),
-            received_at_ms: received.at_ms,
-            received_at: received.at,
-            end_user: end_user.map(Into::into),
-            tags: tags(&head, text("x-litellm-tags")),
-            session_id: text("x-litellm-session-id").map(Into::into),
-            service_tier: head.service_tier().map(Into::into),
-            call_type: record::call_type(received.surface),
-            client_ip: received.client_ip,
-        };
+        let call = Arc::new(call(&received, principal, &head, requested_model));
         Ok(Admission {
             gateway: received.gateway,
             runtime: received.runtime,
-            call: Arc::new(call),
+            call,
             client_headers: received.headers,
             body,
             head,
             found,
             hold,
         })
+    }
+}
+
+fn call(
+    received: &Received,
+    principal: Arc<Principal>,
+    head: &Head,
+    requested_model: Arc<str>,
+) -> Call {
+    let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+    let key = principal.key.as_ref().map(|key| key.hash);
+    let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
+    let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
+    Call {
+        id: call::shown_id(text("x-litellm-call-id"), record_call),
+        record_call,
+        client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
+        surface: received.surface,
+        route: received.route,
+        principal,
+        requested_model,
+        stream: head.stream(),
+        received_at_ms: received.at_ms,
+        received_at: received.at,
+        end_user: end_user.map(Into::into),
+        tags: tags(head, text("x-litellm-tags")),
+        session_id: text("x-litellm-session-id").map(Into::into),
+        service_tier: head.service_tier().map(Into::into),
+        call_type: record::call_type(received.surface),
+        client_ip: received.client_ip.clone(),
     }
 }
 
@@ -292,9 +298,10 @@ impl Admission {
     /// otherwise: being late is then no fault of its own.
     pub fn hurries(&self, candidate: &Candidate) -> bool {
         let configured = self.configured_total_ms(candidate);
-        let usual = match self.call.stream {
-            true => self.configured_first_byte_ms(candidate).min(configured),
-            false => configured,
+        let usual = if self.call.stream {
+            self.configured_first_byte_ms(candidate).min(configured)
+        } else {
+            configured
         };
         self.first_byte_ms(candidate) < usual
     }
@@ -322,14 +329,19 @@ fn unread(error: BodyError) -> Failure {
         BodyError::Incomplete(cause) => {
             Failure::bad_request("The request body ended before it was complete.").cause(&cause)
         }
-        BodyError::Idle(ms) => Failure::new(
+        BodyError::TooSlow => Failure::new(
             ErrorClass::Timeout,
             Fault::Client,
-            format!(
-                "Nothing came of the request body for {ms} ms (keymoat.listen.body_idle_timeout_ms)."
-            ),
+            "The request body came too slowly: no more than 30 seconds may pass without a piece \
+             of it, and on the whole 4 KiB must come in a second.",
         )
         .status(StatusCode::REQUEST_TIMEOUT),
+        BodyError::Busy => Failure::new(
+            ErrorClass::Overloaded,
+            Fault::Gateway,
+            "Too many large requests are under way; try again.",
+        )
+        .retry_after_ms(Some(1000)),
         BodyError::Spool { .. } => Failure::internal(error.to_string()),
     }
 }

@@ -4,14 +4,14 @@ use bytes::{Bytes, BytesMut};
 
 /// Bytes in order, joined where they lie side by side.
 #[derive(Default)]
-pub struct BytesQueue {
+pub(crate) struct BytesQueue {
     first: Option<Bytes>,
     rest: BytesMut,
 }
 
 impl BytesQueue {
     /// Adds bytes behind the others.
-    pub fn push(&mut self, bytes: Bytes) {
+    pub(crate) fn push(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
         }
@@ -22,8 +22,13 @@ impl BytesQueue {
         }
     }
 
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len) + self.rest.len()
+    }
+
     /// All there is, as few pieces.
-    pub fn pop(&mut self) -> Option<Bytes> {
+    pub(crate) fn pop(&mut self) -> Option<Bytes> {
         match self.first.take() {
             Some(first) => Some(first),
             None if self.rest.is_empty() => None,

@@ -10,6 +10,7 @@ use catalog::Disconnect;
 use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
+use std::time::Duration;
 use vault::Outgoing;
 
 /// An attempt that reached its upstream and was not refused at once.
@@ -83,20 +84,28 @@ pub async fn dispatch(
 }
 
 /// The upstream answered with an error status.
+///
+/// Its status is the client's too, in the same dialect, as LiteLLM has it. A
+/// 401 speaks of our credential, not of the client's key: it says so, in our
+/// words and without a challenge.
 async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Failed {
     let Dispatched { mut permit, response, exchange } = dispatched;
     let (parts, body) = response.into_parts();
-    let body = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES).await.unwrap_or_default();
+    let body = error_body(&parts.headers, body, admission).await;
     let status = parts.status;
     let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
     let mut error = theirs.decode_error(status.as_u16(), &body);
     admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
     permit.settle(Ending::UpstreamErrorBefore);
-    let retry_after_ms = headers::retry_after_ms(&parts.headers);
     let redactor = admission.gateway.redactor.load();
-    let mut failure =
-        Failure::new(error.class, Fault::Upstream, error.message).retry_after_ms(retry_after_ms);
+    let credential_refused = status == StatusCode::UNAUTHORIZED;
+    let message = match credential_refused {
+        true => format!("The provider refused the gateway's credential: {}", error.message),
+        false => error.message,
+    };
+    let mut failure = Failure::new(error.class, Fault::Upstream, message)
+        .retry_after_ms(headers::retry_after_ms(&parts.headers));
     let is_error = status.is_client_error() || status.is_server_error();
     // Other dialects give other classes other statuses, but 500 and its kin
     // mean the same everywhere.
@@ -108,21 +117,39 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     failure.param = error.param;
     headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if exchange.translated.is_none() && whole && !redactor.finds(&body) {
+    if exchange.translated.is_none() && whole && !credential_refused && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
-    // A refused provider key is ours to mend, not the client's: it must not
-    // read as "your key is wrong".
-    if matches!(status.as_u16(), 401 | 403) {
-        failure.cause = Some(format!("the provider refused our credential: {}", failure.message));
+    if credential_refused {
+        failure.cause = Some(failure.message.clone().into_owned());
     }
     let again = matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error();
     let asked = parts.headers.get("x-should-retry").map(http::HeaderValue::as_bytes);
     Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
 }
 
+/// An error's body, as far as it comes soon and can be read.
+async fn error_body(
+    headers: &http::HeaderMap,
+    body: egress::Body,
+    admission: &Admission,
+) -> Bytes {
+    if headers::is_encoded(headers) {
+        return Bytes::new();
+    }
+    let budget = &admission.runtime.body.budgets.answers_kib;
+    let read = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES, budget);
+    match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
+}
+
 /// An error body is cut here.
 const ERROR_BODY_MAX_BYTES: usize = 1 << 20;
+
+/// The status says most of it.
+const ERROR_BODY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// No HTTP answer came.
 fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
@@ -152,7 +179,12 @@ fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
         permit.not_sent();
     }
     permit.settle(ending);
-    let failure = Failure::new(class, Fault::Upstream, message).status(status).cause(error);
+    // What cannot be said in HTTP never concerned the provider.
+    let fault = match error {
+        egress::Error::Unsendable { .. } => Fault::Gateway,
+        _ => Fault::Upstream,
+    };
+    let failure = Failure::new(class, fault, message).status(status).cause(error);
     let again = !matches!(error, egress::Error::Unsendable { .. });
     Failed { failure, status: (class == ErrorClass::Timeout).then_some(status), again }
 }

@@ -180,7 +180,8 @@ impl Failure {
         if let Some(after_ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        // A provider that refuses our credential says nothing of the client's.
+        if self.status == StatusCode::UNAUTHORIZED && self.fault != Fault::Upstream {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

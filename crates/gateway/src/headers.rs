@@ -6,21 +6,23 @@ use crate::permit::Settled;
 use crate::route::Route;
 use base::Redactor;
 use dialect::Dialect;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::VirtualKey;
 
 /// Client headers that mean something to the provider. No other is forwarded:
 /// not cookies, not credentials, not what names the client's network.
-const FORWARDED: [&str; 4] =
-    ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key"];
+const FORWARDED: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
+
+/// Forwarded under another value: see [`idempotency_key`].
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The version of the Messages API that our encoder writes.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// What goes upstream, without the credential.
 pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+    let mut headers = HeaderMap::with_capacity(16);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = if admission.call.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -31,6 +33,9 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
         }
+        if let Some(value) = idempotency_key(admission) {
+            headers.insert(IDEMPOTENCY_KEY, value);
+        }
     }
     if candidate.dialect() == Dialect::AnthropicMessages {
         headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
@@ -38,19 +43,38 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
     for (name, value) in &candidate.deployment.extra_headers {
         headers.insert(name.clone(), value.clone());
     }
+    // What comes back is read, and an error in it cleaned: nothing compressed.
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
     headers
 }
 
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
+/// Whether a body comes in an encoding that was not asked for.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(CONTENT_ENCODING);
+    all.iter().any(|value| !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The client's idempotency key, made its own: behind one provider account
+/// stand many keys of ours, and none may be given another's answer.
+fn idempotency_key(admission: &Admission) -> Option<HeaderValue> {
+    let given = admission.client_headers.get(IDEMPOTENCY_KEY)?.to_str().ok()?;
+    let owner = match &admission.call.principal.key {
+        Some(key) => key.hash.to_string(),
+        None => "master".to_owned(),
+    };
+    let own = admission.gateway.hasher.hash(&[&owner, ":", given].concat());
+    HeaderValue::from_str(&own.to_string()).ok()
+}
+
 /// The provider's headers as clients of LiteLLM know them: rate limits under
-/// their own names, all of them with a prefix. One that holds a secret stays
-/// behind.
+/// their own names, all of them with a prefix. A header that echoes a secret,
+/// or is named like one, stays behind.
 pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
-    // All at once: with many secrets, to look costs more than to copy.
-    let values: Vec<&[u8]> = from.values().map(HeaderValue::as_bytes).collect();
-    let holds_secret = redactor.finds(&values.join(&b'\n'));
     for (name, value) in from {
         let text = name.as_str();
-        if is_private(text) || (holds_secret && redactor.finds(value.as_bytes())) {
+        if is_private(text) || redactor.finds(value.as_bytes()) {
             continue;
         }
         if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
@@ -67,7 +91,7 @@ pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
 const PROVIDER_PREFIX: &str = "llm_provider-";
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), those that describe a body
-/// we may have changed, and cookies.
+/// we may have changed, cookies, and what carries a credential.
 fn is_private(name: &str) -> bool {
     matches!(
         name,
@@ -82,6 +106,14 @@ fn is_private(name: &str) -> bool {
             | "content-length"
             | "content-encoding"
             | "set-cookie"
+            | "cookie"
+            | "www-authenticate"
+            | "authorization"
+            | "api-key"
+            | "x-api-key"
+            | "x-goog-api-key"
+            | "ocp-apim-subscription-key"
+            | "x-amz-security-token"
             | "alt-svc"
             | "strict-transport-security"
     )
@@ -172,7 +204,8 @@ fn insert_text(into: &mut HeaderMap, name: HeaderName, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{provider, retry_after_ms};
+    use super::{is_encoded, provider, retry_after_ms};
+    use base::{Redactor, Secret};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -191,10 +224,31 @@ mod tests {
             ("x-request-id", "req_1"),
         ]);
         let mut into = HeaderMap::new();
-        provider(&from, &base::Redactor::default(), &mut into);
+        provider(&from, &Redactor::default(), &mut into);
         assert_eq!(into.len(), 3);
         assert_eq!(into["x-ratelimit-remaining-requests"], "9");
         assert_eq!(into["llm_provider-x-request-id"], "req_1");
+    }
+
+    #[test]
+    fn a_header_that_echoes_a_credential_stays_behind() {
+        let from = headers(&[
+            ("x-api-key", "anything"),
+            ("x-debug", "got Bearer sk-upstream-1234"),
+            ("x-ratelimit-reset", "sk-upstream-1234"),
+            ("x-request-id", "req_1"),
+        ]);
+        let secrets = [Secret::new("sk-upstream-1234".into())];
+        let mut into = HeaderMap::new();
+        provider(&from, &Redactor::new(&secrets), &mut into);
+        assert_eq!(into, headers(&[("llm_provider-x-request-id", "req_1")]));
+    }
+
+    #[test]
+    fn only_identity_is_no_encoding() {
+        assert!(!is_encoded(&headers(&[])));
+        assert!(!is_encoded(&headers(&[("content-encoding", "Identity")])));
+        assert!(is_encoded(&headers(&[("content-encoding", "gzip")])));
     }
 
     #[test]

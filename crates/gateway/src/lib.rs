@@ -8,7 +8,7 @@
 pub mod admission;
 pub mod body;
 pub mod bound;
-pub mod bytes_queue;
+mod bytes_queue;
 pub mod call;
 pub mod deployment;
 pub mod detach;
@@ -21,6 +21,7 @@ pub mod headers;
 pub mod health;
 pub mod late;
 pub mod local;
+mod mode;
 pub mod paths;
 pub mod permit;
 pub mod price_keys;

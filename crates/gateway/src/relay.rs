@@ -9,14 +9,16 @@ use crate::admission::Admission;
 use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word};
+use crate::headers;
+use crate::mode::error_inside;
 use crate::permit::{Permit, Seen, Settled};
 use crate::route::Failed;
-use crate::stream::{First, Stream, error_inside};
+use crate::stream::{First, Stream};
 use crate::wire;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::tap::Tap;
-use dialect::{ApiError, ErrorClass, Shown, embeddings, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
 use serde::de::IgnoredAny;
@@ -28,6 +30,8 @@ pub struct Relayed {
     pub upstream_headers: HeaderMap,
     /// The answer.
     pub answer: Answer,
+    /// The upstream's status, one of the 200s.
+    pub status: StatusCode,
     /// Who gave it.
     pub candidate: crate::deployment::Candidate,
 }
@@ -36,6 +40,8 @@ pub struct Relayed {
 pub enum Answer {
     /// All of it; its permit is settled.
     Whole(Bytes, Settled),
+    /// All of it, told as the stream that the client asked for.
+    Events(Bytes, Settled),
     /// A stream whose first semantic event has come.
     Stream(Box<Stream>),
 }
@@ -48,6 +54,9 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     let Dispatched { permit, response, exchange } = dispatched;
     let candidate = permit.candidate().clone();
     let (parts, upstream) = response.into_parts();
+    if headers::is_encoded(&parts.headers) {
+        return Err(encoded(permit));
+    }
     let streams = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -57,7 +66,7 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     } else {
         unary(permit, upstream, exchange, admission).await?
     };
-    Ok(Relayed { upstream_headers: parts.headers, answer, candidate })
+    Ok(Relayed { upstream_headers: parts.headers, status: parts.status, answer, candidate })
 }
 
 async fn unary(
@@ -66,7 +75,9 @@ async fn unary(
     exchange: Exchange,
     admission: &Admission,
 ) -> Result<Answer, Failed> {
-    let bytes = match body::read_capped(upstream, admission.runtime.answer_max_bytes).await {
+    let runtime = &admission.runtime;
+    let budget = &runtime.body.budgets.answers_kib;
+    let bytes = match body::read_capped(upstream, runtime.answer_max_bytes, budget).await {
         Ok(bytes) => bytes,
         Err(error) => return Err(broken(permit, &error)),
     };
@@ -92,7 +103,12 @@ async fn unary(
         Some(_) => Ok(IgnoredAny),
         None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
     };
-    let client_bytes = match readable.and_then(|_| client_body(&bytes, exchange, admission)) {
+    let events = admission.call.stream && wire::streams(surface);
+    let client_body = readable.and_then(|_| match events {
+        true => told(&bytes, theirs, admission),
+        false => client_body(&bytes, exchange, admission),
+    });
+    let client_bytes = match client_body {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
             permit.blame("unreadable");
@@ -102,7 +118,27 @@ async fn unary(
     };
     let complete =
         if observed.usage.is_some() { Ending::Complete } else { Ending::CompleteWithoutUsage };
-    Ok(Answer::Whole(client_bytes, permit.settle(complete)))
+    let settled = permit.settle(complete);
+    Ok(match events {
+        true => Answer::Events(client_bytes, settled),
+        false => Answer::Whole(client_bytes, settled),
+    })
+}
+
+/// A whole answer where a stream was asked for: told as one.
+fn told(bytes: &Bytes, theirs: Dialect, admission: &Admission) -> Result<Bytes, String> {
+    let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+    let include_usage = admission.head.include_usage();
+    Ok(wire::stream_of(admission.call.surface, response, &shown(admission, include_usage)))
+}
+
+fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
+    Shown {
+        model: admission.shown_model(),
+        fallback_id: &admission.call.id,
+        created_unix_s: admission.call.received_at_ms / 1000,
+        include_usage,
+    }
 }
 
 /// The answer in the client's dialect; the upstream's own bytes where it is
@@ -110,24 +146,20 @@ async fn unary(
 fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
-        if surface == Surface::OpenAiEmbeddings
-            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"")
-        {
-            return embeddings::to_base64(bytes).map(Bytes::from).map_err(|e| e.to_string());
-        }
+        let base64 = surface == Surface::OpenAiEmbeddings
+            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
+        let bytes = if base64 {
+            embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into()
+        } else {
+            bytes.clone()
+        };
         return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(bytes, model).into_owned().into(),
-            None => bytes.clone(),
+            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
+            None => bytes,
         });
     };
     let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
-    let shown = Shown {
-        model: admission.shown_model(),
-        fallback_id: &admission.call.id,
-        created_unix_s: admission.call.received_at_ms / 1000,
-        include_usage: true,
-    };
-    Ok(wire::encode_response(surface, &response, &shown))
+    Ok(wire::encode_response(surface, &response, &shown(admission, true)))
 }
 
 async fn stream(
@@ -144,8 +176,7 @@ async fn stream(
             stream.hold(admission.take_hold());
             Ok(Answer::Stream(Box::new(stream)))
         }
-        Ok(First::Error(mut error)) => {
-            admission.gateway.clean_error(&mut error);
+        Ok(First::Error(error)) => {
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
             Err(in_band(&error, admission))
         }
@@ -199,7 +230,17 @@ fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
     }
     permit.blame("connection");
     permit.settle(Ending::UpstreamErrorBefore);
-    unreadable(&error.to_string())
+    let mut failed = unreadable(&error.to_string());
+    // Asked again, it would be as large.
+    failed.again = matches!(error, ReadError::Broken(_));
+    failed
+}
+
+/// The answer is compressed, and nobody asked for that.
+fn encoded(mut permit: Permit) -> Failed {
+    permit.blame("server");
+    permit.settle(Ending::UpstreamErrorBefore);
+    unreadable("it is in a content encoding that was not asked for")
 }
 
 fn unreadable(cause: &str) -> Failed {

@@ -4,7 +4,7 @@
 //! none can skip a stage, because each stage consumes what the one before it
 //! made:
 //!
-//! received → authenticated → resolved → admitted → for each attempt: effective
+//! received → authenticated → admitted → resolved → for each attempt: effective
 //! → permit → dispatched → relayed → settled.
 //!
 //! Two commitments are kept apart. The *client* is committed when a 200 has
@@ -51,8 +51,8 @@ where
     B::Error: std::fmt::Display,
 {
     let authenticated = received.authenticate().await?;
-    let resolved = authenticated.resolve(body).await?;
-    let admission = resolved.admit()?;
+    let admitted = authenticated.admit()?;
+    let admission = admitted.resolve(body).await?;
 
     let peek = admission.call.stream.then_some(admission.runtime.peek);
     let face = admission.face();
@@ -124,7 +124,7 @@ fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<B
     let redactor = admission.gateway.redactor.load();
     headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
     let settled = match &relayed.answer {
-        Answer::Whole(_, settled) => Some(settled),
+        Answer::Whole(_, settled) | Answer::Events(_, settled) => Some(settled),
         Answer::Stream(_) => None,
     };
     headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
@@ -132,9 +132,11 @@ fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<B
         Answer::Whole(bytes, _) => {
             response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let mut response = Response::new(Body::full(bytes));
+            *response.status_mut() = relayed.status;
             *response.headers_mut() = response_headers;
             response
         }
+        Answer::Events(bytes, _) => event_stream(response_headers, Body::full(bytes)),
         Answer::Stream(stream) => event_stream(response_headers, Body::Stream(stream)),
     }
 }

@@ -2,7 +2,7 @@
 //! end. A reload makes another one and swaps it in whole; requests under way
 //! keep theirs.
 
-use crate::body::BodyLimits;
+use crate::body::{BodyLimits, Budgets};
 use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use vault::{AuthScheme, Credential};
 
 /// See the module.
@@ -83,6 +82,7 @@ pub struct Runtime {
 #[derive(Default)]
 pub struct Lasting {
     health: Mutex<HashMap<Arc<str>, Arc<Health>>>,
+    budgets: Budgets,
 }
 
 impl Lasting {
@@ -118,9 +118,6 @@ const ANSWER_MAX_BYTES: usize = 256 << 20;
 
 /// Bodies above this wait on disk while they arrive.
 const BODY_MEMORY_MAX_BYTES: usize = 1 << 20;
-
-/// Spooled bodies in memory at once, over all requests.
-const LARGE_BODIES_MAX_BYTES: usize = 512 << 20;
 
 /// A configuration made ready.
 pub struct Prepared {
@@ -197,9 +194,8 @@ pub fn prepare(
         body: BodyLimits {
             max_bytes: usize::try_from(settings.listen.body_max_bytes).unwrap_or(usize::MAX),
             memory_max_bytes: BODY_MEMORY_MAX_BYTES,
-            idle: Duration::from_millis(settings.listen.body_idle_timeout_ms),
             spool_dir: spool_dir.to_owned(),
-            large_budget: Arc::new(Semaphore::new(LARGE_BODIES_MAX_BYTES)),
+            budgets: lasting.budgets.clone(),
         },
         drain: settings.drain,
         trusted_proxies: settings.listen.trusted_proxies.clone(),

@@ -10,22 +10,22 @@
 use crate::admission::Admission;
 use crate::bound;
 use crate::bytes_queue::BytesQueue;
+use crate::deployment::Candidate;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
+use crate::mode::{Frames, Mode, Translator, error_in};
 use crate::permit::{Permit, Seen};
 use crate::wire;
 use bytes::Bytes;
 use catalog::Disconnect;
-use dialect::head::Surface;
-use dialect::model::Event;
+use dialect::head::{Head, Surface};
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
-use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ErrorClass, Shown, Usage, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown};
 use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
 use ledger::{Ending, Hold};
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -47,8 +47,13 @@ pub struct Stream {
     surface: Surface,
     theirs: Dialect,
     compat: Compat,
-    /// An event was too long to observe: the bytes flow on, unseen.
+    /// An event was too long to observe: the bytes flow on, unseen, one piece
+    /// behind, so that the record can be written before the last.
     raw: bool,
+    unseen: Bytes,
+    /// Choices that must end for the stream to be over without its terminal
+    /// event, where [`ends_silently`] allows that.
+    choices_to_end: u32,
     /// The terminal event ended in a carriage return: its line feed is due.
     owed_lf: bool,
     /// The provider reported its failure; what it still says follows.
@@ -57,32 +62,13 @@ pub struct Stream {
     ended: bool,
 }
 
-/// What the provider reports inside a 200; a server error where it does not
-/// say what kind.
-pub fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
-    theirs.error_inside(data).unwrap_or_else(|| theirs.decode_error(500, data))
-}
-
 /// How long, and for how much, a finished upstream is waited for.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 64 << 10;
 
-/// How events are changed on their way.
-enum Mode {
-    /// Not at all, but for these.
-    Same { strip_usage: bool, model: Option<Arc<str>> },
-    /// From the upstream's dialect to the client's.
-    Translated(Box<Translator>),
-}
-
-/// Both ends of a translated stream.
-struct Translator {
-    decoder: StreamDecoder,
-    encoder: StreamEncoder,
-    events: Vec<Event>,
-    /// Input tokens to show at the start where the upstream says nothing yet.
-    input_guess: u64,
-}
+/// What may come before the first semantic event; after that the client has
+/// it, and the attempt is committed.
+const PREAMBLE_MAX_BYTES: usize = 256 << 10;
 
 /// How a stream began.
 pub enum First {
@@ -146,6 +132,8 @@ impl Stream {
             surface,
             theirs,
             raw: false,
+            unseen: Bytes::new(),
+            choices_to_end: choices(&admission.head),
             owed_lf: false,
             failed: false,
             drains: permit.candidate().deployment.provider.on_disconnect.stream
@@ -188,7 +176,8 @@ impl Stream {
                     if brought.terminal {
                         self.finish();
                     }
-                    if brought.semantic || brought.terminal {
+                    let long = self.out.len() > PREAMBLE_MAX_BYTES;
+                    if brought.semantic || brought.terminal || long {
                         return First::Semantic;
                     }
                 }
@@ -199,7 +188,7 @@ impl Stream {
                     if let Some(error) = self.take_tail().error {
                         return First::Error(error);
                     }
-                    if !self.tap.complete() {
+                    if !self.may_end() {
                         return First::Broken("the stream ended before it began".into());
                     }
                     self.finish();
@@ -247,13 +236,15 @@ impl Stream {
         }
         let mut brought = Brought::default();
         if self.raw {
-            self.out.push(bytes.clone());
+            let before = std::mem::replace(&mut self.unseen, bytes.clone());
+            self.out.push(before);
             if let Some(permit) = &mut self.permit {
                 permit.seen.output_bytes += bytes.len() as u64;
             }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, owed_lf, gateway, failed, .. } = self;
+        let Self { framer, mode, tap, out, theirs, surface, raw, owed_lf, gateway, failed, .. } =
+            self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -269,25 +260,30 @@ impl Stream {
                 brought.terminal |= !*owed_lf;
             }
             if class == Class::Error {
-                let mut scratch = String::new();
-                let event = sse::parse(&frame.bytes, &mut scratch);
-                let data = event.map_or("", |event| event.data).as_bytes();
-                brought.error = Some(error_inside(*theirs, data));
+                let error = error_in(*theirs, &frame.bytes, gateway);
+                let event = mode.error_event(&frame.bytes, &error, *surface, gateway);
+                held |= event.is_some();
+                frames.push(event.unwrap_or(frame.bytes));
+                brought.error = Some(error);
+                match mode {
+                    Mode::Same { .. } => continue,
+                    Mode::Translated(_) => break,
+                }
             }
-            let clean = if class == Class::Error || *failed {
-                redacted(gateway, &frame.bytes)
-            } else {
-                None
-            };
-            held |= clean.is_some();
-            held |= !mode.pass(clean.unwrap_or(frame.bytes), class, &mut frames);
+            if *failed && gateway.redactor.load().finds(&frame.bytes) {
+                held = true;
+                continue;
+            }
+            held |= !mode.pass(frame.bytes, class, &mut frames);
         }
-        if *raw && matches!(mode, Mode::Translated(_)) {
-            brought.too_long = true;
-        } else if *raw {
-            // The observer gives up; the bytes do not.
-            frames.push(framer.take_remainder());
+        if *raw {
+            held = true;
             brought.semantic = true;
+            match mode {
+                // The observer gives up; the bytes do not.
+                Mode::Same { .. } => self.unseen = framer.take_remainder(),
+                Mode::Translated(_) => brought.too_long = true,
+            }
         }
         if held || framer.held_bytes() > 0 {
             frames.0.into_iter().for_each(|frame| out.push(frame));
@@ -298,32 +294,36 @@ impl Stream {
         brought
     }
 
-    /// The last event of a stream may lack its blank line.
+    /// The last event of a stream may lack its blank line. Half of one stays
+    /// behind: an error must follow cleanly.
     fn take_tail(&mut self) -> Brought {
         let tail = self.framer.take_remainder();
         let mut brought = Brought::default();
-        if tail.is_empty() {
+        if tail.is_empty() || !is_whole(&tail) {
             return brought;
         }
         let class = self.tap.observe(&tail);
         if class == Class::Error {
-            brought.error = Some(self.error_in(&tail));
-        }
-        // Half an event stays behind: an error must follow cleanly.
-        if brought.error.is_some() || self.tap.complete() {
+            let error = error_in(self.theirs, &tail, &self.gateway);
+            let event = self.mode.error_event(&tail, &error, self.surface, &self.gateway);
+            self.out.push(event.unwrap_or(tail));
+            brought.error = Some(error);
+        } else if self.may_end() {
             let mut frames = Frames::default();
-            let clean = redacted(&self.gateway, &tail);
-            self.mode.pass(clean.unwrap_or(tail), class, &mut frames);
+            self.mode.pass(tail, class, &mut frames);
             frames.0.into_iter().for_each(|frame| self.out.push(frame));
         }
         self.note();
         brought
     }
 
-    fn error_in(&self, frame: &[u8]) -> ApiError {
-        let mut scratch = String::new();
-        let event = sse::parse(frame, &mut scratch);
-        error_inside(self.theirs, event.map_or("", |event| event.data).as_bytes())
+    /// Whether the upstream may close the connection here.
+    fn may_end(&self) -> bool {
+        let silently = || {
+            self.tap.choices_ended() >= self.choices_to_end
+                && self.permit.as_ref().is_none_or(|permit| ends_silently(permit.candidate()))
+        };
+        self.raw || (self.tap.complete() && (self.tap.is_terminal() || silently()))
     }
 
     /// Keeps what was seen with the permit, for the sake of its `Drop`.
@@ -341,17 +341,8 @@ impl Stream {
         self.ended = true;
         let whole = self.tap.observed().usage.is_some() && !self.raw;
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
-        if let Mode::Translated(translator) = &mut self.mode {
-            let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-            events.clear();
-            decoder.finish(events);
-            let mut text = Vec::new();
-            for event in events.iter_mut() {
-                guess_input(event, *input_guess);
-                encoder.push(event, &mut text);
-            }
-            self.out.push(text.into());
-        }
+        self.out.push(self.mode.finish());
+        self.out.push(std::mem::take(&mut self.unseen));
     }
 
     /// The provider said so itself, in the middle: the record is written. Its own
@@ -383,6 +374,11 @@ impl Stream {
             param: None,
         };
         let mut text = Vec::new();
+        if self.raw {
+            // Where the last event broke off is not known: it ends here.
+            self.out.push(std::mem::take(&mut self.unseen));
+            text.extend_from_slice(b"\n\n");
+        }
         self.surface.dialect().encode_error_event(&error, &mut text);
         self.out.push(text.into());
         tracing::debug!(compat = ?self.compat, message, "a stream broke");
@@ -402,10 +398,19 @@ impl Stream {
     /// The terminal event is out; the upstream's own end may be a moment
     /// away, and with it a connection that can be used again.
     fn linger(&mut self) {
-        if let Some(upstream) = self.upstream.take() {
-            let rest = crate::body::read_capped(upstream, LINGER_MAX_BYTES);
-            tokio::spawn(async move { drop(tokio::time::timeout(LINGER_MAX, rest).await) });
-        }
+        let Some(mut upstream) = self.upstream.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        let rest = async move {
+            let mut left = LINGER_MAX_BYTES;
+            while let Some(Ok(frame)) = upstream.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(tokio::time::timeout(LINGER_MAX, rest));
     }
 
     /// What the client gets next.
@@ -432,7 +437,10 @@ impl Stream {
                         self.finish();
                     }
                 }
-                Poll::Ready(Some(Err(_)) | None) if self.failed => self.ended = true,
+                Poll::Ready(Some(Err(_)) | None) if self.failed => {
+                    self.ended = true;
+                    self.out.push(std::mem::take(&mut self.unseen));
+                }
                 Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
                     ErrorClass::Timeout,
                     Ending::Timeout,
@@ -447,7 +455,7 @@ impl Stream {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
                         self.failed_inside(&error);
-                    } else if self.tap.complete() || self.raw {
+                    } else if self.may_end() {
                         self.finish();
                     } else {
                         self.break_off(
@@ -478,75 +486,25 @@ impl Stream {
     }
 }
 
-/// The event without our secrets, where it holds one: a provider that reports
-/// a failure may repeat the key that it was sent.
-fn redacted(gateway: &Gateway, event: &[u8]) -> Option<Bytes> {
-    let found = gateway.redactor.load().finds(event);
-    found.then(|| gateway.clean(&String::from_utf8_lossy(event)).into())
+/// Whether what remained of a stream is an event, but for its blank line.
+fn is_whole(tail: &[u8]) -> bool {
+    let mut scratch = String::new();
+    let Ok(event) = sse::parse(tail, &mut scratch) else { return false };
+    let data = event.data.trim_ascii();
+    data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
 }
 
-/// What became of the events of one piece.
-#[derive(Default)]
-struct Frames(Vec<Bytes>);
-
-impl Frames {
-    fn push(&mut self, frame: Bytes) {
-        self.0.push(frame);
-    }
+/// Whether an upstream may end its streams without a terminal event: one of
+/// which that is known, or one that is not known at all. The others have been
+/// cut off then, be it after every choice has ended: their usage is missing.
+fn ends_silently(candidate: &Candidate) -> bool {
+    let deployment = &candidate.deployment;
+    deployment.provider.quirks.no_done || !deployment.provider.owns(&deployment.api_base)
 }
 
-impl Mode {
-    /// Passes one event on; true where its bytes are unchanged.
-    fn pass(&mut self, frame: Bytes, class: Class, out: &mut Frames) -> bool {
-        match self {
-            Self::Same { strip_usage, model } => {
-                if *strip_usage && class == Class::UsageOnly {
-                    return false;
-                }
-                let stripped = match strip_usage {
-                    true => owned(retouch::strip_usage(&frame)),
-                    false => None,
-                };
-                let shown = model.as_ref().and_then(|model| {
-                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
-                });
-                let unchanged = stripped.is_none() && shown.is_none();
-                out.push(shown.or(stripped).unwrap_or(frame));
-                unchanged
-            }
-            Self::Translated(translator) => {
-                let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-                events.clear();
-                let mut scratch = String::new();
-                let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
-                if let Err(error) = decoder.push(event, events) {
-                    tracing::debug!(%error, "an event of the provider's stream was not understood");
-                }
-                let mut text = Vec::with_capacity(256);
-                for event in events.iter_mut() {
-                    guess_input(event, *input_guess);
-                    encoder.push(event, &mut text);
-                }
-                out.push(text.into());
-                false
-            }
-        }
-    }
-}
-
-/// Agents read the input's size from the first event; OpenAI's upstreams say it
-/// in the last.
-fn guess_input(event: &mut Event, input: u64) {
-    if let Event::Start { usage: usage @ None, .. } = event {
-        *usage = Some(Usage { input, ..Usage::default() });
-    }
-}
-
-fn owned(text: Cow<'_, [u8]>) -> Option<Bytes> {
-    match text {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(text.into()),
-    }
+/// How many choices a stream must bring; the tap tells 128 of them apart.
+fn choices(head: &Head) -> u32 {
+    u32::try_from(head.n()).unwrap_or(u32::MAX).clamp(1, 128)
 }
 
 impl Drop for Stream {
@@ -569,6 +527,8 @@ impl Drop for Stream {
             surface: self.surface,
             theirs: self.theirs,
             raw: self.raw,
+            unseen: Bytes::new(),
+            choices_to_end: self.choices_to_end,
             owed_lf: self.owed_lf,
             failed: self.failed,
             compat: self.compat,

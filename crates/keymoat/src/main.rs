@@ -17,10 +17,6 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, Shell};
 use std::process::ExitCode;
 
-/// glibc's arenas grow under many threads and cost more a call.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(serve) => serve::run(&serve),
