@@ -6,6 +6,7 @@ use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{headers, wire};
+use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
