@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// A connection on which nothing can be written for so long is closed.
-const STALL_MAX: Duration = Duration::from_secs(60);
+const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub(crate) struct Patient<S> {
@@ -132,10 +132,7 @@ mod tests {
         theirs.write_all(b" HTTP").await.unwrap();
         drop(theirs);
         let mut text = String::new();
-        Patient::new(ours, Bytes::from_static(b"GET /"))
-            .read_to_string(&mut text)
-            .await
-            .unwrap();
+        Patient::new(ours, Bytes::from_static(b"GET /")).read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "GET / HTTP");
     }
 }
