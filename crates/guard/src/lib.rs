@@ -8,6 +8,7 @@
 pub mod advisory;
 pub mod finding;
 pub mod inventory;
+pub mod manifest;
 pub mod name;
 pub mod python;
 mod time;
