@@ -22,7 +22,11 @@ pub(crate) struct Door {
 
 impl Door {
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Answer> {
         if request.method() == Method::POST
             && let Some(matched) = paths::surface(request.uri().path())
         {

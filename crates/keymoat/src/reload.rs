@@ -43,7 +43,12 @@ impl Source {
 }
 
 /// Takes changes over until the process ends.
-pub(crate) async fn watch(source: Source, gateway: Arc<Gateway>, log: Redaction, mut files: Vec<PathBuf>) {
+pub(crate) async fn watch(
+    source: Source,
+    gateway: Arc<Gateway>,
+    log: Redaction,
+    mut files: Vec<PathBuf>,
+) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     let mut seen = stamps(&files);
     loop {
