@@ -34,6 +34,7 @@ def own_gateway(upstream, tmp_path):
     yield start
     for server in started:
         server.kill()
+        assert "panicked" not in server.output(), server.output()[-4000:]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,7 @@ def still_alive(request):
     if "gateway" in request.fixturenames:
         server = request.getfixturevalue("gateway")
         assert server.alive(), "the gateway died:\n" + server.output()[-4000:]
+        assert "panicked" not in server.output(), server.output()[-4000:]
 
 
 @pytest.fixture(scope="session")

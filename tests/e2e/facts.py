@@ -1,7 +1,8 @@
 """What an answer says, whatever its dialect: read by code that shares nothing with the gateway.
 
-A fact sheet holds text, tool calls (name, arguments as a value), finish,
-output tokens, reasoning text. Streams are folded by hand.
+A fact sheet holds text (a refusal's words included), tool calls (name,
+arguments as a value), finish, output tokens (reasoning included), reasoning
+text. Streams are folded by hand.
 """
 
 import json
@@ -9,6 +10,10 @@ import json
 FINISH = {
     "stop": "stop",
     "end_turn": "stop",
+    "eos": "stop",
+    # Some say nothing, or an empty word, at the end of an answer that is whole.
+    None: "stop",
+    "": "stop",
     "stop_sequence": "stop",
     "length": "length",
     "max_tokens": "length",
@@ -21,9 +26,15 @@ FINISH = {
 }
 
 
-def sheet(text="", calls=(), finish=None, output=None, reasoning=""):
-    calls = [(name, _arguments(arguments)) for name, arguments in calls]
-    return {"text": text, "calls": calls, "finish": FINISH.get(finish, finish), "output": output, "reasoning": reasoning}
+def sheet(text="", calls=(), finish=None, output=None, reasoning="", refused=False, error=False):
+    # Snowflake pads its lists with calls of nothing.
+    calls = [(name, _arguments(arguments)) for name, arguments in calls if name]
+    finish = None if error and not finish else FINISH.get(finish, finish)
+    if finish == "stop":
+        # OpenAI says `stop` after a call that was forced, and after a refusal.
+        finish = "tool" if calls else "refusal" if refused else finish
+    said = {"text": text, "calls": calls, "reasoning": reasoning}
+    return {**said, "finish": finish, "output": output, "error": error}
 
 
 def _arguments(text):
@@ -52,32 +63,55 @@ def _text(content):
     return content or ""
 
 
+def _openai_reasoning(message):
+    """Mistral's stands among the content, Snowflake's in OpenRouter's details only."""
+    parts = message.get("content") if isinstance(message.get("content"), list) else []
+    thoughts = "".join(_text(p["thinking"]) for p in parts if p.get("type") == "thinking")
+    details = "".join(d.get("text") or "" for d in message.get("reasoning_details") or [])
+    return message.get("reasoning_content") or message.get("reasoning") or thoughts or details
+
+
+def _openai_output(usage, before=None):
+    """xAI leaves reasoning out of `completion_tokens`, but not out of the total."""
+    if not usage or usage.get("completion_tokens") is None:
+        return before
+    said = usage["completion_tokens"]
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    apart = usage.get("total_tokens") == usage.get("prompt_tokens", 0) + said + thought
+    return said + thought if apart else said
+
+
 def openai_unary(body):
     choice = body["choices"][0]
     message = choice["message"]
     calls = [(c["function"]["name"], c["function"]["arguments"]) for c in message.get("tool_calls") or []]
-    reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
-    output = (body.get("usage") or {}).get("completion_tokens")
-    return sheet(_text(message.get("content")), calls, choice.get("finish_reason"), output, reasoning)
+    if message.get("function_call"):
+        calls.append((message["function_call"]["name"], message["function_call"]["arguments"]))
+    refusal = message.get("refusal") or ""
+    text = _text(message.get("content")) + refusal
+    output = _openai_output(body.get("usage"))
+    return sheet(text, calls, choice.get("finish_reason"), output, _openai_reasoning(message), bool(refusal))
 
 
 def openai_stream(raw):
-    text, reasoning, calls, finish, output = "", "", {}, None, None
+    text, reasoning, calls, finish, output, refused, error = "", "", {}, None, None, False, False
     for event in events(raw):
-        output = (event.get("usage") or {}).get("completion_tokens", output)
+        error = error or bool(event.get("error"))
+        output = _openai_output(event.get("usage"), output)
         for choice in event.get("choices") or []:
             if choice.get("index", 0) != 0:
                 continue
             delta = choice.get("delta") or {}
-            text += _text(delta.get("content"))
-            reasoning += delta.get("reasoning_content") or delta.get("reasoning") or ""
+            refused = refused or bool(delta.get("refusal"))
+            text += _text(delta.get("content")) + (delta.get("refusal") or "")
+            reasoning += _openai_reasoning(delta)
             for part in delta.get("tool_calls") or []:
                 call = calls.setdefault(part.get("index", len(calls)), ["", ""])
                 function = part.get("function") or {}
                 call[0] = call[0] or function.get("name") or ""
                 call[1] += function.get("arguments") or ""
             finish = choice.get("finish_reason") or finish
-    return sheet(text, [tuple(calls[i]) for i in sorted(calls)], finish, output, reasoning)
+    return sheet(text, [tuple(calls[i]) for i in sorted(calls)], finish, output, reasoning, refused, error)
 
 
 def anthropic_unary(body):
@@ -85,13 +119,15 @@ def anthropic_unary(body):
     calls = [(b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"]
     text = "".join(b["text"] for b in blocks if b["type"] == "text")
     reasoning = "".join(b["thinking"] for b in blocks if b["type"] == "thinking")
+    text += (body.get("stop_details") or {}).get("explanation") or ""
     return sheet(text, calls, body.get("stop_reason"), body["usage"].get("output_tokens"), reasoning)
 
 
 def anthropic_stream(raw):
-    blocks, finish, output = {}, None, None
+    blocks, finish, output, error, explained = {}, None, None, False, ""
     for event in events(raw):
         kind = event.get("type")
+        error = error or kind == "error"
         if kind == "content_block_start":
             blocks[event["index"]] = [event["content_block"], ""]
         elif kind == "content_block_delta":
@@ -99,12 +135,13 @@ def anthropic_stream(raw):
             blocks[event["index"]][1] += delta.get("text") or delta.get("partial_json") or delta.get("thinking") or ""
         elif kind == "message_delta":
             finish = event["delta"].get("stop_reason") or finish
+            explained = (event["delta"].get("stop_details") or {}).get("explanation") or explained
             output = (event.get("usage") or {}).get("output_tokens", output)
     ordered = [blocks[i] for i in sorted(blocks)]
     calls = [(b["name"], t or b.get("input") or "{}") for b, t in ordered if b["type"] == "tool_use"]
     text = "".join(b.get("text", "") + t for b, t in ordered if b["type"] == "text")
     reasoning = "".join(t for b, t in ordered if b["type"] == "thinking")
-    return sheet(text, calls, finish, output, reasoning)
+    return sheet(text + explained, calls, finish, output, reasoning, error=error)
 
 
 READERS = {

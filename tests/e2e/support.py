@@ -12,6 +12,7 @@ import signal
 import ssl
 import subprocess
 import threading
+import time
 
 import httpx
 import yaml
@@ -168,9 +169,48 @@ class Gateway(Process):
         assert answer.status_code == 200, answer.text
         return answer.json()["key"]
 
+    def records(self, **filters):
+        """All spend records, page by page, newest first."""
+        found = []
+        while True:
+            answer = self.get("/spend/logs", params={**filters, "offset": len(found)})
+            assert answer.status_code == 200, answer.text
+            found += answer.json()
+            if "x-keymoat-more" not in answer.headers:
+                return found
+
+    def settled_records(self, count, **filters):
+        """Waits until there are `count` records: those of clients that left come a little later."""
+        deadline = time.monotonic() + 20
+        while len(rows := self.records(**filters)) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return rows
+
+    def spend_of(self, key):
+        answer = self.get("/key/info", params={"key": key})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["info"]["spend"]
+
     def chat(self, key=MASTER_KEY, model="chat-openai", text="hello", **fields):
         body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
         return self.post("/v1/chat/completions", body, key)
+
+
+def by_call(rows):
+    """Records of each call, by its id: attempts from 0 without a gap, none twice, one end at most."""
+    calls = {}
+    for row in rows:
+        calls.setdefault(row["request_id"], []).append(row)
+    for call_id, attempts in calls.items():
+        attempts.sort(key=lambda row: row["metadata"]["attempt"])
+        numbers = [row["metadata"]["attempt"] for row in attempts]
+        assert numbers == list(range(len(numbers))), f"{call_id}: attempts {numbers}"
+        own = {row["metadata"]["record_id"].split(".")[0] for row in attempts}
+        assert len(own) == 1, f"{call_id} is the id of {len(own)} calls"
+        assert all(row["status"] == "failure" for row in attempts[:-1]), f"{call_id}: an attempt after a success"
+    ids = [row["metadata"]["record_id"] for row in rows]
+    assert len(ids) == len(set(ids)), "a record stands twice"
+    return calls
 
 
 def environment(folder, extra=None):

@@ -148,3 +148,22 @@ def test_a_failed_group_falls_back_and_says_so(gateway):
     assert answer.json()["choices"][0]["message"]["content"] == "You said: hello"
     assert int(answer.headers["x-litellm-attempted-fallbacks"]) >= 1
     assert answer.headers["x-litellm-model-group"] in ("breaks", "chat-openai")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_what_is_said_to_the_gateway_never_goes_upstream(gateway, upstream, group, path):
+    body = {
+        "model": group,
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "x"}],
+        "num_retries": 1,
+        "timeout": 30,
+        "fallbacks": ["chat-openai"],
+        "cache": {"no-cache": True},
+        "metadata": {"tags": ["red"]},
+    }
+    answer = gateway.post(path, body)
+    assert answer.status_code == 200, answer.text
+    _, sent = last_request(upstream)
+    assert not {"num_retries", "timeout", "fallbacks", "cache"} & set(sent)
+    assert "red" not in str(sent)

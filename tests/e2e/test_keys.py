@@ -5,8 +5,8 @@ import pytest
 from support import MASTER_KEY
 
 
-def info(gateway, key, **options):
-    return gateway.get("/key/info", params={"key": key}, **options)
+def info(gateway, wanted, **options):
+    return gateway.get("/key/info", params={"key": wanted}, **options)
 
 
 def test_a_new_key_works_and_echoes_what_was_asked(gateway):

@@ -124,15 +124,37 @@ impl FromStr for Decimal {
 impl fmt::Display for Decimal {
     /// Plain notation, never an exponent: `0.00000015`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.mantissa < 0 { "-" } else { "" };
-        let digits = self.mantissa.unsigned_abs().to_string();
-        let scale = usize::from(self.scale);
-        if scale == 0 {
-            return write!(f, "{sign}{digits}");
+        // Written from the right: sign, up to 20 digits before the point, the
+        // point, and MAX_SCALE digits after it.
+        const LEN: usize = 2 + 20 + MAX_SCALE as usize;
+        let mut text = [b'0'; LEN];
+        let mut rest = self.mantissa.unsigned_abs();
+        let mut start = LEN;
+        let mut put = |byte: u8| {
+            start = start.saturating_sub(1);
+            if let Some(slot) = text.get_mut(start) {
+                *slot = byte;
+            }
+        };
+        for _ in 0..self.scale {
+            put(b'0' + (rest % 10) as u8);
+            rest /= 10;
         }
-        let padded = format!("{digits:0>width$}", width = scale + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - scale);
-        write!(f, "{sign}{whole}.{fraction}")
+        if self.scale > 0 {
+            put(b'.');
+        }
+        loop {
+            put(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if self.mantissa < 0 {
+            put(b'-');
+        }
+        let text = text.get(start..).unwrap_or_default();
+        f.write_str(std::str::from_utf8(text).unwrap_or_default())
     }
 }
 
@@ -173,8 +195,10 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "[-+0-9.eE]{0,40}") {
-            let _ = text.parse::<Decimal>();
+        fn what_parses_displays_and_parses_again(text in "[-+0-9.eE]{0,40}") {
+            if let Ok(decimal) = text.parse::<Decimal>() {
+                prop_assert_eq!(parse(&decimal.to_string()), decimal);
+            }
         }
     }
 }

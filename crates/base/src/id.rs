@@ -43,6 +43,11 @@ impl CallId {
         ])
     }
 
+    /// An id that was written down as its bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The sixteen bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -51,18 +56,11 @@ impl CallId {
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 36];
-        let mut at = text.iter_mut();
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10)
-                && let Some(slot) = at.next()
-            {
-                *slot = b'-';
-            }
-            for nibble in [byte >> 4, byte & 15] {
-                if let Some(slot) = at.next() {
-                    *slot = hex_digit(nibble);
-                }
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        let mut text = [b'-'; 36];
+        for (byte, at) in self.0.iter().zip(PLACES) {
+            if let Some(pair) = text.get_mut(at..at + 2) {
+                pair.copy_from_slice(&hex_pair(*byte));
             }
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
@@ -87,15 +85,25 @@ impl KeyHash {
     }
 }
 
+impl KeyHash {
+    fn with_text<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&hex_pair(byte));
+        }
+        use_it(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        self.with_text(|text| f.write_str(text))
     }
 }
 
 impl Serialize for KeyHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 
@@ -110,10 +118,13 @@ impl<'de> Deserialize<'de> for KeyHash {
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        text.push(char::from(hex_digit(byte >> 4)));
-        text.push(char::from(hex_digit(byte & 15)));
+        text.extend(hex_pair(*byte).map(char::from));
     }
     text
+}
+
+fn hex_pair(byte: u8) -> [u8; 2] {
+    [hex_digit(byte >> 4), hex_digit(byte & 15)]
 }
 
 fn hex_digit(nibble: u8) -> u8 {

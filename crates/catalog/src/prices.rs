@@ -259,6 +259,22 @@ impl Prices {
         prices
     }
 
+    /// These prices before `listed`: a unit that has a price here has no other,
+    /// and what is not said here is as listed, so that one price of one's own
+    /// leaves none of the others free.
+    #[must_use]
+    pub fn over(&self, listed: &Self) -> Self {
+        let own = |unit| self.entries.iter().any(|entry| entry.unit == unit);
+        let mut prices = self.clone();
+        prices.entries.extend(listed.entries.iter().filter(|entry| !own(entry.unit)));
+        prices.sort();
+        prices.factors = self.factors.or(listed.factors);
+        for name in &listed.uncounted {
+            prices.note_uncounted(name);
+        }
+        prices
+    }
+
     fn set(&mut self, name: &str, price: Decimal) -> Result<(), PriceError> {
         if price.mantissa() < 0 {
             return Err(PriceError::Negative(name.to_owned()));
@@ -317,6 +333,32 @@ impl Prices {
     /// holds no such unit: per image, second, character, …
     pub fn uncounted(&self) -> &[String] {
         &self.uncounted
+    }
+
+    /// The name of a price that such a call has to pay and that nothing counts:
+    /// by the second, by citation, for pictures and videos that come back, and
+    /// with `media` in its input for those too. Other uncounted prices are
+    /// other ways to state a price that is counted, or of tools that are
+    /// judged by themselves.
+    pub fn missed(&self, media: bool) -> Option<&str> {
+        const ALWAYS: [&str; 6] = [
+            "citation_cost_per_token",
+            "cost_per_second",
+            "input_cost_per_second",
+            "output_cost_per_second",
+            "output_cost_per_image",
+            "output_cost_per_video",
+        ];
+        const MEDIA: [&str; 4] = [
+            "input_cost_per_audio_per_second",
+            "input_cost_per_image",
+            "input_cost_per_pixel",
+            "input_cost_per_video",
+        ];
+        let of_media: &[&str] = if media { &MEDIA } else { &[] };
+        let missed =
+            |name: &&String| ALWAYS.iter().chain(of_media).any(|missed| name.starts_with(missed));
+        self.uncounted.iter().find(missed).map(String::as_str)
     }
 
     /// The listed price of a unit for a call with `input_tokens`, US dollars.
@@ -406,6 +448,15 @@ pub(crate) fn scaled(price: Decimal) -> i128 {
 }
 
 impl Factors {
+    fn or(self, other: Self) -> Self {
+        Self {
+            us: self.us.or(other.us),
+            eu: self.eu.or(other.eu),
+            regional: self.regional.or(other.regional),
+            fast: self.fast.or(other.fast),
+        }
+    }
+
     fn slot(&mut self, name: &str) -> Option<&mut Option<Decimal>> {
         match name {
             "uplift_us" | "regional_processing_uplift_multiplier_us" => Some(&mut self.us),

@@ -69,6 +69,16 @@ impl Input {
     }
 }
 
+/// How many entries a JSON value of `input` or `prompt` has at most, whatever
+/// they are: 1 for what is no list, or a list of numbers.
+pub fn entries_max(raw: &[u8]) -> u64 {
+    if let Some(input) = Input::of(raw) {
+        return input.items.max(1);
+    }
+    // No two entries of a list stand without a comma between them.
+    1 + memchr::memchr_iter(b',', raw).count() as u64
+}
+
 enum Entry {
     Text,
     Token,
@@ -206,6 +216,20 @@ mod tests {
         assert_eq!(of(r#"["a", 1]"#), None);
         assert_eq!(of(r#"[{"image":"x"}]"#), None);
         assert_eq!(of("{}"), None);
+    }
+
+    #[test]
+    fn entries_are_never_counted_too_few() {
+        for (raw, entries) in [
+            (r#""a,b""#, 1),
+            (r#"["a","b"]"#, 2),
+            ("[1,2,3]", 1),
+            ("[[1,2],[3]]", 2),
+            ("[]", 1),
+            (r#"["a",1,{"image":"x"}]"#, 3),
+        ] {
+            assert_eq!(entries_max(raw.as_bytes()), entries, "{raw}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::{fmt, ops::Range};
 
-pub use cost::CostSignals;
+pub use cost::{CostSignals, ServerTools};
 pub use identity::Metadata;
 
 /// The deepest nesting that is passed on, in brackets.
@@ -315,9 +315,15 @@ impl Head {
         self.facts.drop_params
     }
 
-    /// A known key's value as JSON text, where it stands and is not null.
+    /// A key's value as JSON text, where it stands and is not null; the last
+    /// one of a key that no table knows and that stands twice.
     pub fn raw<'b>(&self, body: &'b [u8], name: &str) -> Option<&'b [u8]> {
-        let raw = body.get(self.find(name)?.1.value_span())?;
+        let member = match self.find(name) {
+            Some((_, member)) => member,
+            None if self.has_unknown() => self.places(body, name).last()?.1,
+            None => return None,
+        };
+        let raw = body.get(member.value_span())?;
         (raw != b"null").then_some(raw)
     }
 
@@ -346,6 +352,15 @@ impl Head {
             .iter()
             .filter(|member| member.key.is_none())
             .filter_map(|member| std::str::from_utf8(body.get(member.key_span())?).ok())
+    }
+
+    /// The members of this name and their places, whether a table knows it or
+    /// not: a key that is written with escapes is the key that it stands for.
+    pub(crate) fn places(&self, body: &[u8], name: &str) -> impl Iterator<Item = (usize, &Member)> {
+        self.members.iter().enumerate().filter(move |(_, member)| match member.key {
+            Some(key) => key.name == name,
+            None => is_named(body.get(member.key_span()).unwrap_or_default(), name),
+        })
     }
 
     /// The member of a known key and its place.
@@ -425,6 +440,14 @@ fn known(quoted: &str, surface: Surface) -> Result<Option<&'static Key>, HeadErr
         Some(key) => Err(HeadError::Lookalike { found: name.to_owned(), key: key.name }),
         None => Ok(None),
     }
+}
+
+/// Whether a key, as written with its quotes, is `name`.
+fn is_named(quoted: &[u8], name: &str) -> bool {
+    if quoted.contains(&b'\\') {
+        return serde_json::from_slice::<String>(quoted).is_ok_and(|text| text == name);
+    }
+    quoted.get(1..quoted.len().saturating_sub(1)) == Some(name.as_bytes())
 }
 
 /// Where `part`, a slice of `whole`, stands in it.

@@ -21,6 +21,7 @@ pub mod sse;
 pub mod tap;
 pub mod target;
 pub mod translate;
+pub mod unfold;
 pub mod usage;
 
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};

@@ -13,6 +13,7 @@ use std::{borrow::Cow, ops::Range};
 #[derive(Clone, Debug)]
 pub struct Edits<'a> {
     head: &'a Head,
+    body: &'a [u8],
     /// By the member's place.
     members: Vec<(usize, Change<'a>)>,
     /// New members, in order.
@@ -27,9 +28,9 @@ enum Change<'a> {
 }
 
 impl<'a> Edits<'a> {
-    /// No changes yet.
-    pub fn new(head: &'a Head) -> Self {
-        Self { head, members: Vec::new(), inserts: Vec::new() }
+    /// No changes yet to `body`, which is the one that was scanned.
+    pub fn new(head: &'a Head, body: &'a [u8]) -> Self {
+        Self { head, body, members: Vec::new(), inserts: Vec::new() }
     }
 
     /// Whether nothing is to change.
@@ -95,8 +96,8 @@ impl<'a> Edits<'a> {
     }
 
     /// Gives a key where the client gave none, or null.
-    pub fn default_value(&mut self, name: &'a str, value: &'a Json, body: &[u8]) -> &mut Self {
-        if self.head.has(name) && self.head.raw(body, name).is_some() {
+    pub fn default_value(&mut self, name: &'a str, value: &'a Json) -> &mut Self {
+        if self.head.raw(self.body, name).is_some() {
             return self;
         }
         self.put(name, value.text().into())
@@ -115,7 +116,10 @@ impl<'a> Edits<'a> {
     /// Takes a key out.
     pub fn remove(&mut self, name: &str) -> &mut Self {
         self.inserts.retain(|(inserted, _)| *inserted != name);
-        self.change(name, Change::Remove)
+        self.undo(name);
+        let places = self.head.places(self.body, name);
+        self.members.extend(places.map(|(at, _)| (at, Change::Remove)));
+        self
     }
 
     /// Takes out what is said to the gateway alone, and what of `metadata` is.
@@ -133,16 +137,22 @@ impl<'a> Edits<'a> {
         }
     }
 
+    /// A key that stands twice keeps its last place: a reader's last word.
     fn put(&mut self, name: &'a str, text: Cow<'a, str>) -> &mut Self {
-        if let Some((_, member)) = self.head.find(name) {
-            let span = member.value_span();
-            return self.change(name, Change::Replace(span, text));
-        }
-        self.inserts.retain(|(inserted, _)| *inserted != name);
-        self.inserts.push((name, text));
+        let (head, body) = (self.head, self.body);
+        let Some((last, member)) = head.places(body, name).last() else {
+            self.inserts.retain(|(inserted, _)| *inserted != name);
+            self.inserts.push((name, text));
+            return self;
+        };
+        self.undo(name);
+        let earlier = head.places(body, name).filter(|(at, _)| *at != last);
+        self.members.extend(earlier.map(|(at, _)| (at, Change::Remove)));
+        self.members.push((last, Change::Replace(member.value_span(), text)));
         self
     }
 
+    /// For keys that the tables know: those stand once.
     fn change(&mut self, name: &str, change: Change<'a>) -> &mut Self {
         self.undo(name);
         if let Some((at, _)) = self.head.find(name) {
@@ -152,7 +162,7 @@ impl<'a> Edits<'a> {
     }
 
     fn undo(&mut self, name: &str) -> &mut Self {
-        if let Some((at, _)) = self.head.find(name) {
+        for (at, _) in self.head.places(self.body, name) {
             self.members.retain(|(changed, _)| *changed != at);
         }
         self

@@ -170,6 +170,11 @@ impl Tap {
         self.facts.terminal
     }
 
+    /// How many choices have come to their end; of OpenAI's streams only.
+    pub fn choices_ended(&self) -> u32 {
+        self.facts.ended.count_ones()
+    }
+
     /// Whether the stream may end here. Anthropic says so with `message_stop`
     /// only; OpenAI's servers with `[DONE]`, or by ending every choice. Never
     /// after an error.

@@ -10,7 +10,9 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::late::Face;
+use crate::price_keys;
 use crate::principal::{self, Principal};
+use crate::record;
 use crate::refusal;
 use crate::route::Wanted;
 use crate::routing::Found;
@@ -20,11 +22,11 @@ use base::CallId;
 use bytes::Bytes;
 use dialect::head::{Head, HeadError, Surface};
 use dialect::model::Request;
+use dialect::splice::{self, Edits};
 use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +45,7 @@ pub struct Received {
     /// The client's headers.
     pub headers: HeaderMap,
     /// Where it came from.
-    pub client_ip: Option<IpAddr>,
+    pub client_ip: Option<Arc<str>>,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// When, on the monotonic clock.
@@ -56,14 +58,11 @@ pub struct Authenticated {
     principal: Arc<Principal>,
 }
 
-/// A request whose body has been read and whose model group is known.
-pub struct Resolved {
+/// A request that has taken what is taken once: its body may be read.
+pub struct Admitted {
     received: Received,
     principal: Arc<Principal>,
-    body: ReceivedBody,
-    head: Head,
-    found: Found,
-    requested_model: Arc<str>,
+    hold: Option<Hold>,
 }
 
 /// A request that may be attempted; holds its place until the body ends.
@@ -98,16 +97,35 @@ impl Received {
 }
 
 impl Authenticated {
+    /// Takes what is taken once a request: a request and a place in flight.
+    /// Before the body, so that nobody's bodies fill the house.
+    ///
+    /// # Errors
+    /// LiteLLM's 429s.
+    pub fn admit(self) -> Result<Admitted, Failure> {
+        let Self { received, principal } = self;
+        let cells = joined(&principal.admission, &received.runtime.proxy_admission);
+        let hold = if cells.is_empty() {
+            None
+        } else {
+            let refused = |refusal| refusal::of_allowance(&refusal, received.runtime.compat);
+            Some(ledger::admit(&cells).map_err(refused)?)
+        };
+        Ok(Admitted { received, principal, hold })
+    }
+}
+
+impl Admitted {
     /// Reads the body, scans its head, and finds the model group.
     ///
     /// # Errors
-    /// 400, 413, or LiteLLM's refusals of a model.
-    pub async fn resolve<B>(self, body: B) -> Result<Resolved, Failure>
+    /// 400, 408, 413, or LiteLLM's refusals of a model.
+    pub async fn resolve<B>(self, body: B) -> Result<Admission, Failure>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let Self { received, principal } = self;
+        let Self { received, principal, hold } = self;
         let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
         let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
@@ -116,59 +134,57 @@ impl Authenticated {
                 .param("model"));
         }
         principal::check_model(&principal, named, received.runtime.compat)?;
+        let Some(others) = price_keys::other_models(&head, &body.bytes) else {
+            return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
+        };
+        for other in &others {
+            principal::check_model(&principal, other, received.runtime.compat)?;
+        }
         let Some(found) = received.runtime.routes.find(named) else {
             return Err(unknown_model(received.route, named));
         };
         let requested_model = named.into();
-        Ok(Resolved { received, principal, body, head, found, requested_model })
-    }
-}
-
-impl Resolved {
-    /// Takes what is taken once a request: a request and a place in flight.
-    ///
-    /// # Errors
-    /// LiteLLM's 429s.
-    pub fn admit(self) -> Result<Admission, Failure> {
-        let Self { received, principal, body, head, found, requested_model } = self;
-        let compat = received.runtime.compat;
-        let cells = joined(&principal.admission, &received.runtime.proxy_admission);
-        let hold = if cells.is_empty() {
-            None
-        } else {
-            let held = ledger::admit(&cells);
-            Some(held.map_err(|refusal| refusal::of_allowance(&refusal, compat))?)
-        };
-        let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
-        let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
-        let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
-        let call = Call {
-            id: call::shown_id(text("x-litellm-call-id"), record_call),
-            record_call,
-            client: Arc::new(Client::new(Arc::clone(&received.gateway))),
-            surface: received.surface,
-            route: received.route,
-            principal,
-            requested_model,
-            stream: head.stream(),
-            received_at_ms: received.at_ms,
-            received_at: received.at,
-            end_user: end_user.map(Into::into),
-            tags: tags(&head, text("x-litellm-tags")),
-            session_id: text("x-litellm-session-id").map(Into::into),
-            service_tier: head.service_tier().map(Into::into),
-            client_ip: received.client_ip,
-        };
+        let call = Arc::new(call(&received, principal, &head, requested_model));
         Ok(Admission {
             gateway: received.gateway,
             runtime: received.runtime,
-            call: Arc::new(call),
+            call,
             client_headers: received.headers,
             body,
             head,
             found,
             hold,
         })
+    }
+}
+
+fn call(
+    received: &Received,
+    principal: Arc<Principal>,
+    head: &Head,
+    requested_model: Arc<str>,
+) -> Call {
+    let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+    let key = principal.key.as_ref().map(|key| key.hash);
+    let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
+    let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
+    Call {
+        id: call::shown_id(text("x-litellm-call-id"), record_call),
+        record_call,
+        client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
+        surface: received.surface,
+        route: received.route,
+        principal,
+        requested_model,
+        stream: head.stream(),
+        received_at_ms: received.at_ms,
+        received_at: received.at,
+        end_user: end_user.map(Into::into),
+        tags: tags(head, text("x-litellm-tags")),
+        session_id: text("x-litellm-session-id").map(Into::into),
+        service_tier: head.service_tier().map(Into::into),
+        call_type: record::call_type(received.surface),
+        client_ip: received.client_ip.clone(),
     }
 }
 
@@ -231,12 +247,14 @@ impl Admission {
         self.runtime.shows_group.then_some(&*self.call.requested_model)
     }
 
-    /// The client's request in the neutral model.
+    /// The client's request in the neutral model, without what it says to us.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        wire::decode_request(self.call.surface, &self.body.bytes)
+        let mut edits = Edits::new(&self.head, &self.body.bytes);
+        edits.remove_gateway_keys();
+        wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
     }
 
     /// The endpoint of an upstream that speaks `theirs`.
@@ -250,12 +268,15 @@ impl Admission {
         }
     }
 
-    /// Milliseconds for a whole unary answer.
+    /// Milliseconds for a whole unary answer: what the deployment is given, or
+    /// less where the client wants less.
     pub fn total_ms(&self, candidate: &Candidate) -> u64 {
-        self.head
-            .timeout_ms()
-            .or(candidate.deployment.timeouts.total_ms)
-            .unwrap_or(self.runtime.total_ms)
+        let configured = self.configured_total_ms(candidate);
+        self.head.timeout_ms().map_or(configured, |asked| asked.min(configured))
+    }
+
+    fn configured_total_ms(&self, candidate: &Candidate) -> u64 {
+        candidate.deployment.timeouts.total_ms.unwrap_or(self.runtime.total_ms)
     }
 
     /// Milliseconds to the first byte.
@@ -264,16 +285,34 @@ impl Admission {
         if !self.call.stream {
             return total;
         }
-        let own = self.head.stream_timeout_ms().or(candidate.deployment.timeouts.first_byte_ms);
-        own.unwrap_or(self.runtime.first_byte_ms).min(total)
+        let configured = self.configured_first_byte_ms(candidate);
+        let own = self.head.stream_timeout_ms().map_or(configured, |asked| asked.min(configured));
+        own.min(total)
     }
 
-    /// The times of one attempt, for the way out.
+    fn configured_first_byte_ms(&self, candidate: &Candidate) -> u64 {
+        candidate.deployment.timeouts.first_byte_ms.unwrap_or(self.runtime.first_byte_ms)
+    }
+
+    /// Whether the client gives the deployment less time than it is given
+    /// otherwise: being late is then no fault of its own.
+    pub fn hurries(&self, candidate: &Candidate) -> bool {
+        let configured = self.configured_total_ms(candidate);
+        let usual = if self.call.stream {
+            self.configured_first_byte_ms(candidate).min(configured)
+        } else {
+            configured
+        };
+        self.first_byte_ms(candidate) < usual
+    }
+
+    /// The times of one attempt, for the way out. A stream may go on for as
+    /// long as something comes: no total cuts it.
     pub fn limits(&self, candidate: &Candidate) -> egress::Limits {
         egress::Limits {
             head_ms: self.first_byte_ms(candidate),
             idle_ms: self.runtime.idle_ms,
-            total_ms: self.total_ms(candidate),
+            total_ms: if self.call.stream { u64::MAX } else { self.total_ms(candidate) },
         }
     }
 }
@@ -290,6 +329,19 @@ fn unread(error: BodyError) -> Failure {
         BodyError::Incomplete(cause) => {
             Failure::bad_request("The request body ended before it was complete.").cause(&cause)
         }
+        BodyError::TooSlow => Failure::new(
+            ErrorClass::Timeout,
+            Fault::Client,
+            "The request body came too slowly: a piece of it must come every \
+             keymoat.listen.body_idle_timeout_ms, and on the whole 4 KiB a second.",
+        )
+        .status(StatusCode::REQUEST_TIMEOUT),
+        BodyError::Busy => Failure::new(
+            ErrorClass::Overloaded,
+            Fault::Gateway,
+            "Too many large requests are under way; try again.",
+        )
+        .retry_after_ms(Some(1000)),
         BodyError::Spool { .. } => Failure::internal(error.to_string()),
     }
 }

@@ -3,14 +3,18 @@
 //! A body that fits the memory limit is one [`Bytes`]. A larger one is written
 //! to an unnamed temporary file while it arrives, so that a slow upload holds
 //! no memory, and is read back when it is complete, for as long as the request
-//! lasts, under one budget shared by all requests.
+//! lasts. Memory and disk are budgets that all requests share; a share is taken
+//! before a byte is kept, and what a sender declares is not believed. Who
+//! sends too slowly is not waited for.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How much a request body may hold, and where.
 #[derive(Clone)]
@@ -19,11 +23,72 @@ pub struct BodyLimits {
     pub max_bytes: usize,
     /// The largest body kept in memory while it arrives.
     pub memory_max_bytes: usize,
+    /// The longest pause between two pieces.
+    pub idle: Duration,
     /// Where larger ones wait.
     pub spool_dir: PathBuf,
-    /// Bytes of spooled bodies that may be in memory at once, over all
-    /// requests.
-    pub large_budget: Arc<Semaphore>,
+    /// What all requests share.
+    pub budgets: Budgets,
+}
+
+/// What bodies may hold at once, over all requests. Outlives a reload.
+#[derive(Clone)]
+pub struct Budgets {
+    /// KiB of bodies that arrive in memory; more go to disk.
+    pub arriving_kib: Arc<Semaphore>,
+    /// KiB of bodies on disk.
+    pub disk_kib: Arc<Semaphore>,
+    /// KiB of spooled bodies that were read back.
+    pub large_kib: Arc<Semaphore>,
+    /// KiB of upstreams' large answers.
+    pub answers_kib: Arc<Semaphore>,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        let mib = |mib: usize| Arc::new(Semaphore::new(mib << 10));
+        Self {
+            arriving_kib: mib(256),
+            disk_kib: mib(8192),
+            large_kib: mib(512),
+            answers_kib: mib(1024),
+        }
+    }
+}
+
+/// A part of a budget that grows with what comes.
+struct Share<'a> {
+    budget: &'a Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+    covered_bytes: usize,
+}
+
+/// Bodies up to this are not worth counting.
+const UNCOUNTED_BYTES: usize = 64 << 10;
+
+/// Shares grow by so much, so that they grow seldom.
+const STEP_KIB: usize = 64;
+
+impl<'a> Share<'a> {
+    fn of(budget: &'a Arc<Semaphore>) -> Self {
+        Self { budget, permit: None, covered_bytes: UNCOUNTED_BYTES }
+    }
+
+    /// Makes room for `bytes` in all; false where there is none.
+    fn cover(&mut self, bytes: usize) -> bool {
+        let Some(missing) = bytes.checked_sub(self.covered_bytes).filter(|n| *n > 0) else {
+            return true;
+        };
+        let kib = missing.div_ceil(1024).next_multiple_of(STEP_KIB);
+        let Ok(asked) = u32::try_from(kib) else { return false };
+        let Ok(more) = Arc::clone(self.budget).try_acquire_many_owned(asked) else { return false };
+        self.covered_bytes += kib * 1024;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        true
+    }
 }
 
 /// A request body, complete.
@@ -49,6 +114,12 @@ pub enum BodyError {
     /// The sender stopped before the end.
     #[error("the body ended before it was complete: {0}")]
     Incomplete(String),
+    /// The sender takes its time.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// Others hold all that bodies may hold.
+    #[error("too many large bodies are under way")]
+    Busy,
     /// The spool directory cannot be used.
     #[error("a large body could not be spooled to {path}: {cause}")]
     Spool {
@@ -59,11 +130,45 @@ pub enum BodyError {
     },
 }
 
+/// What is given to any body, whatever its length.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// After that, at least so much must come in a second.
+const BYTES_PER_S_MIN: u64 = 4096;
+
+/// How long a complete body waits for memory.
+const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A body with its pace.
+struct Arriving<B> {
+    body: B,
+    pause_max: Duration,
+    started: Instant,
+    bytes: u64,
+}
+
+impl<B> Arriving<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let earned = Duration::from_secs(self.bytes / BYTES_PER_S_MIN);
+        let at = (Instant::now() + self.pause_max).min(self.started + GRACE + earned);
+        let read = timeout_at(at, read_data(&mut self.body)).await;
+        let data = read
+            .map_err(|_| BodyError::TooSlow)?
+            .map_err(|error| BodyError::Incomplete(error.to_string()))?;
+        self.bytes += data.as_ref().map_or(0, Bytes::len) as u64;
+        Ok(data)
+    }
+}
+
 /// Reads a client's body within `limits`.
 ///
 /// # Errors
 /// See [`BodyError`]; nothing is kept of a body that was not read whole.
-pub async fn receive<B>(mut body: B, limits: &BodyLimits) -> Result<ReceivedBody, BodyError>
+pub async fn receive<B>(body: B, limits: &BodyLimits) -> Result<ReceivedBody, BodyError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -72,28 +177,32 @@ where
     if declared > limits.max_bytes as u64 {
         return Err(BodyError::TooLarge(limits.max_bytes));
     }
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new().into()) };
-    if body.is_end_stream() && first.len() <= limits.memory_max_bytes {
+    let mut arriving = Arriving { body, pause_max: limits.idle, started: Instant::now(), bytes: 0 };
+    let Some(first) = arriving.next().await? else { return Ok(Bytes::new().into()) };
+    if arriving.body.is_end_stream() && first.len() <= limits.memory_max_bytes {
         return Ok(first.into());
     }
-    let mut memory = BytesMut::with_capacity((declared as usize).min(limits.memory_max_bytes));
+    let mut share = Share::of(&limits.budgets.arriving_kib);
+    let room = usize::try_from(declared).unwrap_or(usize::MAX).min(UNCOUNTED_BYTES);
+    let mut memory = BytesMut::with_capacity(room.max(first.len()));
     let mut next = Some(first);
     while let Some(data) = next {
-        memory.extend_from_slice(&data);
-        if memory.len() > limits.max_bytes {
+        let length = memory.len().saturating_add(data.len());
+        if length > limits.max_bytes {
             return Err(BodyError::TooLarge(limits.max_bytes));
         }
-        if memory.len() > limits.memory_max_bytes {
-            return spool(memory, body, limits).await;
+        if length > limits.memory_max_bytes || !share.cover(length) {
+            return spool([memory.freeze(), data], arriving, limits).await;
         }
-        next = next_data(&mut body).await?;
+        memory.extend_from_slice(&data);
+        next = arriving.next().await?;
     }
     Ok(memory.freeze().into())
 }
 
 async fn spool<B>(
-    start: BytesMut,
-    mut body: B,
+    start: [Bytes; 2],
+    mut arriving: Arriving<B>,
     limits: &BodyLimits,
 ) -> Result<ReceivedBody, BodyError>
 where
@@ -101,23 +210,31 @@ where
     B::Error: std::fmt::Display,
 {
     let failed = |cause| BodyError::Spool { path: limits.spool_dir.clone(), cause };
+    let mut share = Share::of(&limits.budgets.disk_kib);
+    let mut length: usize = start.iter().map(Bytes::len).sum();
+    if !share.cover(length) {
+        return Err(BodyError::Busy);
+    }
     let mut file = temporary_file(&limits.spool_dir).await.map_err(failed)?;
-    let mut length = start.len();
-    file.write_all(&start).await.map_err(failed)?;
-    drop(start);
-    while let Some(data) = next_data(&mut body).await? {
+    for piece in start {
+        file.write_all(&piece).await.map_err(failed)?;
+    }
+    while let Some(data) = arriving.next().await? {
         length = length.saturating_add(data.len());
         if length > limits.max_bytes {
             return Err(BodyError::TooLarge(limits.max_bytes));
         }
+        if !share.cover(length) {
+            return Err(BodyError::Busy);
+        }
         file.write_all(&data).await.map_err(failed)?;
     }
-    let share = u32::try_from(length).unwrap_or(u32::MAX);
-    let budget = Arc::clone(&limits.large_budget)
-        .acquire_many_owned(share)
-        .await
-        .map_err(|closed| BodyError::Incomplete(closed.to_string()))?;
     file.flush().await.map_err(failed)?;
+    let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+    let memory = Arc::clone(&limits.budgets.large_kib).acquire_many_owned(kib);
+    let Ok(Ok(budget)) = timeout(MEMORY_WAIT_MAX, memory).await else {
+        return Err(BodyError::Busy);
+    };
     file.rewind().await.map_err(failed)?;
     let mut bytes = Vec::with_capacity(length);
     file.read_to_end(&mut bytes).await.map_err(failed)?;
@@ -140,13 +257,12 @@ async fn temporary_file(dir: &std::path::Path) -> std::io::Result<tokio::fs::Fil
     Ok(file)
 }
 
-async fn next_data<B>(body: &mut B) -> Result<Option<Bytes>, BodyError>
+async fn read_data<B>(body: &mut B) -> Result<Option<Bytes>, ReadError<B::Error>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
 {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| BodyError::Incomplete(error.to_string()))?;
+        let frame = frame.map_err(ReadError::Broken)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -154,52 +270,103 @@ where
     Ok(None)
 }
 
+/// Why an upstream's body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError<E> {
+    /// Larger than the limit given, in bytes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Others hold all that answers may hold.
+    #[error("too many large answers are under way")]
+    Busy,
+    /// The upstream failed in the middle.
+    #[error("{0}")]
+    Broken(E),
+}
+
 /// Reads an upstream's body whole, up to `max_bytes`.
 ///
 /// # Errors
-/// [`BodyError::TooLarge`], or [`BodyError::Incomplete`] with the upstream's
-/// failure.
-pub async fn read_capped<B>(mut body: B, max_bytes: usize) -> Result<Bytes, BodyError>
+/// See [`ReadError`].
+pub async fn read_capped<B>(body: B, max_bytes: usize) -> Result<Bytes, ReadError<B::Error>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
 {
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    read_budgeted(body, max_bytes, &Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
+}
+
+/// Reads an upstream's body whole, up to `max_bytes`, and takes a share of
+/// `budget_kib` where it is large; the bytes keep it.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn read_budgeted<B>(
+    mut body: B,
+    max_bytes: usize,
+    budget_kib: &Arc<Semaphore>,
+) -> Result<Bytes, ReadError<B::Error>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let Some(first) = read_data(&mut body).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
         return Ok(first);
     }
-    let mut second = next_data(&mut body).await?;
+    let mut second = read_data(&mut body).await?;
     if second.is_none() {
         return Ok(first);
     }
+    let mut share = Share::of(budget_kib);
     let mut whole = BytesMut::from(first.as_ref());
     while let Some(data) = second {
-        if whole.len().saturating_add(data.len()) > max_bytes {
-            return Err(BodyError::TooLarge(max_bytes));
+        let length = whole.len().saturating_add(data.len());
+        if length > max_bytes {
+            return Err(ReadError::TooLarge(max_bytes));
+        }
+        if !share.cover(length) {
+            return Err(ReadError::Busy);
         }
         whole.extend_from_slice(&data);
-        second = next_data(&mut body).await?;
+        second = read_data(&mut body).await?;
     }
-    Ok(whole.freeze())
+    let bytes = whole.freeze();
+    Ok(match share.permit {
+        Some(permit) => Bytes::from_owner(Budgeted { bytes, _permit: permit }),
+        None => bytes,
+    })
+}
+
+/// Bytes that hold their share of a budget.
+struct Budgeted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Budgeted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyError, BodyLimits, receive};
+    use super::{BodyError, BodyLimits, Budgets, ReadError, read_budgeted, receive};
     use bytes::Bytes;
     use http_body_util::Full;
     use std::convert::Infallible;
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Poll};
+    use std::time::Duration;
     use tokio::sync::Semaphore;
 
     fn limits(max_bytes: usize, memory_max_bytes: usize) -> BodyLimits {
         BodyLimits {
             max_bytes,
             memory_max_bytes,
+            idle: Duration::from_secs(30),
             spool_dir: std::env::temp_dir().join("keymoat-body-test"),
-            large_budget: Arc::new(Semaphore::new(1 << 20)),
+            budgets: Budgets::default(),
         }
     }
 
@@ -239,12 +406,69 @@ mod tests {
         assert!(matches!(endless, Err(BodyError::TooLarge(200))));
     }
 
+    fn kib(kib: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(kib))
+    }
+
     #[tokio::test]
-    async fn a_spooled_body_gives_its_share_of_memory_back() {
-        let limits = limits(100, 4);
+    async fn a_spooled_body_gives_its_shares_back() {
+        let mut limits = limits(100, 4);
+        limits.budgets.large_kib = kib(10);
         let received = receive(chunks(vec![b"0123456789", b"a"]), &limits).await.unwrap();
-        assert_eq!(limits.large_budget.available_permits(), (1 << 20) - 11);
+        assert_eq!(limits.budgets.large_kib.available_permits(), 9);
         drop(received);
-        assert_eq!(limits.large_budget.available_permits(), 1 << 20);
+        assert_eq!(limits.budgets.large_kib.available_permits(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_beyond_the_budgets() {
+        static PIECE: [u8; 32 << 10] = [b'x'; 32 << 10];
+        let mut limits = limits(1 << 20, 1 << 20);
+        limits.budgets.arriving_kib = kib(0);
+        limits.budgets.disk_kib = kib(64);
+        let spooled = receive(chunks(vec![&PIECE; 4]), &limits).await.unwrap();
+        assert_eq!(spooled.bytes.len(), 128 << 10, "no room in memory: by way of the disk");
+        let none_left = receive(chunks(vec![&PIECE; 5]), &limits).await;
+        assert!(matches!(none_left, Err(BodyError::Busy)));
+        limits.budgets.large_kib = kib(0);
+        let no_memory = receive(chunks(vec![&PIECE; 4]), &limits).await;
+        assert!(matches!(no_memory, Err(BodyError::Busy)));
+
+        let answers = kib(64);
+        let answer = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await.unwrap();
+        assert_eq!((answer.len(), answers.available_permits()), (128 << 10, 0));
+        let full = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await;
+        assert!(matches!(full, Err(ReadError::Busy)));
+        drop(answer);
+        assert_eq!(answers.available_permits(), 64);
+    }
+
+    /// One byte now and then.
+    struct Drip(Duration, Pin<Box<tokio::time::Sleep>>);
+
+    impl http_body::Body for Drip {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            std::task::ready!(self.1.as_mut().poll(context));
+            self.1 = Box::pin(tokio::time::sleep(self.0));
+            Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_or_drips_is_not_waited_for() {
+        for (every_s, given_up_s) in [(3600, 30), (1, 30)] {
+            let started = tokio::time::Instant::now();
+            let every = Duration::from_secs(every_s);
+            let drip = Drip(every, Box::pin(tokio::time::sleep(every)));
+            let received = receive(drip, &limits(1 << 20, 1 << 20)).await;
+            assert!(matches!(received, Err(BodyError::TooSlow)));
+            assert_eq!(started.elapsed().as_secs(), given_up_s);
+        }
     }
 }

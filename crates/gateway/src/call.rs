@@ -4,7 +4,6 @@ use crate::detach::Client;
 use crate::principal::Principal;
 use base::CallId;
 use dialect::head::Surface;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +38,10 @@ pub struct Call {
     pub session_id: Option<Arc<str>>,
     /// The tier that the client asked for.
     pub service_tier: Option<Box<str>>,
+    /// LiteLLM's name of the kind of call.
+    pub call_type: Arc<str>,
     /// Where it came from.
-    pub client_ip: Option<IpAddr>,
+    pub client_ip: Option<Arc<str>>,
 }
 
 /// The client's `x-litellm-call-id` where it is a modest token, else `ours`.

@@ -19,6 +19,8 @@ pub struct Deployment {
     pub model_group: Arc<str>,
     /// Whose API it speaks.
     pub provider: &'static Provider,
+    /// The provider's id, for records.
+    pub provider_id: Arc<str>,
     /// The upstream's name of the model; `*` stands for what the client's
     /// name matched.
     pub upstream_model: Arc<str>,
@@ -92,6 +94,8 @@ pub struct Facts {
     pub max_input_tokens: Option<u64>,
     /// The output limit.
     pub max_output_tokens: Option<u64>,
+    /// Web searches that a call makes unasked, where they have a price.
+    pub own_searches: u64,
     /// Claude models that think with an effort, not with a budget.
     pub adaptive_thinking: bool,
     /// Claude models with structured outputs of their own.
@@ -99,17 +103,24 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// From the catalogue, with `own` prices before its own.
+    /// From the catalogue, with `own` prices before its own, unit by unit.
     pub fn of(provider: &Provider, model: &str, own: Option<&Prices>) -> Self {
         let known = catalog::model(provider.id, model);
-        let listed = known.map(catalog::Model::prices).filter(Prices::is_priced);
+        let listed = known.map(catalog::Model::prices);
+        let prices = match (own, &listed) {
+            (Some(own), Some(listed)) => Some(own.over(listed)),
+            (Some(own), None) => Some(own.clone()),
+            (None, listed) => listed.clone(),
+        };
+        let prices = prices.filter(Prices::is_priced);
         let price_version = match (own, &listed) {
             (Some(_), _) => "configured",
             (None, Some(_)) => catalog::data_version().0,
             (None, None) => "",
         };
         Self {
-            prices: own.cloned().or(listed).map(Arc::new),
+            own_searches: prices.as_ref().map_or(0, |prices| own_searches(model, prices)),
+            prices: prices.map(Arc::new),
             price_version: price_version.into(),
             max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
             max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
@@ -125,6 +136,13 @@ pub fn full_name(provider: &Provider, model: &str) -> Arc<str> {
         Some(prefix) if !model.contains('/') => [prefix, model].concat().into(),
         _ => model.into(),
     }
+}
+
+/// Perplexity's models and OpenAI's search models search once a call (their
+/// pricing pages, July 2026).
+fn own_searches(model: &str, prices: &Prices) -> u64 {
+    let searches = model.contains("sonar") || model.contains("-search-");
+    u64::from(searches && catalog::worst_case_searches(prices, 1) > base::NanoUsd::ZERO)
 }
 
 /// Claude 4.6 and later take `thinking: adaptive` (Anthropic, "Adaptive
@@ -216,6 +234,48 @@ impl Candidate {
             None => [base, path].concat(),
             Some(version) => [base, path, "?api-version=", version].concat(),
         })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A deployment with nothing of its own.
+    pub(crate) fn deployment(provider: &str, model: &str) -> Deployment {
+        let provider = catalog::provider(provider).unwrap();
+        let (origin, base_path) = Origin::parse_base("https://upstream.test/v1").unwrap();
+        Deployment {
+            id: "id".into(),
+            model_group: "group".into(),
+            provider,
+            provider_id: provider.id.into(),
+            upstream_model: full_name(provider, model),
+            origin,
+            api_base: "https://upstream.test".into(),
+            base_path: base_path.into(),
+            api_version: None,
+            credential: None,
+            weight: 1,
+            order: 1,
+            in_flight: None,
+            num_retries: None,
+            timeouts: Timeouts::default(),
+            cooldown_ms: None,
+            drop_params: false,
+            additional_drop_params: Vec::new(),
+            body_defaults: Vec::new(),
+            extra_body: Vec::new(),
+            extra_headers: Vec::new(),
+            own_prices: None,
+            base_model: None,
+            mode: None,
+            facts: Facts::of(provider, model, None),
+            health: Arc::default(),
+            id_header: HeaderValue::from_static("id"),
+            api_base_header: HeaderValue::from_static("https://upstream.test"),
+            model_info: RawValue::NULL.to_owned(),
+        }
     }
 }
 

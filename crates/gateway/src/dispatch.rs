@@ -1,21 +1,17 @@
-//! An attempt leaves: encode, authenticate outward, egress.
-//!
-//! Same dialect on both sides: the client's bytes, but for the closed list of
-//! edits. Different dialects: one full parse, kept for the next attempt.
+//! An attempt leaves: seal its body, authenticate outward, egress.
 
 use crate::admission::Admission;
-use crate::deployment::Candidate;
+use crate::effective::Effective;
 use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
 use crate::route::Failed;
-use crate::{headers, quirks, wire};
+use crate::{headers, wire};
 use bytes::Bytes;
 use catalog::Disconnect;
-use dialect::head::Surface;
-use dialect::splice::{self, Edits};
-use dialect::{Dialect, EncodeError, ErrorClass, OutputLimitField};
+use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
+use std::time::Duration;
 use vault::Outgoing;
 
 /// An attempt that reached its upstream and was not refused at once.
@@ -41,18 +37,17 @@ pub struct Exchange {
 ///
 /// # Errors
 /// A [`Failed`] whose permit is settled.
-pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispatched, Failed> {
-    let (body, exchange) = match encode(&permit, admission) {
-        Ok(encoded) => encoded,
-        Err(failure) => {
-            permit.settle(Ending::Refused);
-            return Err(Failed { failure: *failure, status: None, again: false });
-        }
-    };
+pub async fn dispatch(
+    mut permit: Permit,
+    effective: Effective<'_>,
+    admission: &Admission,
+) -> Result<Dispatched, Failed> {
+    let clamp = permit.bound().clamp;
+    let (body, exchange) = effective.seal(admission.call.stream, permit.candidate(), clamp);
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
     let Some(path) = candidate.path(admission.endpoint(candidate.dialect())) else {
-        let failure = cannot_serve(admission.call.surface, deployment.provider.name);
+        let failure = wire::cannot_serve(admission.call.surface, deployment.provider.name);
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });
     };
@@ -72,7 +67,8 @@ pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispa
     };
     let limits = admission.limits(candidate);
     let on_disconnect = deployment.provider.on_disconnect;
-    admission.call.client.set_billed_anyway(on_disconnect.unary == Disconnect::Drain);
+    let gone = if admission.call.stream { on_disconnect.stream } else { on_disconnect.unary };
+    admission.call.client.set_billed_anyway(gone == Disconnect::Drain);
     permit.sent();
     match admission.gateway.egress.send(authorized, body, limits).await {
         Ok(response) => {
@@ -88,126 +84,69 @@ pub async fn dispatch(mut permit: Permit, admission: &Admission) -> Result<Dispa
     }
 }
 
-fn encode(permit: &Permit, admission: &Admission) -> Result<(Bytes, Exchange), Box<Failure>> {
-    let candidate = permit.candidate();
-    let surface = admission.call.surface;
-    let theirs = candidate.dialect();
-    if surface.dialect() == theirs {
-        return Ok(splice(permit, admission));
-    }
-    if !wire::translates(surface) {
-        return Err(Box::new(cannot_serve(surface, candidate.deployment.provider.name)));
-    }
-    let mut request = admission.decode().map_err(|e| Box::new(Failure::of_decode(e)))?;
-    if let Some(clamp) = permit.bound().clamp {
-        request.max_output_tokens = Some(clamp);
-    }
-    let target = candidate.target(admission.drop_params());
-    let body = theirs.encode_request(&request, &target).map_err(|error| {
-        let param = match &error {
-            EncodeError::Unsupported { param } | EncodeError::Invalid { param, .. } => {
-                param.clone()
-            }
-        };
-        Box::new(Failure::bad_request(error.to_string()).param(param))
-    })?;
-    let exchange = Exchange { translated: Some(theirs), usage_is_ours: false };
-    Ok((body.into(), exchange))
-}
-
-/// The client's bytes with the closed list of edits.
-fn splice(permit: &Permit, admission: &Admission) -> (Bytes, Exchange) {
-    let candidate = permit.candidate();
-    let head = &admission.head;
-    let mut edits = Edits::new(head);
-    edits.remove_gateway_keys();
-    if head.model() != Some(&*candidate.upstream_model) {
-        edits.set_model(&candidate.upstream_model);
-    }
-    let body = &admission.body.bytes;
-    let quirks = &candidate.deployment.provider.quirks;
-    let asks_usage = admission.call.stream
-        && !head.include_usage()
-        && streams_with_options(head.surface())
-        && !quirks.no_stream_options;
-    if asks_usage {
-        edits.include_usage();
-    }
-    if let Some(clamp) = permit.bound().clamp {
-        edits.set_output_limit(limit_field(head.surface(), candidate), clamp);
-    }
-    quirks::apply(&mut edits, head, body, candidate);
-    let deployment = &candidate.deployment;
-    for (name, value) in &deployment.body_defaults {
-        edits.default_value(name, value, body);
-    }
-    for (name, value) in &deployment.extra_body {
-        edits.set(name, value);
-    }
-    for name in &deployment.additional_drop_params {
-        edits.remove(name);
-    }
-    let body = splice::apply(body, &edits);
-    (body, Exchange { translated: None, usage_is_ours: asks_usage })
-}
-
-/// Whether the surface has `stream_options`.
-fn streams_with_options(surface: Surface) -> bool {
-    matches!(surface, Surface::OpenAiChat | Surface::OpenAiCompletions)
-}
-
-/// What the output limit is called.
-fn limit_field(surface: Surface, candidate: &Candidate) -> &'static str {
-    match (surface, candidate.output_limit_field()) {
-        (Surface::OpenAiChat, OutputLimitField::MaxCompletionTokens) => "max_completion_tokens",
-        _ => "max_tokens",
-    }
-}
-
-fn cannot_serve(surface: Surface, provider: &str) -> Failure {
-    Failure::bad_request(format!("{provider} has no {} endpoint.", wire::name(surface)))
-        .param("model")
-        .kind("unsupported_endpoint")
-}
-
 /// The upstream answered with an error status.
+///
+/// Its status is the client's too, in the same dialect, as LiteLLM has it. A
+/// 401 speaks of our credential, not of the client's key: it says so, in our
+/// words and without a challenge.
 async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Failed {
     let Dispatched { mut permit, response, exchange } = dispatched;
     let (parts, body) = response.into_parts();
-    let body = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES).await.unwrap_or_default();
+    let body = error_body(&parts.headers, body, admission).await;
     let status = parts.status;
     let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
-    let error = theirs.decode_error(status.as_u16(), &body);
+    let mut error = theirs.decode_error(status.as_u16(), &body);
+    admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
     permit.settle(Ending::UpstreamErrorBefore);
-    let retry_after_ms = headers::retry_after_ms(&parts.headers);
     let redactor = admission.gateway.redactor.load();
-    let mut failure =
-        Failure::new(error.class, Fault::Upstream, redactor.clean(&error.message).into_owned())
-            .retry_after_ms(retry_after_ms);
-    let translated = exchange.translated.is_some();
+    let credential_refused = status == StatusCode::UNAUTHORIZED;
+    let message = match credential_refused {
+        true => format!("The provider refused the gateway's credential: {}", error.message),
+        false => error.message,
+    };
+    let mut failure = Failure::new(error.class, Fault::Upstream, message)
+        .retry_after_ms(headers::retry_after_ms(&parts.headers));
     let is_error = status.is_client_error() || status.is_server_error();
+    // Other dialects give other classes other statuses, but 500 and its kin
+    // mean the same everywhere.
+    let same = exchange.translated.is_none()
+        || (error.class == ErrorClass::Server && status.is_server_error());
     failure.status =
-        if translated || !is_error { admission.face().status_of(error.class) } else { status };
+        if same && is_error { status } else { admission.face().status_of(error.class) };
     failure.code = error.code;
     failure.param = error.param;
-    headers::provider(&parts.headers, &mut failure.headers);
+    headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if exchange.translated.is_none() && whole && !redactor.finds(&body) {
+    if exchange.translated.is_none() && whole && !credential_refused && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
-    // A refused provider key is ours to mend, not the client's: it must not
-    // read as "your key is wrong".
-    if matches!(status.as_u16(), 401 | 403) {
-        failure.cause = Some(format!("the provider refused our credential: {}", failure.message));
+    if credential_refused {
+        failure.cause = Some(failure.message.clone().into_owned());
     }
     let again = matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error();
     let asked = parts.headers.get("x-should-retry").map(http::HeaderValue::as_bytes);
     Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
 }
 
+/// An error's body, as far as it comes soon and can be read.
+async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
+    if headers::is_encoded(headers) {
+        return Bytes::new();
+    }
+    let budget = &admission.runtime.body.budgets.answers_kib;
+    let read = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget);
+    match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
+}
+
 /// An error body is cut here.
 const ERROR_BODY_MAX_BYTES: usize = 1 << 20;
+
+/// The status says most of it.
+const ERROR_BODY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// No HTTP answer came.
 fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
@@ -237,7 +176,12 @@ fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
         permit.not_sent();
     }
     permit.settle(ending);
-    let failure = Failure::new(class, Fault::Upstream, message).status(status).cause(error);
+    // What cannot be said in HTTP never concerned the provider.
+    let fault = match error {
+        egress::Error::Unsendable { .. } => Fault::Gateway,
+        _ => Fault::Upstream,
+    };
+    let failure = Failure::new(class, fault, message).status(status).cause(error);
     let again = !matches!(error, egress::Error::Unsendable { .. });
     Failed { failure, status: (class == ErrorClass::Timeout).then_some(status), again }
 }

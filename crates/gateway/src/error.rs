@@ -170,7 +170,7 @@ impl Failure {
     pub fn into_response(self, dialect: Dialect, compat: Compat) -> Response<Body> {
         let body = match &self.relayed {
             Some(relayed) => relayed.clone(),
-            None => dialect.encode_error(&self.to_api_error(compat)).into(),
+            None => encode(dialect, &self.to_api_error(compat)).into(),
         };
         let mut response = Response::new(Body::full(body));
         *response.status_mut() = self.status;
@@ -180,11 +180,43 @@ impl Failure {
         if let Some(after_ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        // A provider that refuses our credential says nothing of the client's.
+        if self.status == StatusCode::UNAUTHORIZED && self.fault != Fault::Upstream {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
+}
+
+/// The error in the client's dialect. In OpenAI's, LiteLLM's own words for what
+/// went wrong stand as the `type`, where it has one.
+fn encode(dialect: Dialect, error: &ApiError) -> Vec<u8> {
+    let Some(kind) = error.kind.as_deref().filter(|_| dialect == Dialect::OpenAiChat) else {
+        return dialect.encode_error(error);
+    };
+    let body = LiteLlm {
+        error: Inner {
+            message: &error.message,
+            kind,
+            param: error.param.as_deref(),
+            code: error.code.as_deref(),
+        },
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+#[derive(serde::Serialize)]
+struct LiteLlm<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(serde::Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
 }
 
 /// The usual status of a class.
@@ -220,5 +252,25 @@ pub fn class_word(class: ErrorClass) -> &'static str {
         ErrorClass::Overloaded => "overloaded",
         ErrorClass::Timeout => "timeout",
         ErrorClass::Server => "server",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, Compat, Failure};
+    use dialect::Dialect;
+
+    fn kind_in(dialect: Dialect) -> String {
+        let failure = Failure::bad_request("Max budget").kind("budget_exceeded");
+        let response = failure.into_response(dialect, Compat::V1_83);
+        let Body::Full(Some(body)) = response.into_body() else { panic!("no body") };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        body["error"]["type"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_type_of_litellms_own_reaches_openai_clients_and_no_others() {
+        assert_eq!(kind_in(Dialect::OpenAiChat), "budget_exceeded");
+        assert_eq!(kind_in(Dialect::AnthropicMessages), "invalid_request_error");
     }
 }

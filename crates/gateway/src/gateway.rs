@@ -1,21 +1,25 @@
 //! What lives as long as the process and is shared by all requests.
 
 use crate::deployment::Candidate;
+use crate::detach::Drains;
 use crate::dice::Dice;
+use crate::error::Fault;
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget;
 use crate::route::Failed;
 use crate::runtime::{Lasting, Prepared, Runtime, prepare};
+use crate::unsettled::Unsettled;
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
+use dialect::{ApiError, ErrorClass};
 use egress::Egress;
+use http::StatusCode;
 use ledger::{Book, Journal, KeyHasher, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -45,19 +49,16 @@ pub struct Gateway {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) hasher: KeyHasher,
-    pub(crate) master: KeyHash,
     pub(crate) admin: Arc<Principal>,
     pub(crate) principals: Principals,
     pub(crate) redactor: ArcSwap<Redactor>,
     pub(crate) dice: Dice,
+    pub(crate) unsettled: Unsettled,
+    pub(crate) drains: Drains,
     runtime: ArcSwap<Runtime>,
     lasting: Lasting,
     spool_dir: PathBuf,
-    drains: Arc<Semaphore>,
 }
-
-/// Answers read to their end at once after their clients have gone.
-const DRAINS_MAX: usize = 1024;
 
 impl Gateway {
     /// A gateway that serves `config`.
@@ -68,7 +69,7 @@ impl Gateway {
         let book = Book::new(Arc::clone(&parts.clock));
         let lasting = Lasting::default();
         let budget = proxy_budget::open(config, &*parts.store, &*parts.clock).await?;
-        let prepared = prepare(config, &lasting, &book, budget, &parts.spool_dir)?;
+        let prepared = prepare(config, &lasting, &book, budget, &parts.spool_dir, parts.master)?;
         parts.egress.set_policy(&prepared.policy);
         Ok(Arc::new(Self {
             clock: parts.clock,
@@ -77,32 +78,51 @@ impl Gateway {
             store: parts.store,
             journal: parts.journal,
             hasher: parts.hasher,
-            master: parts.master,
             admin: Arc::new(Principal::admin()),
             principals: Principals::default(),
             redactor: ArcSwap::from_pointee(prepared.redactor),
             dice: Dice::new(parts.seed),
             runtime: ArcSwap::from_pointee(prepared.runtime),
+            unsettled: Unsettled::default(),
+            drains: Drains::default(),
             lasting,
             spool_dir: parts.spool_dir,
-            drains: Arc::new(Semaphore::new(DRAINS_MAX)),
         }))
     }
 
     /// Swaps a new configuration in, whole; requests under way keep theirs.
+    /// A master key that the configuration no longer names stays in force:
+    /// there must always be one, and where else it came from is not known here.
     ///
     /// # Errors
     /// What cannot be served; the old configuration stays.
     pub async fn reload(&self, config: &Config) -> Result<(), String> {
         let budget = proxy_budget::open(config, &*self.store, &*self.clock).await?;
+        let master = match &config.access.master_key {
+            Some(key) => self.hasher.hash(key.expose()),
+            None => self.runtime.load().master,
+        };
         let Prepared { runtime, policy, redactor } =
-            prepare(config, &self.lasting, &self.book, budget, &self.spool_dir)?;
+            prepare(config, &self.lasting, &self.book, budget, &self.spool_dir, master)?;
         // Redact first, reach before routing: no moment in between shows a new
-        // secret or routes to an origin that may not be reached.
+        // secret or routes to an origin that may not be reached. What was
+        // secret stays so: calls under way still carry it.
+        let redactor = self.redactor.load().and(&redactor);
         self.redactor.store(Arc::new(redactor));
         self.egress.set_policy(&policy);
         self.runtime.store(Arc::new(runtime));
         Ok(())
+    }
+
+    /// Everything that must never be shown, since the process began.
+    pub fn redactor(&self) -> Arc<Redactor> {
+        self.redactor.load_full()
+    }
+
+    /// Waits until no answer is read to its end any more for clients that have
+    /// gone, and cuts what is left after `limit`: all of it is settled then.
+    pub async fn end_drains(&self, limit: Duration) {
+        self.drains.end(limit).await;
     }
 
     /// The configuration of now.
@@ -140,15 +160,18 @@ impl Gateway {
         self.redactor.load().clean(text).into_owned()
     }
 
+    /// Removes secrets from all that a provider says of a failure: it may hold
+    /// the key that it was sent.
+    pub(crate) fn clean_error(&self, error: &mut ApiError) {
+        error.message = self.clean(&error.message);
+        for text in [&mut error.kind, &mut error.code, &mut error.param] {
+            *text = text.as_ref().map(|text| self.clean(text));
+        }
+    }
+
     /// A key was changed or deleted: read it anew at its next use.
     pub fn forget_key(&self, hash: &KeyHash) {
         self.principals.forget(hash);
-    }
-
-    /// A place for an answer that is read to its end after its client has
-    /// gone; none where too many are.
-    pub(crate) fn drain_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.drains).try_acquire_owned().ok()
     }
 
     pub(crate) fn drain_max(&self) -> Duration {
@@ -165,7 +188,18 @@ impl Gateway {
         health.observe(Outcome::Success, now_ms, candidate.alone, None, &runtime.cooldown);
     }
 
-    pub(crate) fn failed(&self, candidate: &Candidate, failed: &Failed, runtime: &Runtime) {
+    /// An attempt failed. `hurried`: the client gave less time than the
+    /// deployment is given otherwise.
+    pub(crate) fn failed(
+        &self,
+        candidate: &Candidate,
+        failed: &Failed,
+        hurried: bool,
+        runtime: &Runtime,
+    ) {
+        if !speaks_of(candidate, failed, hurried) {
+            return;
+        }
         let now_ms = self.clock.unix_ms();
         let deployment = &candidate.deployment;
         let mut rules = runtime.cooldown.clone();
@@ -190,4 +224,14 @@ impl Gateway {
             );
         }
     }
+}
+
+/// Whether a failure says something about the deployment, and not about what
+/// this one client asked for.
+fn speaks_of(candidate: &Candidate, failed: &Failed, hurried: bool) -> bool {
+    let failure = &failed.failure;
+    let named_by_client = *candidate.upstream_model != *candidate.deployment.upstream_model;
+    failure.fault == Fault::Upstream
+        && !(hurried && failure.class == ErrorClass::Timeout)
+        && !(named_by_client && failed.status == Some(StatusCode::NOT_FOUND))
 }

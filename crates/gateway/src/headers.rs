@@ -4,22 +4,25 @@ use crate::admission::Admission;
 use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
+use base::Redactor;
 use dialect::Dialect;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::VirtualKey;
 
 /// Client headers that mean something to the provider. No other is forwarded:
 /// not cookies, not credentials, not what names the client's network.
-const FORWARDED: [&str; 4] =
-    ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key"];
+const FORWARDED: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
+
+/// Forwarded under another value: see [`idempotency_key`].
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The version of the Messages API that our encoder writes.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// What goes upstream, without the credential.
 pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+    let mut headers = HeaderMap::with_capacity(16);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = if admission.call.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -30,6 +33,9 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
         }
+        if let Some(value) = idempotency_key(admission) {
+            headers.insert(IDEMPOTENCY_KEY, value);
+        }
     }
     if candidate.dialect() == Dialect::AnthropicMessages {
         headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
@@ -37,15 +43,38 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
     for (name, value) in &candidate.deployment.extra_headers {
         headers.insert(name.clone(), value.clone());
     }
+    // What comes back is read, and an error in it cleaned: nothing compressed.
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
     headers
 }
 
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
+/// Whether a body comes in an encoding that was not asked for.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(CONTENT_ENCODING);
+    all.iter().any(|value| !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The client's idempotency key, made its own: behind one provider account
+/// stand many keys of ours, and none may be given another's answer.
+fn idempotency_key(admission: &Admission) -> Option<HeaderValue> {
+    let given = admission.client_headers.get(IDEMPOTENCY_KEY)?.to_str().ok()?;
+    let owner = match &admission.call.principal.key {
+        Some(key) => key.hash.to_string(),
+        None => "master".to_owned(),
+    };
+    let own = admission.gateway.hasher.hash(&[&owner, ":", given].concat());
+    HeaderValue::from_str(&own.to_string()).ok()
+}
+
 /// The provider's headers as clients of LiteLLM know them: rate limits under
-/// their own names, all of them with a prefix.
-pub fn provider(from: &HeaderMap, into: &mut HeaderMap) {
+/// their own names, all of them with a prefix. A header that echoes a secret,
+/// or is named like one, stays behind.
+pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
     for (name, value) in from {
         let text = name.as_str();
-        if is_private(text) {
+        if is_private(text) || redactor.finds(value.as_bytes()) {
             continue;
         }
         if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
@@ -62,7 +91,7 @@ pub fn provider(from: &HeaderMap, into: &mut HeaderMap) {
 const PROVIDER_PREFIX: &str = "llm_provider-";
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), those that describe a body
-/// we may have changed, and cookies.
+/// we may have changed, cookies, and what carries a credential.
 fn is_private(name: &str) -> bool {
     matches!(
         name,
@@ -77,6 +106,14 @@ fn is_private(name: &str) -> bool {
             | "content-length"
             | "content-encoding"
             | "set-cookie"
+            | "cookie"
+            | "www-authenticate"
+            | "authorization"
+            | "api-key"
+            | "x-api-key"
+            | "x-goog-api-key"
+            | "ocp-apim-subscription-key"
+            | "x-amz-security-token"
             | "alt-svc"
             | "strict-transport-security"
     )
@@ -111,26 +148,29 @@ const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duratio
 pub fn of_call(admission: &Admission, into: &mut HeaderMap) {
     insert_text(into, CALL_ID, &admission.call.id);
     into.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
-    if let Some(key) = &admission.call.principal.key {
-        of_key(key, admission, into);
+    let principal = &admission.call.principal;
+    let Some(key) = &principal.key else { return };
+    for (name, value) in &principal.limit_headers {
+        into.insert(name.clone(), value.clone());
     }
-}
-
-fn of_key(key: &VirtualKey, admission: &Admission, into: &mut HeaderMap) {
-    if let Some(limit) = key.rpm_limit {
-        into.insert(KEY_RPM, HeaderValue::from(limit));
-    }
-    if let Some(limit) = key.tpm_limit {
-        into.insert(KEY_TPM, HeaderValue::from(limit));
-    }
-    if let Some(max) = key.max_budget {
-        insert_text(into, KEY_MAX_BUDGET, &max.to_string());
-    }
-    let spent = match &admission.call.principal.money {
+    let spent = match &principal.money {
         Some(cell) => base::NanoUsd(cell.usage().spent),
         None => key.spend,
     };
     insert_text(into, KEY_SPEND, &spent.to_string());
+}
+
+/// LiteLLM's headers about a key's limits, which change only with the key.
+pub fn of_limits(key: &VirtualKey) -> Vec<(HeaderName, HeaderValue)> {
+    let budget = key.max_budget.and_then(|max| HeaderValue::try_from(max.to_string()).ok());
+    [
+        (KEY_RPM, key.rpm_limit.map(HeaderValue::from)),
+        (KEY_TPM, key.tpm_limit.map(HeaderValue::from)),
+        (KEY_MAX_BUDGET, budget),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
 }
 
 /// LiteLLM's headers of an answer; the cost only where it is known by now.
@@ -164,7 +204,8 @@ fn insert_text(into: &mut HeaderMap, name: HeaderName, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{provider, retry_after_ms};
+    use super::{is_encoded, provider, retry_after_ms};
+    use base::{Redactor, Secret};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -183,10 +224,31 @@ mod tests {
             ("x-request-id", "req_1"),
         ]);
         let mut into = HeaderMap::new();
-        provider(&from, &mut into);
+        provider(&from, &Redactor::default(), &mut into);
         assert_eq!(into.len(), 3);
         assert_eq!(into["x-ratelimit-remaining-requests"], "9");
         assert_eq!(into["llm_provider-x-request-id"], "req_1");
+    }
+
+    #[test]
+    fn a_header_that_echoes_a_credential_stays_behind() {
+        let from = headers(&[
+            ("x-api-key", "anything"),
+            ("x-debug", "got Bearer sk-upstream-1234"),
+            ("x-ratelimit-reset", "sk-upstream-1234"),
+            ("x-request-id", "req_1"),
+        ]);
+        let secrets = [Secret::new("sk-upstream-1234".into())];
+        let mut into = HeaderMap::new();
+        provider(&from, &Redactor::new(&secrets), &mut into);
+        assert_eq!(into, headers(&[("llm_provider-x-request-id", "req_1")]));
+    }
+
+    #[test]
+    fn only_identity_is_no_encoding() {
+        assert!(!is_encoded(&headers(&[])));
+        assert!(!is_encoded(&headers(&[("content-encoding", "Identity")])));
+        assert!(is_encoded(&headers(&[("content-encoding", "gzip")])));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! LiteLLM's rules: only statuses that speak of the deployment count (401,
 //! 402, 404, 408, 429 and 500 up), a client's own mistakes never; a group's
-//! only deployment is not cooled, since there is nowhere else to go.
+//! only deployment is not cooled, since there is nowhere else to go. What is
+//! seen here is what the upstream did: who calls leaves out what the client
+//! brought about, be it by a request that could not be sent, a time limit of
+//! its own, or a model name that a wildcard let through.
 
 use http::StatusCode;
 use std::sync::Mutex;
@@ -65,7 +68,8 @@ impl Health {
                 *minute = Minute { number, ..Minute::default() };
             }
             minute.requests += 1;
-            minute.failures += u32::from(outcome != Outcome::Success);
+            let blamed = matches!(outcome, Outcome::Failure(status) if counts(status));
+            minute.failures += u32::from(blamed);
             (minute.requests, minute.failures)
         };
         let Outcome::Failure(status) = outcome else { return false };
@@ -122,6 +126,16 @@ mod tests {
         for _ in 0..100 {
             assert!(!health.observe(failed(400), 0, false, None, &rules(None)));
         }
+    }
+
+    #[test]
+    fn a_clients_mistakes_do_not_tip_the_balance_either() {
+        let health = Health::default();
+        for _ in 0..100 {
+            assert!(!health.observe(failed(400), 0, false, None, &rules(None)));
+        }
+        assert!(!health.observe(failed(500), 0, false, None, &rules(None)));
+        assert!(!health.observe(failed(500), 0, false, None, &rules(Some(2))));
     }
 
     #[test]

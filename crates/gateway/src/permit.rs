@@ -7,15 +7,20 @@
 //! Either way one spend record is in the journal before the caller goes on.
 
 use crate::admission::Admission;
-use crate::bound::{self, Bound};
+use crate::bound::{self, Bound, Left};
 use crate::call::Call;
 use crate::deployment::Candidate;
+use crate::effective::Effective;
 use crate::gateway::Gateway;
+use crate::price_keys::{self, Asked};
 use base::NanoUsd;
-use catalog::Tier;
+use catalog::{Prices, Tier};
 use dialect::Usage;
+use dialect::head::Surface;
+use dialect::tap::Observed;
 use http::StatusCode;
-use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit};
+use ledger::{Ask, CostSource, Ending, Hold, Refusal, Reservation, Unit};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +33,23 @@ pub struct Seen {
     pub whole: bool,
     /// Bytes of text that came back, for estimates.
     pub output_bytes: u64,
+    /// The tier that served it, where the provider said so.
+    pub tier: Option<Tier>,
+    /// The provider said that it failed, in an answer with status 200.
+    pub failed: bool,
+}
+
+impl Seen {
+    /// What a tap observed; `whole` where the answer has come to its end.
+    pub fn of(observed: &Observed, whole: bool) -> Self {
+        Self {
+            usage: observed.usage,
+            whole: whole && observed.usage.is_some(),
+            output_bytes: observed.output_text_bytes,
+            tier: observed.service_tier.as_deref().map(price_keys::tier),
+            failed: observed.problem.is_some(),
+        }
+    }
 }
 
 /// How far an attempt got.
@@ -57,6 +79,11 @@ pub struct Permit {
     reservation: Option<Reservation>,
     _deployment: Option<Hold>,
     bound: Bound,
+    asked: Asked,
+    /// Money is reserved: what is not known is charged at its bound.
+    capped: bool,
+    /// All that a call may use has a price.
+    covered: bool,
     body_bytes: u64,
     started_at: Duration,
     phase: Phase,
@@ -70,6 +97,9 @@ pub enum Refused {
     Allowance(Refusal),
     /// The model has no known price and the key has a cap on money.
     Unpriced,
+    /// Nobody can bound the cost of what this key of the body asks for, and
+    /// money is capped.
+    Unbounded(&'static str),
     /// The deployment serves as many calls as it may.
     DeploymentFull,
     /// The spool on disk is full: nothing more may be acknowledged.
@@ -96,12 +126,14 @@ impl Permit {
     pub fn take(
         admission: &Admission,
         candidate: Candidate,
+        effective: &Effective<'_>,
         attempt: u32,
     ) -> Result<Self, Refused> {
         let gateway = &admission.gateway;
         if gateway.journal.is_full() {
             return Err(Refused::SpoolFull);
         }
+        gateway.unsettled.retry(&*gateway.journal).map_err(Refused::Journal)?;
         let deployment = match &candidate.deployment.in_flight {
             Some(cell) => {
                 let place = ledger::admit(std::slice::from_ref(cell));
@@ -109,10 +141,32 @@ impl Permit {
             }
             None => None,
         };
-        let cells = admission.permit_cells();
-        let left = ledger::available_money(&cells);
-        let bound = bound::bound(admission, &candidate.facts, left);
-        let reservation = reserve(admission, &candidate, &cells, bound)?;
+        let sent = effective.sent();
+        let cells = match bound::is_free(admission.call.surface) {
+            true => Cow::Borrowed(&[][..]),
+            false => admission.permit_cells(),
+        };
+        let bound = if cells.is_empty() {
+            Bound::default()
+        } else {
+            let left = Left {
+                money: ledger::available_money(&cells),
+                tokens: ledger::available_tokens(&cells),
+            };
+            bound::bound(&sent, &candidate.facts, left)
+        };
+        let capped = cells.iter().any(|cell| cell.unit() == Unit::Money);
+        let covered = covers(candidate.facts.prices.as_deref(), admission.call.surface, &bound);
+        let ceiling = admission.runtime.unknown_price;
+        let reservation = if cells.is_empty() {
+            None
+        } else {
+            let prices = candidate.facts.prices.as_deref().filter(|_| covered);
+            let money = worst_case(prices, &bound, capped, ceiling)?;
+            let guess = bound::estimated_tokens(sent.body.len() as u64);
+            let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
+            Some(ledger::reserve(&cells, Ask { money, tokens }).map_err(Refused::Allowance)?)
+        };
         let permit = Self {
             gateway: Arc::clone(gateway),
             call: Arc::clone(&admission.call),
@@ -126,18 +180,21 @@ impl Permit {
             reservation,
             _deployment: deployment,
             bound,
-            body_bytes: admission.body.bytes.len() as u64,
+            asked: Asked::of(sent.head, sent.body),
+            capped,
+            covered,
+            body_bytes: sent.body.len() as u64,
             started_at: gateway.clock.monotonic(),
             phase: Phase::Prepared,
             settled: false,
         };
-        permit.write_down(&cells)?;
+        permit.write_down()?;
         Ok(permit)
     }
 
-    fn write_down(&self, cells: &[Arc<Cell>]) -> Result<(), Refused> {
+    fn write_down(&self) -> Result<(), Refused> {
         let Some(reservation) = &self.reservation else { return Ok(()) };
-        if !cells.iter().any(|cell| cell.unit() == Unit::Money) {
+        if !self.capped {
             return Ok(());
         }
         let opened = self.opened(reservation.held().money, reservation.reserved_ms());
@@ -225,77 +282,101 @@ impl Permit {
             }
         }
         let record = self.record(ending, cost, source, reserved_ms);
-        if let Err(error) = self.gateway.journal.settle(&record) {
-            tracing::error!(%error, record = %record.id, "a spend record could not be written");
-        }
+        self.gateway.unsettled.settle(&*self.gateway.journal, record);
         Settled { cost, usage }
     }
 
     /// What the attempt cost, and how we know.
     ///
-    /// Reported usage is priced; without it, a provider that answered, or that
-    /// may have worked before the connection broke, is priced by bytes; a
-    /// provider that refused, or that was never reached, is not.
+    /// Reported usage is priced. Without it, a provider that answered, or that
+    /// may have worked before the connection broke, is charged at its bound
+    /// where money is reserved, and else priced by bytes; a provider that
+    /// refused, or that was never reached, is not charged.
     fn price(&self, ending: Ending) -> (NanoUsd, CostSource) {
         let refused = self.status.is_some_and(|status| !status.is_success());
-        if self.phase == Phase::Prepared || ending == Ending::Refused || refused {
+        let free = bound::is_free(self.call.surface);
+        if self.phase == Phase::Prepared || ending == Ending::Refused || refused || free {
             return (NanoUsd::ZERO, CostSource::None);
         }
         if let Some(stated) = self.seen.usage.as_ref().and_then(catalog::stated) {
             return (stated, CostSource::Provider);
         }
+        let held = self.reservation.as_ref().map(|held| held.held().money);
+        let held = held.filter(|_| self.capped);
         let Some(prices) = &self.candidate.facts.prices else {
-            return match self.reservation.as_ref().map(|held| held.held().money) {
+            return match held {
                 Some(ceiling) if ceiling > NanoUsd::ZERO => (ceiling, CostSource::Estimated),
                 _ => (NanoUsd::ZERO, CostSource::None),
             };
         };
+        let terms = self.asked.terms(self.seen.tier);
+        if let Some(usage) = self.seen.usage.filter(|_| self.seen.whole) {
+            // OpenAI searches once where it is asked to, and does not count it.
+            let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
+            let searches = usage.searches.max(self.candidate.facts.own_searches).max(asked_once);
+            let cost = catalog::cost(prices, &Usage { searches, ..usage }, terms);
+            return match held {
+                Some(held) if cost.unpriced || !self.covered => {
+                    (cost.total.max(held), CostSource::Estimated)
+                }
+                _ => (cost.total, CostSource::Computed),
+            };
+        }
         let guess = bound::estimated_tokens(self.seen.output_bytes);
-        let (usage, source) = match self.seen.usage {
-            Some(usage) if self.seen.whole => (usage, CostSource::Computed),
-            Some(usage) => {
-                (Usage { output: usage.output.max(guess), ..usage }, CostSource::Estimated)
+        // It said that it failed before it said anything else: nothing was made.
+        let nothing_made = self.seen.failed && self.seen.output_bytes == 0;
+        let usage = match (self.seen.usage, held) {
+            (_, Some(held)) if !self.covered => return (held, CostSource::Estimated),
+            (None, Some(_)) if nothing_made => {
+                Usage { input: self.body_bytes.min(self.bound.input_tokens), ..Usage::default() }
             }
-            None => {
+            (Some(usage), Some(_)) if nothing_made => usage,
+            // The input is known by now; the output is what was allowed.
+            (Some(usage), Some(_)) if usage.input > 0 && !self.bound.rereads => {
+                Usage { output: usage.output.max(self.bound.output_tokens), ..usage }
+            }
+            (_, Some(held)) => return (held, CostSource::Estimated),
+            (Some(usage), None) => Usage { output: usage.output.max(guess), ..usage },
+            (None, None) => {
                 let input = bound::estimated_tokens(self.body_bytes);
-                (Usage { input, output: guess, ..Usage::default() }, CostSource::Estimated)
+                Usage { input, output: guess, ..Usage::default() }
             }
         };
-        (catalog::cost(prices, &usage, self.tier()).total, source)
-    }
-
-    /// The tier that was asked for; what a provider makes of it is in its
-    /// usage only where it states the cost.
-    fn tier(&self) -> Tier {
-        match self.call.service_tier.as_deref() {
-            Some("flex") => Tier::Flex,
-            Some("priority") => Tier::Priority,
-            _ => Tier::Standard,
-        }
+        let cost = catalog::cost(prices, &usage, terms);
+        let most = held.filter(|_| cost.unpriced).unwrap_or(cost.total);
+        (cost.total.max(most), CostSource::Estimated)
     }
 }
 
-/// Holds the worst case in every allowance that binds money and tokens.
-fn reserve(
-    admission: &Admission,
-    candidate: &Candidate,
-    cells: &[Arc<Cell>],
-    bound: Bound,
-) -> Result<Option<Reservation>, Refused> {
-    if cells.is_empty() {
-        return Ok(None);
+/// Whether all that a call may use has a price that can be counted.
+fn covers(prices: Option<&Prices>, surface: Surface, bound: &Bound) -> bool {
+    prices.is_some_and(|prices| {
+        (prices.prices_output() || !bound::generates(surface))
+            && prices.missed(bound.media).is_none()
+    })
+}
+
+/// The most that an attempt costs; `prices` only where they cover it.
+fn worst_case(
+    prices: Option<&Prices>,
+    bound: &Bound,
+    capped: bool,
+    ceiling: Option<NanoUsd>,
+) -> Result<NanoUsd, Refused> {
+    if let Some(key) = bound.refused.filter(|_| capped) {
+        return Err(Refused::Unbounded(key));
     }
-    let capped = cells.iter().any(|cell| cell.unit() == Unit::Money);
-    let money = match &candidate.facts.prices {
+    match prices {
         Some(prices) => {
-            catalog::worst_case(prices, bound.input_tokens, bound.output_tokens, Tier::Dearest)
+            let free_searches = catalog::worst_case_searches(prices, 1) == NanoUsd::ZERO;
+            match bound.search_key.filter(|_| capped && free_searches) {
+                Some(key) => Err(Refused::Unbounded(key)),
+                None => Ok(bound::worst_case(prices, bound)),
+            }
         }
-        None if capped => admission.runtime.unknown_price.ok_or(Refused::Unpriced)?,
-        None => NanoUsd::ZERO,
-    };
-    let guess = bound::estimated_tokens(admission.body.bytes.len() as u64);
-    let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
-    ledger::reserve(cells, Ask { money, tokens }).map(Some).map_err(Refused::Allowance)
+        None if capped => ceiling.ok_or(Refused::Unpriced),
+        None => Ok(NanoUsd::ZERO),
+    }
 }
 
 impl Drop for Permit {

@@ -2,13 +2,14 @@
 
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
+use crate::headers;
 use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ledger::{Cell, Unit, VirtualKey};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// Whom a call is made for.
@@ -21,8 +22,40 @@ pub struct Principal {
     pub permit: Vec<Arc<Cell>>,
     /// The money cell among them, for headers.
     pub money: Option<Arc<Cell>>,
+    /// What every record of its says.
+    pub texts: Texts,
+    /// LiteLLM's headers about its limits.
+    pub limit_headers: Vec<(HeaderName, HeaderValue)>,
     /// When it was read from the store, on the monotonic clock.
     read_at: Duration,
+}
+
+/// The names of a key's owner, shared by all its records.
+#[derive(Default)]
+pub struct Texts {
+    /// The key's alias.
+    pub alias: Option<Arc<str>>,
+    /// The user's id.
+    pub user_id: Option<Arc<str>>,
+    /// The team's id.
+    pub team_id: Option<Arc<str>>,
+    /// The organisation's id.
+    pub organization_id: Option<Arc<str>>,
+    /// The key's tags.
+    pub tags: Vec<Arc<str>>,
+}
+
+impl Texts {
+    fn of(key: &VirtualKey) -> Self {
+        let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+        Self {
+            alias: shared(&key.alias),
+            user_id: shared(&key.user_id),
+            team_id: shared(&key.team_id),
+            organization_id: shared(&key.organization_id),
+            tags: key.tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
+        }
+    }
 }
 
 impl Principal {
@@ -33,8 +66,15 @@ impl Principal {
 
     /// The holder of the master key: no limits of its own.
     pub fn admin() -> Self {
-        let none = Vec::new;
-        Self { key: None, admission: none(), permit: none(), money: None, read_at: Duration::ZERO }
+        Self {
+            key: None,
+            admission: Vec::new(),
+            permit: Vec::new(),
+            money: None,
+            texts: Texts::default(),
+            limit_headers: Vec::new(),
+            read_at: Duration::ZERO,
+        }
     }
 }
 
@@ -43,28 +83,65 @@ impl Principal {
 /// dropping an entry loses nothing.
 #[derive(Default)]
 pub struct Principals {
-    known: RwLock<HashMap<KeyHash, Arc<Principal>>>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_hash: HashMap<KeyHash, Arc<Principal>>,
+    /// How often something was forgotten.
+    forgotten: u64,
 }
 
 /// So that keys which are only ever tried do not fill memory.
 const KNOWN_MAX: usize = 200_000;
 
+/// How often a key is read that changes while it is read.
+const READS_MAX: u32 = 16;
+
 impl Principals {
-    fn get(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, hash: KeyHash, principal: &Arc<Principal>) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_MAX {
-            known.clear();
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        self.read().by_hash.get(hash).cloned()
+    }
+
+    /// What a key must be read after, to be believed.
+    fn moment(&self) -> u64 {
+        self.read().forgotten
+    }
+
+    /// Keeps what `open` makes of a key that was read since `moment`; nothing
+    /// where some key was changed in between, for it may have been this one.
+    fn put(
+        &self,
+        moment: u64,
+        hash: KeyHash,
+        open: impl FnOnce() -> Principal,
+    ) -> Option<Arc<Principal>> {
+        let mut known = self.write();
+        if known.forgotten != moment {
+            return None;
         }
-        known.insert(hash, Arc::clone(principal));
+        if known.by_hash.len() >= KNOWN_MAX {
+            known.by_hash.clear();
+        }
+        let principal = Arc::new(open());
+        known.by_hash.insert(hash, Arc::clone(&principal));
+        Some(principal)
     }
 
     /// Reads the key anew at its next use.
     pub fn forget(&self, hash: &KeyHash) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        let mut known = self.write();
+        known.forgotten += 1;
+        known.by_hash.remove(hash);
     }
 }
 
@@ -91,13 +168,12 @@ pub fn presented_key<'a>(headers: &'a HeaderMap, own_header: Option<&str>) -> Op
 }
 
 fn without_scheme(text: &str) -> &str {
-    for scheme in ["Bearer ", "bearer ", "BEARER ", "Basic ", "AWS4-HMAC-SHA256 Credential=Bearer "]
-    {
-        if let Some(key) = text.strip_prefix(scheme) {
-            return key.split(['/', ',']).next().unwrap_or(key).trim();
-        }
+    // Signed as AWS's clients sign: the key stands before the scope.
+    if let Some(credential) = text.strip_prefix("AWS4-HMAC-SHA256 Credential=Bearer ") {
+        return credential.split(['/', ',']).next().unwrap_or(credential).trim();
     }
-    text
+    let key = ["Bearer ", "bearer ", "BEARER ", "Basic "].iter().find_map(|s| text.strip_prefix(s));
+    key.unwrap_or(text).trim()
 }
 
 /// Finds out who is calling.
@@ -115,7 +191,7 @@ pub async fn authenticate(
         return Err(denied("Authentication Error, No api key passed in."));
     };
     let hash = gateway.hasher.hash(presented);
-    if hash == gateway.master {
+    if hash == runtime.master {
         return Ok(Arc::clone(&gateway.admin));
     }
     if !presented.starts_with("sk-") {
@@ -144,24 +220,37 @@ async fn load(
     hash: &KeyHash,
     compat: Compat,
 ) -> Result<Arc<Principal>, Failure> {
-    let found = gateway.store.key_by_hash(*hash).await.map_err(|error| {
-        Failure::new(ErrorClass::Overloaded, Fault::Gateway, "The key store does not answer.")
-            .kind("no_db_connection")
-            .cause(&error)
-    })?;
-    let Some(key) = found else {
-        let message = match compat {
-            Compat::V1_83 => format!(
-                "Authentication Error, Invalid proxy server token passed. key={hash}, not found \
-                 in db. Create key via `/key/generate` call."
-            ),
-            Compat::V1_109 => "Authentication Error, Invalid API key provided.".to_owned(),
-        };
-        return Err(denied(message).kind("token_not_found_in_db").param("key"));
+    // A key that is blocked or changed while it is read must not come to life
+    // again as it was.
+    for _ in 0..READS_MAX {
+        let moment = gateway.principals.moment();
+        let found = gateway.store.key_by_hash(*hash).await.map_err(|error| {
+            Failure::new(ErrorClass::Overloaded, Fault::Gateway, "The key store does not answer.")
+                .kind("no_db_connection")
+                .cause(&error)
+        })?;
+        let Some(key) = found else { return Err(not_found(hash, compat)) };
+        if let Some(opened) = gateway.principals.put(moment, *hash, || open(gateway, key)) {
+            return Ok(opened);
+        }
+    }
+    Err(Failure::new(
+        ErrorClass::Overloaded,
+        Fault::Gateway,
+        "Keys are being changed too fast for this one to be read; try again.",
+    )
+    .retry_after_ms(Some(1000)))
+}
+
+fn not_found(hash: &KeyHash, compat: Compat) -> Failure {
+    let message = match compat {
+        Compat::V1_83 => format!(
+            "Authentication Error, Invalid proxy server token passed. key={hash}, not found in \
+             db. Create key via `/key/generate` call."
+        ),
+        Compat::V1_109 => "Authentication Error, Invalid API key provided.".to_owned(),
     };
-    let principal = Arc::new(open(gateway, key));
-    gateway.principals.put(*hash, &principal);
-    Ok(principal)
+    denied(message).kind("token_not_found_in_db").param("key")
 }
 
 /// The allowances of a key, as living cells.
@@ -172,7 +261,8 @@ fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
         cells.partition(|cell| matches!(cell.unit(), Unit::Money | Unit::Tokens));
     let money = permit.iter().find(|cell| cell.unit() == Unit::Money).cloned();
     let read_at = gateway.clock.monotonic();
-    Principal { key: Some(key), admission, permit, money, read_at }
+    let (texts, limit_headers) = (Texts::of(&key), headers::of_limits(&key));
+    Principal { key: Some(key), admission, permit, money, texts, limit_headers, read_at }
 }
 
 fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {
@@ -247,7 +337,8 @@ fn masked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{masked, presented_key};
+    use super::{Principal, Principals, masked, presented_key};
+    use base::KeyHash;
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -281,6 +372,23 @@ mod tests {
         assert_eq!(presented_key(&both, None), Some("sk-1"));
         assert_eq!(presented_key(&both, Some("x-company-key")), None);
         assert_eq!(presented_key(&headers(&[("authorization", "")]), None), None);
+    }
+
+    #[test]
+    fn a_key_that_changes_while_it_is_read_is_read_again() {
+        let (principals, hash) = (Principals::default(), KeyHash([7; 32]));
+        let before = principals.moment();
+        principals.forget(&hash);
+        let opened = principals.put(before, hash, || panic!("its cells must not be opened"));
+        assert!(opened.is_none() && principals.get(&hash).is_none());
+        assert!(principals.put(principals.moment(), hash, Principal::admin).is_some());
+        assert!(principals.get(&hash).is_some());
+    }
+
+    #[test]
+    fn a_key_may_hold_what_separates_elsewhere() {
+        let slashed = headers(&[("authorization", "Bearer sk-a/b,c")]);
+        assert_eq!(presented_key(&slashed, None), Some("sk-a/b,c"));
     }
 
     #[test]

@@ -2,17 +2,23 @@
 //! that go up as the client wrote them. Nothing is changed for a provider
 //! whose entry says nothing.
 
-use crate::deployment::Candidate;
+use crate::deployment::Deployment;
 use catalog::OutputLimit;
 use dialect::head::{Head, Surface};
 use dialect::splice::Edits;
 
 /// Adds the edits that the provider's entry asks for.
-pub fn apply<'a>(edits: &mut Edits<'a>, head: &'a Head, body: &[u8], candidate: &'a Candidate) {
-    let provider = candidate.deployment.provider;
+pub fn apply<'a>(
+    edits: &mut Edits<'a>,
+    head: &Head,
+    body: &[u8],
+    deployment: &'a Deployment,
+    upstream_model: &str,
+) {
+    let provider = deployment.provider;
     let quirks = &provider.quirks;
     if head.surface() == Surface::OpenAiChat {
-        match provider.output_limit(&candidate.upstream_model) {
+        match provider.output_limit(upstream_model) {
             OutputLimit::AsSent => {}
             OutputLimit::MaxTokens => {
                 rename(edits, head, body, "max_completion_tokens", "max_tokens");
@@ -42,7 +48,8 @@ pub fn apply<'a>(edits: &mut Edits<'a>, head: &'a Head, body: &[u8], candidate: 
 fn rename<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], from: &str, to: &'a str) {
     let Some(raw) = head.raw(body, from) else { return };
     let Ok(text) = std::str::from_utf8(raw) else { return };
-    if !head.has(to) {
+    // A null beside it says nothing: what is said must not go with it.
+    if head.raw(body, to).is_none() {
         edits.set_text(to, text.to_owned());
     }
     edits.remove(from);

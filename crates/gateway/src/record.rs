@@ -5,10 +5,26 @@ use base::NanoUsd;
 use dialect::Usage;
 use dialect::head::Surface;
 use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, UsageCounts};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
-/// LiteLLM's name of the kind of call.
-pub fn call_type(surface: Surface) -> &'static str {
+/// LiteLLM's name of the kind of call, one text for all records.
+pub fn call_type(surface: Surface) -> Arc<str> {
+    static NAMES: LazyLock<HashMap<Surface, Arc<str>>> = LazyLock::new(|| {
+        SURFACES.iter().map(|surface| (*surface, Arc::from(call_type_text(*surface)))).collect()
+    });
+    NAMES.get(&surface).map_or_else(|| call_type_text(surface).into(), Arc::clone)
+}
+
+const SURFACES: [Surface; 5] = [
+    Surface::OpenAiChat,
+    Surface::OpenAiCompletions,
+    Surface::OpenAiEmbeddings,
+    Surface::AnthropicMessages,
+    Surface::AnthropicCountTokens,
+];
+
+fn call_type_text(surface: Surface) -> &'static str {
     match surface {
         Surface::OpenAiChat => "acompletion",
         Surface::OpenAiCompletions => "atext_completion",
@@ -40,23 +56,24 @@ impl Permit {
 
     /// What is written down before the upstream is called.
     pub(crate) fn opened(&self, reserved: NanoUsd, reserved_ms: i64) -> Opened {
-        let key = self.call.principal.key.as_ref();
-        let text = |field: &Option<String>| field.as_deref().map(Arc::from);
+        let principal = &self.call.principal;
+        let texts = &principal.texts;
+        let deployment = &self.candidate.deployment;
         Opened {
             id: self.record_id(),
-            key_hash: key.map(|key| key.hash),
-            user_id: key.and_then(|key| text(&key.user_id)),
-            team_id: key.and_then(|key| text(&key.team_id)),
-            organization_id: key.and_then(|key| text(&key.organization_id)),
+            key_hash: principal.key.as_ref().map(|key| key.hash),
+            user_id: texts.user_id.clone(),
+            team_id: texts.team_id.clone(),
+            organization_id: texts.organization_id.clone(),
             end_user: self.call.end_user.clone(),
             reserved,
             reserved_ms,
             start_ms: self.started_at_ms,
-            call_type: call_type(self.call.surface).into(),
-            model_group: Arc::clone(&self.candidate.deployment.model_group),
+            call_type: Arc::clone(&self.call.call_type),
+            model_group: Arc::clone(&deployment.model_group),
             upstream_model: Arc::clone(&self.candidate.upstream_model),
-            deployment_id: Arc::clone(&self.candidate.deployment.id),
-            provider: self.candidate.deployment.provider.id.into(),
+            deployment_id: Arc::clone(&deployment.id),
+            provider: Arc::clone(&deployment.provider_id),
         }
     }
 
@@ -69,13 +86,12 @@ impl Permit {
         reserved_ms: i64,
     ) -> SpendRecord {
         let deployment = &self.candidate.deployment;
-        let key = self.call.principal.key.as_ref();
-        let text = |field: &Option<String>| field.as_deref().map(Arc::from);
-        let own_tags = key.map(|key| key.tags.as_slice()).unwrap_or_default();
-        let tags = own_tags.iter().chain(&self.call.tags);
+        let principal = &self.call.principal;
+        let texts = &principal.texts;
+        let tags = texts.tags.iter().cloned();
         SpendRecord {
             request_id: Arc::clone(&self.call.id),
-            call_type: call_type(self.call.surface).into(),
+            call_type: Arc::clone(&self.call.call_type),
             ending,
             status: self.status.map_or(0, |status| status.as_u16()),
             error_class: self.error_class.map(Into::into),
@@ -86,20 +102,20 @@ impl Permit {
             model_group: Arc::clone(&self.call.requested_model),
             upstream_model: Arc::clone(&self.candidate.upstream_model),
             deployment_id: Arc::clone(&deployment.id),
-            provider: deployment.provider.id.into(),
+            provider: Arc::clone(&deployment.provider_id),
             api_base: Arc::clone(&deployment.api_base),
             credential_id: deployment.credential.as_ref().map(|c| Arc::clone(c.id())),
-            key_hash: key.map(|key| key.hash),
-            key_alias: key.and_then(|key| text(&key.alias)),
-            user_id: key.and_then(|key| text(&key.user_id)),
+            key_hash: principal.key.as_ref().map(|key| key.hash),
+            key_alias: texts.alias.clone(),
+            user_id: texts.user_id.clone(),
             end_user: self.call.end_user.clone(),
-            team_id: key.and_then(|key| text(&key.team_id)),
-            organization_id: key.and_then(|key| text(&key.organization_id)),
-            tags: tags.map(|tag| Arc::from(tag.as_str())).collect(),
+            team_id: texts.team_id.clone(),
+            organization_id: texts.organization_id.clone(),
+            tags: tags.chain(self.call.tags.iter().map(|tag| Arc::from(tag.as_str()))).collect(),
             reserved_ms,
             first_byte_ms: self.first_byte_at_ms,
             end_ms: self.gateway.clock.unix_ms(),
-            requester_ip: self.call.client_ip.map(|ip| ip.to_string().into()),
+            requester_ip: self.call.client_ip.clone(),
             session_id: self.call.session_id.clone(),
             ..SpendRecord::new(self.record_id(), self.started_at_ms)
         }

@@ -18,6 +18,13 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
         )
         .kind("unknown_price")
         .param("model"),
+        Refused::Unbounded(key) => Failure::bad_request(format!(
+            "The cost of a call with `{key}` cannot be limited beforehand, and the key has a \
+             budget. Leave it out{}.",
+            if key == "tools" { ", or give each web search tool a `max_uses`" } else { "" }
+        ))
+        .kind("unbounded_cost")
+        .param(key),
         Refused::DeploymentFull => Failure::new(
             ErrorClass::RateLimit,
             Fault::Gateway,

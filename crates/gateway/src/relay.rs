@@ -6,19 +6,22 @@
 //! failure may still be mended elsewhere.
 
 use crate::admission::Admission;
-use crate::body::{self, BodyError};
+use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word};
+use crate::headers;
+use crate::mode::error_inside;
 use crate::permit::{Permit, Seen, Settled};
 use crate::route::Failed;
-use crate::stream::{First, Stream, error_inside};
+use crate::stream::{First, Stream};
 use crate::wire;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::tap::Tap;
-use dialect::{ApiError, ErrorClass, Shown, embeddings, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -27,6 +30,8 @@ pub struct Relayed {
     pub upstream_headers: HeaderMap,
     /// The answer.
     pub answer: Answer,
+    /// The upstream's status, one of the 200s.
+    pub status: StatusCode,
     /// Who gave it.
     pub candidate: crate::deployment::Candidate,
 }
@@ -35,6 +40,8 @@ pub struct Relayed {
 pub enum Answer {
     /// All of it; its permit is settled.
     Whole(Bytes, Settled),
+    /// All of it, told as the stream that the client asked for.
+    Events(Bytes, Settled),
     /// A stream whose first semantic event has come.
     Stream(Box<Stream>),
 }
@@ -47,6 +54,9 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     let Dispatched { permit, response, exchange } = dispatched;
     let candidate = permit.candidate().clone();
     let (parts, upstream) = response.into_parts();
+    if headers::is_encoded(&parts.headers) {
+        return Err(encoded(permit));
+    }
     let streams = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -56,7 +66,7 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     } else {
         unary(permit, upstream, exchange, admission).await?
     };
-    Ok(Relayed { upstream_headers: parts.headers, answer, candidate })
+    Ok(Relayed { upstream_headers: parts.headers, status: parts.status, answer, candidate })
 }
 
 async fn unary(
@@ -65,7 +75,9 @@ async fn unary(
     exchange: Exchange,
     admission: &Admission,
 ) -> Result<Answer, Failed> {
-    let bytes = match body::read_capped(upstream, admission.runtime.answer_max_bytes).await {
+    let runtime = &admission.runtime;
+    let budget = &runtime.body.budgets.answers_kib;
+    let bytes = match body::read_budgeted(upstream, runtime.answer_max_bytes, budget).await {
         Ok(bytes) => bytes,
         Err(error) => return Err(broken(permit, &error)),
     };
@@ -73,27 +85,60 @@ async fn unary(
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
     let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
-    permit.seen = Seen {
-        usage: observed.usage,
-        whole: observed.usage.is_some(),
-        output_bytes: observed.output_text_bytes,
-    };
+    permit.seen = Seen::of(&observed, true);
     if observed.problem.is_some() {
-        let error = error_inside(theirs, &bytes);
+        let mut error = error_inside(theirs, &bytes);
+        admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        return Err(in_band(&error, admission));
+        let mut failed = in_band(&error, admission);
+        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+            failed.failure.relayed = Some(bytes);
+        }
+        return Err(failed);
     }
-    let client_bytes = match client_body(&bytes, exchange, admission) {
+    // Only an answer that says what it used is known to be one; any other is
+    // looked at once more, so that garbage is mended elsewhere, not relayed.
+    let readable = match observed.usage {
+        Some(_) => Ok(IgnoredAny),
+        None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+    };
+    let events = admission.call.stream && wire::streams(surface);
+    let client_body = readable.and_then(|_| match events {
+        true => told(&bytes, theirs, admission),
+        false => client_body(&bytes, exchange, admission),
+    });
+    let client_bytes = match client_body {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
+            permit.blame("unreadable");
             permit.settle(Ending::UpstreamErrorBefore);
             return Err(unreadable(&cause));
         }
     };
     let complete =
         if observed.usage.is_some() { Ending::Complete } else { Ending::CompleteWithoutUsage };
-    Ok(Answer::Whole(client_bytes, permit.settle(complete)))
+    let settled = permit.settle(complete);
+    Ok(match events {
+        true => Answer::Events(client_bytes, settled),
+        false => Answer::Whole(client_bytes, settled),
+    })
+}
+
+/// A whole answer where a stream was asked for: told as one.
+fn told(bytes: &Bytes, theirs: Dialect, admission: &Admission) -> Result<Bytes, String> {
+    let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+    let include_usage = admission.head.include_usage();
+    Ok(wire::stream_of(admission.call.surface, response, &shown(admission, include_usage)))
+}
+
+fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
+    Shown {
+        model: admission.shown_model(),
+        fallback_id: &admission.call.id,
+        created_unix_s: admission.call.received_at_ms / 1000,
+        include_usage,
+    }
 }
 
 /// The answer in the client's dialect; the upstream's own bytes where it is
@@ -101,24 +146,20 @@ async fn unary(
 fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
-        if surface == Surface::OpenAiEmbeddings
-            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"")
-        {
-            return embeddings::to_base64(bytes).map(Bytes::from).map_err(|e| e.to_string());
-        }
+        let base64 = surface == Surface::OpenAiEmbeddings
+            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
+        let bytes = if base64 {
+            embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into()
+        } else {
+            bytes.clone()
+        };
         return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(bytes, model).into_owned().into(),
-            None => bytes.clone(),
+            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
+            None => bytes,
         });
     };
     let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
-    let shown = Shown {
-        model: admission.shown_model(),
-        fallback_id: &admission.call.id,
-        created_unix_s: admission.call.received_at_ms / 1000,
-        include_usage: true,
-    };
-    Ok(wire::encode_response(surface, &response, &shown))
+    Ok(wire::encode_response(surface, &response, &shown(admission, true)))
 }
 
 async fn stream(
@@ -143,6 +184,10 @@ async fn stream(
             stream.settle(Ending::UpstreamErrorBefore, "connection");
             Err(unreadable(&cause))
         }
+        Ok(First::Late(after_ms)) => {
+            stream.settle(Ending::Timeout, "timeout");
+            Err(timed_out(after_ms))
+        }
         Err(_) => {
             stream.settle(Ending::Timeout, "timeout");
             Err(timed_out(limit_ms))
@@ -150,9 +195,9 @@ async fn stream(
     }
 }
 
-/// Nothing semantic came within the time.
+/// Nothing semantic, or not the whole, came within the time.
 fn timed_out(limit_ms: u64) -> Failed {
-    let message = format!("The provider's stream did not begin within {limit_ms} ms.");
+    let message = format!("The provider did not answer within {limit_ms} ms.");
     let status = StatusCode::REQUEST_TIMEOUT;
     let failure = Failure::new(ErrorClass::Timeout, Fault::Upstream, message).status(status);
     Failed { failure, status: Some(status), again: true }
@@ -165,8 +210,8 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
         status => StatusCode::from_u16(status).ok(),
     };
     let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
-    let message = admission.gateway.redactor.load().clean(&error.message).into_owned();
-    let mut failure = Failure::new(error.class, Fault::Upstream, message).status(status);
+    let mut failure =
+        Failure::new(error.class, Fault::Upstream, error.message.clone()).status(status);
     failure.code.clone_from(&error.code);
     failure.param.clone_from(&error.param);
     let again = matches!(
@@ -177,10 +222,25 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
 }
 
 /// The answer broke off.
-fn broken(mut permit: Permit, error: &BodyError) -> Failed {
+fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
+    if let ReadError::Broken(egress::Error::Timeout { after_ms, .. }) = error {
+        permit.blame("timeout");
+        permit.settle(Ending::Timeout);
+        return timed_out(*after_ms);
+    }
     permit.blame("connection");
     permit.settle(Ending::UpstreamErrorBefore);
-    unreadable(&error.to_string())
+    let mut failed = unreadable(&error.to_string());
+    // Asked again, it would be as large.
+    failed.again = matches!(error, ReadError::Broken(_));
+    failed
+}
+
+/// The answer is compressed, and nobody asked for that.
+fn encoded(mut permit: Permit) -> Failed {
+    permit.blame("server");
+    permit.settle(Ending::UpstreamErrorBefore);
+    unreadable("it is in a content encoding that was not asked for")
 }
 
 fn unreadable(cause: &str) -> Failed {

@@ -4,8 +4,8 @@
 //! none can skip a stage, because each stage consumes what the one before it
 //! made:
 //!
-//! received → authenticated → resolved → admitted → for each attempt: permit →
-//! dispatched → relayed → settled.
+//! received → authenticated → admitted → resolved → for each attempt: effective
+//! → permit → dispatched → relayed → settled.
 //!
 //! Two commitments are kept apart. The *client* is committed when a 200 has
 //! gone out; the *attempt*, when its first semantic byte has. Retries and
@@ -16,6 +16,7 @@ use crate::Body;
 use crate::admission::{Admission, Received};
 use crate::detach::Detach;
 use crate::dispatch::dispatch;
+use crate::effective::Effective;
 use crate::error::Failure;
 use crate::headers;
 use crate::late::Late;
@@ -50,8 +51,8 @@ where
     B::Error: std::fmt::Display,
 {
     let authenticated = received.authenticate().await?;
-    let resolved = authenticated.resolve(body).await?;
-    let admission = resolved.admit()?;
+    let admitted = authenticated.admit()?;
+    let admission = admitted.resolve(body).await?;
 
     let peek = admission.call.stream.then_some(admission.runtime.peek);
     let face = admission.face();
@@ -76,7 +77,11 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
         if let Some(answer) = local::answer(&admission, &candidate) {
             return answer.map_err(|failure| named(failure, &admission));
         }
-        let permit = match Permit::take(&admission, candidate, route.attempts) {
+        let effective = match Effective::new(&admission, &candidate) {
+            Ok(effective) => effective,
+            Err(failure) => return Err(named(*failure, &admission)),
+        };
+        let permit = match Permit::take(&admission, candidate, &effective, route.attempts) {
             Ok(permit) => permit,
             Err(refused) => {
                 route.refused(refused, &admission.wanted()).map_err(|f| named(f, &admission))?;
@@ -84,7 +89,7 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
             }
         };
         let candidate = permit.candidate().clone();
-        let relayed = match dispatch(permit, &admission).await {
+        let relayed = match dispatch(permit, effective, &admission).await {
             Ok(dispatched) => relay(dispatched, &mut admission).await,
             Err(failed) => Err(failed),
         };
@@ -94,10 +99,14 @@ async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
                 return Ok(respond(relayed, &route, &admission));
             }
             Err(failed) => {
-                admission.gateway.failed(&candidate, &failed, &admission.runtime);
-                if admission.client().is_gone() {
+                let hurried = admission.hurries(&candidate);
+                admission.gateway.failed(&candidate, &failed, hurried, &admission.runtime);
+                if admission.call.client.is_gone() {
                     return Err(failed.failure);
                 }
+                // Nothing is under way until the next permit: who hangs up in
+                // between ends the call.
+                admission.call.client.set_billed_anyway(false);
                 route.failed(failed, &admission.wanted()).map_err(|f| named(f, &admission))?;
             }
         }
@@ -112,9 +121,10 @@ fn named(mut failure: Failure, admission: &Admission) -> Failure {
 
 fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<Body> {
     let mut response_headers = HeaderMap::with_capacity(32);
-    headers::provider(&relayed.upstream_headers, &mut response_headers);
+    let redactor = admission.gateway.redactor.load();
+    headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
     let settled = match &relayed.answer {
-        Answer::Whole(_, settled) => Some(settled),
+        Answer::Whole(_, settled) | Answer::Events(_, settled) => Some(settled),
         Answer::Stream(_) => None,
     };
     headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
@@ -122,9 +132,11 @@ fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<B
         Answer::Whole(bytes, _) => {
             response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let mut response = Response::new(Body::full(bytes));
+            *response.status_mut() = relayed.status;
             *response.headers_mut() = response_headers;
             response
         }
+        Answer::Events(bytes, _) => event_stream(response_headers, Body::full(bytes)),
         Answer::Stream(stream) => event_stream(response_headers, Body::Stream(stream)),
     }
 }

@@ -113,6 +113,8 @@ impl Route {
     /// What to tell the client, where nothing is left to try.
     pub fn refused(&mut self, refused: Refused, wanted: &Wanted<'_>) -> Result<(), Failure> {
         match refused {
+            // Nothing was tried, so that no retry is spent on it.
+            Refused::DeploymentFull if self.is_untried_elsewhere(wanted) => Ok(()),
             Refused::DeploymentFull => self.failed(
                 Failed {
                     failure: Failure::new(
@@ -140,12 +142,7 @@ impl Route {
         if self.retries_left > 0 && (failed.again || (own_key_refused && others)) {
             self.retries_left -= 1;
             self.retries += 1;
-            let now_ms = wanted.gateway.clock.unix_ms();
-            let untried = |d: &&Arc<crate::deployment::Deployment>| {
-                d.health.cooling_ms(now_ms) == 0 && !self.tried.contains(&d.id)
-            };
-            let elsewhere = self.found.group.deployments.iter().any(|d| untried(&d));
-            if !elsewhere {
+            if !self.is_untried_elsewhere(wanted) {
                 let random = wanted.gateway.dice.below(750);
                 self.wait_ms = backoff_ms(self.retries, failed.failure.retry_after_ms, random)
                     .max(wanted.runtime.retry_after_ms);
@@ -156,6 +153,13 @@ impl Route {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// Whether the group has a deployment that was not asked yet and may be.
+    fn is_untried_elsewhere(&self, wanted: &Wanted<'_>) -> bool {
+        let now_ms = wanted.gateway.clock.unix_ms();
+        let mut deployments = self.found.group.deployments.iter();
+        deployments.any(|d| d.health.cooling_ms(now_ms) == 0 && !self.tried.contains(&d.id))
     }
 
     /// Moves on to the next fallback group; gives the failure back where there
@@ -203,7 +207,8 @@ impl Route {
 impl Wanted<'_> {
     fn retries_of(&self, found: &Found) -> u32 {
         let own = || found.group.deployments.iter().find_map(|d| d.num_retries);
-        self.num_retries.or_else(own).unwrap_or(self.runtime.num_retries)
+        let asked = self.num_retries.map(|asked| asked.min(RETRIES_MAX));
+        asked.or_else(own).unwrap_or(self.runtime.num_retries)
     }
 
     /// The groups to try after `group` failed with `class`; none where no
@@ -225,6 +230,9 @@ impl Wanted<'_> {
         (!chain.is_empty()).then(|| chain.iter().cloned().collect())
     }
 }
+
+/// Retries that a client may ask for.
+const RETRIES_MAX: u32 = 10;
 
 /// The provider's word up to a minute, else 0.5 s doubled each time up to 8 s,
 /// with up to 0.75 s of jitter.

@@ -2,12 +2,12 @@
 //! end. A reload makes another one and swaps it in whole; requests under way
 //! keep theirs.
 
-use crate::body::BodyLimits;
+use crate::body::{BodyLimits, Budgets};
 use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
 use crate::routing::{Alias, Routes};
-use base::{NanoUsd, Redactor};
+use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, ResponseModel, UnknownPrice};
 use egress::{Policy, Reach};
@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use vault::{AuthScheme, Credential};
 
 /// See the module.
@@ -26,6 +25,8 @@ pub struct Runtime {
     pub routes: Routes,
     /// Whose spelling of errors.
     pub compat: Compat,
+    /// The administrator's key as it is stored.
+    pub master: KeyHash,
     /// The only header that carries keys, where one is configured.
     pub key_header_name: Option<String>,
     /// Retries of a group that says nothing itself.
@@ -81,6 +82,7 @@ pub struct Runtime {
 #[derive(Default)]
 pub struct Lasting {
     health: Mutex<HashMap<Arc<str>, Arc<Health>>>,
+    budgets: Budgets,
 }
 
 impl Lasting {
@@ -117,9 +119,6 @@ const ANSWER_MAX_BYTES: usize = 256 << 20;
 /// Bodies above this wait on disk while they arrive.
 const BODY_MEMORY_MAX_BYTES: usize = 1 << 20;
 
-/// Spooled bodies in memory at once, over all requests.
-const LARGE_BODIES_MAX_BYTES: usize = 512 << 20;
-
 /// A configuration made ready.
 pub struct Prepared {
     /// What requests see.
@@ -140,6 +139,7 @@ pub fn prepare(
     book: &Book,
     proxy_budget: Option<(Allowance, Opening)>,
     spool_dir: &Path,
+    master: KeyHash,
 ) -> Result<Prepared, String> {
     let mut policy = Policy::default();
     let mut deployments = Vec::with_capacity(config.deployments.len());
@@ -166,6 +166,7 @@ pub fn prepare(
             config::Compat::V1_83 => Compat::V1_83,
             config::Compat::V1_109 => Compat::V1_109,
         },
+        master,
         key_header_name: access.key_header.clone(),
         num_retries: routing.num_retries,
         retry_after_ms: routing.retry_after_ms,
@@ -193,8 +194,9 @@ pub fn prepare(
         body: BodyLimits {
             max_bytes: usize::try_from(settings.listen.body_max_bytes).unwrap_or(usize::MAX),
             memory_max_bytes: BODY_MEMORY_MAX_BYTES,
+            idle: Duration::from_millis(settings.listen.body_idle_timeout_ms),
             spool_dir: spool_dir.to_owned(),
-            large_budget: Arc::new(Semaphore::new(LARGE_BODIES_MAX_BYTES)),
+            budgets: lasting.budgets.clone(),
         },
         drain: settings.drain,
         trusted_proxies: settings.listen.trusted_proxies.clone(),
@@ -230,6 +232,7 @@ fn deployment(
         id: Arc::clone(&configured.id),
         model_group: Arc::clone(&configured.model_group),
         provider: configured.provider,
+        provider_id: configured.provider.id.into(),
         upstream_model: full_name(configured.provider, &configured.upstream_model),
         api_version: configured.api_version.clone(),
         origin: configured.origin.clone(),

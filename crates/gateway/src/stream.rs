@@ -9,22 +9,23 @@
 
 use crate::admission::Admission;
 use crate::bound;
+use crate::bytes_queue::BytesQueue;
+use crate::deployment::Candidate;
 use crate::dispatch::Exchange;
-use crate::error::Compat;
+use crate::error::{Compat, class_word};
 use crate::gateway::Gateway;
+use crate::mode::{Frames, Mode, Translator, error_in};
 use crate::permit::{Permit, Seen};
 use crate::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use catalog::Disconnect;
-use dialect::head::Surface;
-use dialect::model::Event;
+use dialect::head::{Head, Surface};
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
-use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ErrorClass, Shown, Usage, retouch};
+use dialect::{ApiError, Dialect, ErrorClass, Shown};
 use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
 use ledger::{Ending, Hold};
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -46,38 +47,28 @@ pub struct Stream {
     surface: Surface,
     theirs: Dialect,
     compat: Compat,
-    /// An event was too long to observe: the bytes flow on, unseen.
+    /// An event was too long to observe: the bytes flow on, unseen, one piece
+    /// behind, so that the record can be written before the last.
     raw: bool,
+    unseen: Bytes,
+    /// Choices that must end for the stream to be over without its terminal
+    /// event, where [`ends_silently`] allows that.
+    choices_to_end: u32,
+    /// The terminal event ended in a carriage return: its line feed is due.
+    owed_lf: bool,
+    /// The provider reported its failure; what it still says follows.
+    failed: bool,
     drains: bool,
     ended: bool,
-}
-
-/// What the provider reports inside a 200; a server error where it does not
-/// say what kind.
-pub fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
-    theirs.error_inside(data).unwrap_or_else(|| theirs.decode_error(500, data))
 }
 
 /// How long, and for how much, a finished upstream is waited for.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 64 << 10;
 
-/// How events are changed on their way.
-enum Mode {
-    /// Not at all, but for these.
-    Same { strip_usage: bool, model: Option<Arc<str>> },
-    /// From the upstream's dialect to the client's.
-    Translated(Box<Translator>),
-}
-
-/// Both ends of a translated stream.
-struct Translator {
-    decoder: StreamDecoder,
-    encoder: StreamEncoder,
-    events: Vec<Event>,
-    /// Input tokens to show at the start where the upstream says nothing yet.
-    input_guess: u64,
-}
+/// What may come before the first semantic event; after that the client has
+/// it, and the attempt is committed.
+const PREAMBLE_MAX_BYTES: usize = 256 << 10;
 
 /// How a stream began.
 pub enum First {
@@ -87,6 +78,8 @@ pub enum First {
     Error(ApiError),
     /// Not at all.
     Broken(String),
+    /// Not within so many milliseconds.
+    Late(u64),
 }
 
 /// What one piece of the upstream's bytes brought.
@@ -95,7 +88,11 @@ struct Brought {
     semantic: bool,
     terminal: bool,
     error: Option<ApiError>,
+    /// An event is longer than can be translated.
+    too_long: bool,
 }
+
+const TOO_LONG: &str = "an event of the provider's stream is too long to translate";
 
 impl Stream {
     /// A stream that has not been read yet.
@@ -135,6 +132,10 @@ impl Stream {
             surface,
             theirs,
             raw: false,
+            unseen: Bytes::new(),
+            choices_to_end: choices(&admission.head),
+            owed_lf: false,
+            failed: false,
             drains: permit.candidate().deployment.provider.on_disconnect.stream
                 == Disconnect::Drain,
             permit: Some(permit),
@@ -158,22 +159,36 @@ impl Stream {
                 Some(Ok(bytes)) => {
                     let brought = self.take_in(&bytes);
                     if let Some(error) = brought.error {
-                        return First::Error(error);
+                        // What lies before the error is relayed, however the
+                        // bytes were cut on their way.
+                        if !brought.semantic {
+                            return First::Error(error);
+                        }
+                        self.failed_inside(&error);
+                        if brought.terminal {
+                            self.finish();
+                        }
+                        return First::Semantic;
+                    }
+                    if brought.too_long {
+                        return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
                         self.finish();
                     }
-                    if brought.semantic || brought.terminal {
+                    let long = self.out.len() > PREAMBLE_MAX_BYTES;
+                    if brought.semantic || brought.terminal || long {
                         return First::Semantic;
                     }
                 }
-                Some(Err(cause)) => return First::Broken(cause),
+                Some(Err(egress::Error::Timeout { after_ms, .. })) => return First::Late(after_ms),
+                Some(Err(error)) => return First::Broken(error.to_string()),
                 None => {
                     self.upstream = None;
                     if let Some(error) = self.take_tail().error {
                         return First::Error(error);
                     }
-                    if !self.tap.complete() {
+                    if !self.may_end() {
                         return First::Broken("the stream ended before it began".into());
                     }
                     self.finish();
@@ -195,7 +210,10 @@ impl Stream {
         }
     }
 
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+    fn poll_upstream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, egress::Error>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
@@ -204,7 +222,7 @@ impl Stream {
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.to_string()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
@@ -218,10 +236,15 @@ impl Stream {
         }
         let mut brought = Brought::default();
         if self.raw {
-            self.out.push(bytes.clone());
+            let before = std::mem::replace(&mut self.unseen, bytes.clone());
+            self.out.push(before);
+            if let Some(permit) = &mut self.permit {
+                permit.seen.output_bytes += bytes.len() as u64;
+            }
             return brought;
         }
-        let Self { framer, mode, tap, out, theirs, raw, .. } = self;
+        let Self { framer, mode, tap, out, theirs, surface, raw, owed_lf, gateway, failed, .. } =
+            self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
@@ -230,20 +253,37 @@ impl Stream {
                 break;
             };
             let class = tap.observe(&frame.bytes);
-            brought.semantic |= class.commits();
-            brought.terminal |= class == Class::Terminal;
+            brought.semantic |= brought.error.is_none() && class.commits();
+            brought.terminal |= *owed_lf;
+            if class == Class::Terminal {
+                *owed_lf = frame.bytes.ends_with(b"\r");
+                brought.terminal |= !*owed_lf;
+            }
             if class == Class::Error {
-                let mut scratch = String::new();
-                let event = sse::parse(&frame.bytes, &mut scratch);
-                let data = event.map_or("", |event| event.data).as_bytes();
-                brought.error = Some(error_inside(*theirs, data));
+                let error = error_in(*theirs, &frame.bytes, gateway);
+                let event = mode.error_event(&frame.bytes, &error, *surface, gateway);
+                held |= event.is_some();
+                frames.push(event.unwrap_or(frame.bytes));
+                brought.error = Some(error);
+                match mode {
+                    Mode::Same { .. } => continue,
+                    Mode::Translated(_) => break,
+                }
+            }
+            if *failed && gateway.redactor.load().finds(&frame.bytes) {
+                held = true;
+                continue;
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
         if *raw {
-            // The observer gives up; the bytes do not.
-            frames.push(framer.take_remainder());
+            held = true;
             brought.semantic = true;
+            match mode {
+                // The observer gives up; the bytes do not.
+                Mode::Same { .. } => self.unseen = framer.take_remainder(),
+                Mode::Translated(_) => brought.too_long = true,
+            }
         }
         if held || framer.held_bytes() > 0 {
             frames.0.into_iter().for_each(|frame| out.push(frame));
@@ -254,39 +294,42 @@ impl Stream {
         brought
     }
 
-    /// The last event of a stream may lack its blank line.
+    /// The last event of a stream may lack its blank line. Half of one stays
+    /// behind: an error must follow cleanly.
     fn take_tail(&mut self) -> Brought {
         let tail = self.framer.take_remainder();
         let mut brought = Brought::default();
-        if tail.is_empty() {
+        if tail.is_empty() || !is_whole(&tail) {
             return brought;
         }
         let class = self.tap.observe(&tail);
         if class == Class::Error {
-            brought.error = Some(self.error_in(&tail));
+            let error = error_in(self.theirs, &tail, &self.gateway);
+            let event = self.mode.error_event(&tail, &error, self.surface, &self.gateway);
+            self.out.push(event.unwrap_or(tail));
+            brought.error = Some(error);
+        } else if self.may_end() {
+            let mut frames = Frames::default();
+            self.mode.pass(tail, class, &mut frames);
+            frames.0.into_iter().for_each(|frame| self.out.push(frame));
         }
-        let mut frames = Frames::default();
-        self.mode.pass(tail, class, &mut frames);
-        frames.0.into_iter().for_each(|frame| self.out.push(frame));
         self.note();
         brought
     }
 
-    fn error_in(&self, frame: &[u8]) -> ApiError {
-        let mut scratch = String::new();
-        let event = sse::parse(frame, &mut scratch);
-        error_inside(self.theirs, event.map_or("", |event| event.data).as_bytes())
+    /// Whether the upstream may close the connection here.
+    fn may_end(&self) -> bool {
+        let silently = || {
+            self.tap.choices_ended() >= self.choices_to_end
+                && self.permit.as_ref().is_none_or(|permit| ends_silently(permit.candidate()))
+        };
+        self.raw || (self.tap.complete() && (self.tap.is_terminal() || silently()))
     }
 
     /// Keeps what was seen with the permit, for the sake of its `Drop`.
     fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
-            let observed = self.tap.observed();
-            permit.seen = Seen {
-                usage: observed.usage,
-                whole: observed.usage.is_some() && self.tap.complete(),
-                output_bytes: observed.output_text_bytes,
-            };
+            permit.seen = Seen::of(self.tap.observed(), self.tap.complete());
         }
     }
 
@@ -296,24 +339,31 @@ impl Stream {
             return;
         }
         self.ended = true;
-        let whole = self.tap.observed().usage.is_some();
+        let whole = self.tap.observed().usage.is_some() && !self.raw;
         self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
-        if let Mode::Translated(translator) = &mut self.mode {
-            let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-            events.clear();
-            decoder.finish(events);
-            let mut text = Vec::new();
-            for event in events.iter_mut() {
-                guess_input(event, *input_guess);
-                encoder.push(event, &mut text);
-            }
-            self.out.push(text.into());
+        self.out.push(self.mode.finish());
+        self.out.push(std::mem::take(&mut self.unseen));
+    }
+
+    /// The provider said so itself, in the middle: the record is written. Its own
+    /// bytes still follow, as they would without us; a translation ends here.
+    fn failed_inside(&mut self, error: &ApiError) {
+        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
+        self.blame(class_word(error.class));
+        let rest = self.upstream.take();
+        self.settle_as(Ending::UpstreamErrorAfter);
+        if matches!(self.mode, Mode::Same { .. }) {
+            self.failed = true;
+            self.upstream = rest;
+        } else {
+            self.ended = true;
         }
     }
 
     /// The upstream broke: a typed error that no client takes for an end.
     fn break_off(&mut self, class: ErrorClass, ending: Ending, message: &str) {
         self.ended = true;
+        self.blame(class_word(class));
         self.settle_as(ending);
         let error = ApiError {
             class,
@@ -324,6 +374,11 @@ impl Stream {
             param: None,
         };
         let mut text = Vec::new();
+        if self.raw {
+            // Where the last event broke off is not known: it ends here.
+            self.out.push(std::mem::take(&mut self.unseen));
+            text.extend_from_slice(b"\n\n");
+        }
         self.surface.dialect().encode_error_event(&error, &mut text);
         self.out.push(text.into());
         tracing::debug!(compat = ?self.compat, message, "a stream broke");
@@ -343,10 +398,19 @@ impl Stream {
     /// The terminal event is out; the upstream's own end may be a moment
     /// away, and with it a connection that can be used again.
     fn linger(&mut self) {
-        if let Some(upstream) = self.upstream.take() {
-            let rest = crate::body::read_capped(upstream, LINGER_MAX_BYTES);
-            tokio::spawn(async move { drop(tokio::time::timeout(LINGER_MAX, rest).await) });
-        }
+        let Some(mut upstream) = self.upstream.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        let rest = async move {
+            let mut left = LINGER_MAX_BYTES;
+            while let Some(Ok(frame)) = upstream.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(tokio::time::timeout(LINGER_MAX, rest));
     }
 
     /// What the client gets next.
@@ -356,31 +420,42 @@ impl Stream {
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
+                // Whoever keeps the body keeps no place.
+                self.hold = None;
                 self.linger();
                 return Poll::Ready(None);
             }
             match self.poll_upstream(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     let brought = self.take_in(&bytes);
-                    if let Some(error) = brought.error {
-                        tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
+                    if let Some(error) = &brought.error {
+                        self.failed_inside(error);
+                    }
+                    if brought.too_long {
+                        self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, TOO_LONG);
                     } else if brought.terminal {
                         self.finish();
                     }
                 }
-                Poll::Ready(Some(Err(cause))) => self.break_off(
-                    ErrorClass::Server,
-                    Ending::UpstreamErrorAfter,
-                    &format!("The provider's stream broke off: {cause}"),
+                Poll::Ready(Some(Err(_)) | None) if self.failed => {
+                    self.ended = true;
+                    self.out.push(std::mem::take(&mut self.unseen));
+                }
+                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
+                    ErrorClass::Timeout,
+                    Ending::Timeout,
+                    &format!("The provider's stream did not go on within {after_ms} ms."),
                 ),
+                Poll::Ready(Some(Err(cause))) => {
+                    tracing::warn!(%cause, "a provider's stream broke off");
+                    let message = "The provider's stream broke off.";
+                    self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, message);
+                }
                 Poll::Ready(None) => {
                     self.upstream = None;
-                    if self.take_tail().error.is_some() {
-                        self.ended = true;
-                        self.settle_as(Ending::UpstreamErrorAfter);
-                    } else if self.tap.complete() {
+                    if let Some(error) = self.take_tail().error {
+                        self.failed_inside(&error);
+                    } else if self.may_end() {
                         self.finish();
                     } else {
                         self.break_off(
@@ -411,68 +486,25 @@ impl Stream {
     }
 }
 
-/// What became of the events of one piece.
-#[derive(Default)]
-struct Frames(Vec<Bytes>);
-
-impl Frames {
-    fn push(&mut self, frame: Bytes) {
-        self.0.push(frame);
-    }
+/// Whether what remained of a stream is an event, but for its blank line.
+fn is_whole(tail: &[u8]) -> bool {
+    let mut scratch = String::new();
+    let Ok(event) = sse::parse(tail, &mut scratch) else { return false };
+    let data = event.data.trim_ascii();
+    data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
 }
 
-impl Mode {
-    /// Passes one event on; true where its bytes are unchanged.
-    fn pass(&mut self, frame: Bytes, class: Class, out: &mut Frames) -> bool {
-        match self {
-            Self::Same { strip_usage, model } => {
-                if *strip_usage && class == Class::UsageOnly {
-                    return false;
-                }
-                let stripped = match strip_usage {
-                    true => owned(retouch::strip_usage(&frame)),
-                    false => None,
-                };
-                let shown = model.as_ref().and_then(|model| {
-                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
-                });
-                let unchanged = stripped.is_none() && shown.is_none();
-                out.push(shown.or(stripped).unwrap_or(frame));
-                unchanged
-            }
-            Self::Translated(translator) => {
-                let Translator { decoder, encoder, events, input_guess } = &mut **translator;
-                events.clear();
-                let mut scratch = String::new();
-                let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
-                if let Err(error) = decoder.push(event, events) {
-                    tracing::debug!(%error, "an event of the provider's stream was not understood");
-                }
-                let mut text = Vec::with_capacity(256);
-                for event in events.iter_mut() {
-                    guess_input(event, *input_guess);
-                    encoder.push(event, &mut text);
-                }
-                out.push(text.into());
-                false
-            }
-        }
-    }
+/// Whether an upstream may end its streams without a terminal event: one of
+/// which that is known, or one that is not known at all. The others have been
+/// cut off then, be it after every choice has ended: their usage is missing.
+fn ends_silently(candidate: &Candidate) -> bool {
+    let deployment = &candidate.deployment;
+    deployment.provider.quirks.no_done || !deployment.provider.owns(&deployment.api_base)
 }
 
-/// Agents read the input's size from the first event; OpenAI's upstreams say it
-/// in the last.
-fn guess_input(event: &mut Event, input: u64) {
-    if let Event::Start { usage: usage @ None, .. } = event {
-        *usage = Some(Usage { input, ..Usage::default() });
-    }
-}
-
-fn owned(text: Cow<'_, [u8]>) -> Option<Bytes> {
-    match text {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(text.into()),
-    }
+/// How many choices a stream must bring; the tap tells 128 of them apart.
+fn choices(head: &Head) -> u32 {
+    u32::try_from(head.n()).unwrap_or(u32::MAX).clamp(1, 128)
 }
 
 impl Drop for Stream {
@@ -480,57 +512,31 @@ impl Drop for Stream {
         if self.permit.is_none() || !self.drains || self.upstream.is_none() {
             return; // the permit's own drop settles it
         }
-        let Some(place) = self.gateway.drain_place() else { return };
-        let limit = self.gateway.drain_max();
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: self.permit.take(),
-            hold: None,
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            hold: self.hold.take(),
             gateway: Arc::clone(&self.gateway),
             out: BytesQueue::default(),
             surface: self.surface,
             theirs: self.theirs,
             raw: self.raw,
+            unseen: Bytes::new(),
+            choices_to_end: self.choices_to_end,
+            owed_lf: self.owed_lf,
+            failed: self.failed,
             compat: self.compat,
             drains: false,
             ended: false,
         };
-        tokio::spawn(async move {
-            // Past the limit the permit is dropped, which settles it.
-            drop(tokio::time::timeout(limit, rest.drain()).await);
-            drop(place);
-        });
-    }
-}
-
-/// Bytes in order, joined where they lie side by side.
-#[derive(Default)]
-struct BytesQueue {
-    first: Option<Bytes>,
-    rest: BytesMut,
-}
-
-impl BytesQueue {
-    fn push(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
-            return;
-        }
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(bytes);
-        } else {
-            self.rest.extend_from_slice(&bytes);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
-        }
+        // Past the limit the permit is dropped, which settles it.
+        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 

@@ -1,15 +1,22 @@
 //! What a surface needs beyond its dialect: OpenAI's older completions speak
 //! chat's errors and another body.
 
+use crate::error::Failure;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::model::{Request, Response};
 use dialect::translate::StreamEncoder;
+use dialect::unfold::unfold;
 use dialect::{DecodeError, Dialect, Shown, openai_completions};
 
 /// Whether the surface can be served by another dialect.
 pub fn translates(surface: Surface) -> bool {
     !matches!(surface, Surface::OpenAiEmbeddings)
+}
+
+/// Whether its answers may be streams.
+pub fn streams(surface: Surface) -> bool {
+    !matches!(surface, Surface::OpenAiEmbeddings | Surface::AnthropicCountTokens)
 }
 
 /// What the surface is called in messages.
@@ -21,6 +28,13 @@ pub fn name(surface: Surface) -> &'static str {
         Surface::AnthropicMessages => "messages",
         Surface::AnthropicCountTokens => "count_tokens",
     }
+}
+
+/// The provider has no such endpoint.
+pub fn cannot_serve(surface: Surface, provider: &str) -> Failure {
+    Failure::bad_request(format!("{provider} has no {} endpoint.", name(surface)))
+        .param("model")
+        .kind("unsupported_endpoint")
 }
 
 /// What the upstream's answers look like, for the tap.
@@ -58,4 +72,12 @@ pub fn stream_encoder(surface: Surface, shown: &Shown<'_>) -> StreamEncoder {
         Surface::OpenAiCompletions => StreamEncoder::completions(shown),
         other => other.dialect().stream_encoder(shown),
     }
+}
+
+/// A whole answer as the stream that a client asked for.
+pub fn stream_of(surface: Surface, response: Response, shown: &Shown<'_>) -> Bytes {
+    let mut encoder = stream_encoder(surface, shown);
+    let mut text = Vec::new();
+    unfold(response, |event| encoder.push(&event, &mut text));
+    text.into()
 }

@@ -7,10 +7,22 @@ use gateway::{Gateway, Runtime, paths, request};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// Who stands at the other end of a connection.
+pub(crate) struct Peer {
+    address: IpAddr,
+    text: Arc<str>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr) -> Self {
+        Self { address, text: address.to_string().into() }
+    }
+}
 
 /// Both sides of the house.
 pub(crate) struct Door {
@@ -21,18 +33,21 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// Whether connections from there are many people's: this machine's, or a
+    /// proxy's that is believed.
+    pub(crate) fn speaks_for_many(&self, peer: IpAddr) -> bool {
+        let trusted = &self.gateway.runtime().trusted_proxies;
+        peer.is_loopback() || trusted.iter().any(|range| range.contains(peer))
+    }
+
     /// Answers one request.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<Answer> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
         if request.method() == Method::POST
             && let Some(matched) = paths::surface(request.uri().path())
         {
             let runtime = self.gateway.runtime();
             let (parts, body) = request.into_parts();
-            let client_ip = client_ip(&runtime, &parts.headers, peer.ip());
+            let client_ip = client_ip(&runtime, &parts.headers, peer);
             let received = Received {
                 gateway: Arc::clone(&self.gateway),
                 runtime,
@@ -52,23 +67,23 @@ impl Door {
 
 /// The client's address: the connection's, or what the nearest proxy that is
 /// not ours says, read from the right of `X-Forwarded-For`.
-fn client_ip(runtime: &Runtime, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+fn client_ip(runtime: &Runtime, headers: &HeaderMap, peer: &Peer) -> Arc<str> {
     let trusted = |ip: IpAddr| runtime.trusted_proxies.iter().any(|range| range.contains(ip));
-    if !trusted(peer) {
-        return peer;
+    if !trusted(peer.address) {
+        return Arc::clone(&peer.text);
     }
-    let mut nearest = peer;
+    let mut nearest = peer.address;
     let values = headers.get_all("x-forwarded-for");
     let said = values.iter().filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
     for hop in hops.into_iter().rev() {
-        let Ok(ip) = hop.parse() else { return nearest };
+        let Ok(ip) = hop.parse() else { break };
         nearest = ip;
         if !trusted(ip) {
-            return ip;
+            break;
         }
     }
-    nearest
+    nearest.to_string().into()
 }
 
 /// The body of either side.

@@ -15,6 +15,27 @@ pub struct RecordId {
     pub attempt: u16,
 }
 
+impl RecordId {
+    /// Its length as bytes.
+    pub const LEN: usize = 18;
+
+    /// The call, then the attempt (big endian): sorts as the id does.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        let attempt = self.attempt.to_be_bytes();
+        for (to, from) in bytes.iter_mut().zip(self.call.as_bytes().iter().chain(&attempt)) {
+            *to = *from;
+        }
+        bytes
+    }
+
+    /// What [`RecordId::to_bytes`] gave.
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let [call @ .., a0, a1] = bytes;
+        Self { call: CallId::from_bytes(call), attempt: u16::from_be_bytes([a0, a1]) }
+    }
+}
+
 impl fmt::Display for RecordId {
     /// `019d1f6d-261b-7fff-bfff-ffffffffffff.0`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +116,7 @@ mod tests {
         fn display_then_parse_is_identity(ms in 0_i64..1 << 47, random: [u8; 10], attempt: u16) {
             let id = RecordId { call: CallId::new(ms, random), attempt };
             prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert_eq!(RecordId::from_bytes(id.to_bytes()), id);
         }
     }
 }

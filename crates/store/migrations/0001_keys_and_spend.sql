@@ -37,7 +37,7 @@ CREATE INDEX virtual_keys_by_team ON virtual_keys (team_id) WHERE team_id IS NOT
 -- a new field needs no new column.
 CREATE TABLE spend_records (
     id          TEXT    NOT NULL PRIMARY KEY,
-    request_id  TEXT    NOT NULL,
+    request_id  TEXT, -- where a client gave its own; else `id` begins with it
     key_hash    BLOB,
     user_id     TEXT,
     team_id     TEXT,
@@ -50,7 +50,7 @@ CREATE TABLE spend_records (
 
 CREATE INDEX spend_records_by_start ON spend_records (start_ms);
 CREATE INDEX spend_records_by_key ON spend_records (key_hash, start_ms) WHERE key_hash IS NOT NULL;
-CREATE INDEX spend_records_by_request ON spend_records (request_id);
+CREATE INDEX spend_records_by_request ON spend_records (request_id) WHERE request_id IS NOT NULL;
 
 CREATE TABLE spools (
     id      BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

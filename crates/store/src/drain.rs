@@ -9,12 +9,10 @@
 //! before the file goes away; most end sooner and never touch the database.
 
 use crate::data_dir::sync_dir;
-use crate::frame::Entry;
+use crate::frame::{Began, Entry};
 use crate::segment::{self, Reader, Stop};
 use crate::spool::Spool;
-use ledger::{
-    Batch, Boxed, Journal, Opened, Position, RecordId, SpendRecord, SpoolId, Store, StoreError,
-};
+use ledger::{Batch, Boxed, Journal, Position, RecordId, SpendRecord, SpoolId, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -46,7 +44,7 @@ const STEP: usize = 4 * BATCH;
 #[derive(Default)]
 pub(crate) struct Attempts {
     /// Begun in the file that is being read, not ended yet.
-    pub(crate) running: HashMap<RecordId, Opened>,
+    pub(crate) running: HashMap<RecordId, Began>,
     /// Begun in a file that is gone.
     pub(crate) parked: HashSet<RecordId>,
 }
@@ -58,11 +56,12 @@ impl Attempts {
             Entry::Opened(opened) => {
                 self.running.insert(opened.id, opened);
             }
-            Entry::Record(record) => {
+            Entry::Record(record, text) => {
                 if self.running.remove(&record.id).is_none() && self.parked.remove(&record.id) {
                     batch.unparked.push(record.id);
                 }
                 batch.records.push(record);
+                batch.texts.push(text);
             }
             Entry::Unreadable(payload) => set_aside(dir, &payload),
         }
@@ -148,6 +147,7 @@ impl Drainer {
             spool: self.id,
             to: self.position,
             records: vec![],
+            texts: vec![],
             parked: vec![],
             unparked: vec![],
         };
@@ -171,7 +171,7 @@ impl Drainer {
                 }
             };
             batch.to = Position { segment, offset: 0 };
-            batch.parked = self.attempts.running.values().cloned().collect();
+            batch.parked = self.attempts.running.values().filter_map(Began::read).collect();
         }
         if batch.to == self.position {
             return Ok(Step::CaughtUp);
@@ -269,8 +269,14 @@ impl Drainer {
         if all && self.attempts.running.is_empty() {
             let path = segment::path_of(self.spool.dir(), active);
             let to = Position { segment: active + 1, offset: 0 };
-            let batch =
-                Batch { spool: self.id, to, records: vec![], parked: vec![], unparked: vec![] };
+            let batch = Batch {
+                spool: self.id,
+                to,
+                records: vec![],
+                texts: vec![],
+                parked: vec![],
+                unparked: vec![],
+            };
             if block_on(self.store.drain(Arc::new(batch))).is_ok()
                 && let Err(error) = fs::remove_file(&path)
             {

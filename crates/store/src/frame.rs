@@ -1,11 +1,12 @@
-//! One entry of the spool: length, checksum, kind and JSON.
+//! One entry of the spool: length, checksum, kind, record id and JSON.
 //!
-//! `length` (u32, little endian) counts kind and JSON; `checksum` (u32, little
-//! endian) is their CRC-32. A process that dies while it writes leaves a frame
+//! `length` (u32, little endian) counts what follows the checksum; `checksum`
+//! (u32, little endian) is its CRC-32. The id stands apart so that an attempt
+//! which begins and ends is matched without reading what it began with. A process that dies while it writes leaves a frame
 //! that does not check; nothing after it can be trusted to begin where it seems
 //! to.
 
-use ledger::{Opened, SpendRecord};
+use ledger::{Opened, RecordId, SpendRecord};
 use serde::Serialize;
 use std::io;
 
@@ -21,10 +22,25 @@ const RECORD: u8 = 2;
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, straight into a batch")]
 pub(crate) enum Entry {
-    Opened(Opened),
-    Record(SpendRecord),
+    Opened(Began),
+    Record(SpendRecord, Box<str>),
     /// Whole, but of a version that we do not know.
     Unreadable(Vec<u8>),
+}
+
+/// An attempt that began, unread: most end soon, and then it never matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Began {
+    pub(crate) id: RecordId,
+    json: Box<[u8]>,
+}
+
+impl Began {
+    /// What it began with; `None` where that is of a version that we do not
+    /// know.
+    pub(crate) fn read(&self) -> Option<Opened> {
+        serde_json::from_slice(&self.json).ok()
+    }
 }
 
 /// What stands at the beginning of some bytes.
@@ -41,18 +57,19 @@ pub(crate) enum Next {
 
 /// Replaces what is in `into` by the frame of an attempt that begins.
 pub(crate) fn encode_opened(opened: &Opened, into: &mut Vec<u8>) -> io::Result<()> {
-    encode(OPENED, opened, into)
+    encode(OPENED, opened.id, opened, into)
 }
 
 /// Replaces what is in `into` by the frame of an attempt that has ended.
 pub(crate) fn encode_record(record: &SpendRecord, into: &mut Vec<u8>) -> io::Result<()> {
-    encode(RECORD, record, into)
+    encode(RECORD, record.id, record, into)
 }
 
-fn encode(kind: u8, value: &impl Serialize, into: &mut Vec<u8>) -> io::Result<()> {
+fn encode(kind: u8, id: RecordId, value: &impl Serialize, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
     into.extend_from_slice(&[0; HEADER]);
     into.push(kind);
+    into.extend_from_slice(&id.to_bytes());
     serde_json::to_writer(&mut *into, value)?;
     let Some((header, payload)) = into.split_at_mut_checked(HEADER) else {
         return Err(io::ErrorKind::InvalidData.into());
@@ -85,12 +102,23 @@ pub(crate) fn decode(bytes: &[u8]) -> Next {
     if crc32fast::hash(payload) != u32::from_le_bytes([*c0, *c1, *c2, *c3]) {
         return Next::Damaged;
     }
-    let entry = match payload.split_first() {
-        Some((&OPENED, json)) => serde_json::from_slice(json).ok().map(Entry::Opened),
-        Some((&RECORD, json)) => serde_json::from_slice(json).ok().map(Entry::Record),
+    Next::Entry(
+        entry(payload).unwrap_or_else(|| Entry::Unreadable(payload.to_vec())),
+        HEADER + length,
+    )
+}
+
+fn entry(payload: &[u8]) -> Option<Entry> {
+    let (kind, rest) = payload.split_first()?;
+    let (id, json) = rest.split_first_chunk()?;
+    match *kind {
+        OPENED => Some(Entry::Opened(Began { id: RecordId::from_bytes(*id), json: json.into() })),
+        RECORD => {
+            let text = std::str::from_utf8(json).ok()?;
+            Some(Entry::Record(serde_json::from_str(text).ok()?, text.into()))
+        }
         _ => None,
-    };
-    Next::Entry(entry.unwrap_or_else(|| Entry::Unreadable(payload.to_vec())), HEADER + length)
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +140,7 @@ mod tests {
     fn what_is_written_is_read_and_cut_short_it_is_incomplete() {
         let (record, bytes) = frame();
         match decode(&bytes) {
-            Next::Entry(Entry::Record(read), size) => {
+            Next::Entry(Entry::Record(read, _), size) => {
                 assert_eq!((read, size), (record, bytes.len()));
             }
             other => panic!("{other:?}"),

@@ -7,7 +7,7 @@
 use crate::data_dir::{DataDir, private_dir, secret_file};
 use crate::drain::{Attempts, BATCH, Drainer, Observer, Step, block_on};
 use crate::error::OpenError;
-use crate::frame::Entry;
+use crate::frame::{Began, Entry};
 use crate::segment::{self, Reader};
 use crate::spool::{Settings, Spool};
 use crate::sqlite::Sqlite;
@@ -187,7 +187,7 @@ fn remove_drained(
 fn running_at(
     dir: &Path,
     position: Position,
-) -> std::io::Result<std::collections::HashMap<ledger::RecordId, Opened>> {
+) -> std::io::Result<std::collections::HashMap<ledger::RecordId, Began>> {
     let mut running = std::collections::HashMap::new();
     let mut reader = Reader::open(dir, position.segment, 0)?;
     let end = position.offset.min(reader.file_len()?);
@@ -196,7 +196,7 @@ fn running_at(
             Entry::Opened(opened) => {
                 running.insert(opened.id, opened);
             }
-            Entry::Record(record) => {
+            Entry::Record(record, _) => {
                 running.remove(&record.id);
             }
             Entry::Unreadable(_) => {}
@@ -210,7 +210,8 @@ fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, Store
     let (_, parked) = block_on(drainer.store.drained(drainer.id))?;
     let running = std::mem::take(&mut drainer.attempts.running);
     drainer.attempts.parked.clear();
-    let mut left: Vec<Opened> = parked.into_iter().chain(running.into_values()).collect();
+    let mut left: Vec<Opened> =
+        parked.into_iter().chain(running.values().filter_map(Began::read)).collect();
     left.sort_by_key(|opened| opened.id);
     left.dedup_by_key(|opened| opened.id);
     let now_ms = clock.unix_ms();
@@ -221,7 +222,9 @@ fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, Store
         let records: Vec<SpendRecord> =
             part.into_iter().map(|opened| opened.crashed(now_ms)).collect();
         let to = drainer.position;
-        let batch = Arc::new(Batch { spool: drainer.id, to, records, parked: vec![], unparked });
+        let texts = vec![];
+        let batch =
+            Arc::new(Batch { spool: drainer.id, to, records, texts, parked: vec![], unparked });
         block_on(drainer.store.drain(Arc::clone(&batch)))?;
         (drainer.observer)(&batch.records);
     }

@@ -99,15 +99,21 @@ impl Family {
         }
     }
 
-    /// Sorts a duration into a histogram.
-    pub fn observe(&mut self, labels: &[Arc<str>], us: u64) {
+    /// Sorts durations into a histogram; none make no series.
+    pub fn observe_all(&mut self, labels: &[Arc<str>], durations_us: impl Iterator<Item = u64>) {
         let Kind::Histogram { bounds_us } = self.kind else { return };
+        let mut durations_us = durations_us.peekable();
+        if durations_us.peek().is_none() {
+            return;
+        }
         if let Value::Histogram { counts, count, sum_us } = self.value(labels) {
-            *count += 1;
-            *sum_us += u128::from(us);
-            let bucket = bounds_us.partition_point(|bound| *bound < us);
-            if let Some(slot) = counts.get_mut(bucket) {
-                *slot += 1;
+            for us in durations_us {
+                *count += 1;
+                *sum_us += u128::from(us);
+                let bucket = bounds_us.partition_point(|bound| *bound < us);
+                if let Some(slot) = counts.get_mut(bucket) {
+                    *slot += 1;
+                }
             }
         }
     }
@@ -121,7 +127,11 @@ impl Family {
         if self.is_over(labels) {
             return self.other.get_or_insert_with(|| Value::new(kind));
         }
-        self.series.entry(labels.into()).or_insert_with(|| Value::new(kind))
+        if !self.series.contains_key(labels) {
+            self.series.insert(labels.into(), Value::new(kind));
+        }
+        let Self { series, other, .. } = self;
+        series.get_mut(labels).unwrap_or_else(|| other.get_or_insert_with(|| Value::new(kind)))
     }
 
     /// Writes the family, its series in the order of their labels.
@@ -255,7 +265,7 @@ mod tests {
         let bounds_us = &[1_000_000, 2_000_000];
         let mut family = Family::new("d", "D.", Kind::Histogram { bounds_us }, vec![], 10);
         for us in [1, 1_000_000, 1_000_001, 3_000_000] {
-            family.observe(&[], us);
+            family.observe_all(&[], std::iter::once(us));
         }
         let mut text = String::new();
         family.render(&mut text);

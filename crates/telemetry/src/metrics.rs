@@ -57,11 +57,12 @@ impl Metrics {
         self.observe_all(std::slice::from_ref(seen));
     }
 
-    /// Counts a batch under one lock.
+    /// Counts a batch under one lock. What differs in its numbers only is
+    /// looked up once.
     pub fn observe_all(&self, batch: &[Observation]) {
         let mut book = self.book();
-        for seen in batch {
-            book.count(seen);
+        for tally in Tally::of(batch) {
+            book.count(&tally);
         }
     }
 
@@ -142,51 +143,54 @@ struct Book<'a> {
 }
 
 impl Book<'_> {
-    fn count(&mut self, seen: &Observation) {
+    fn count(&mut self, tally: &Tally<'_>) {
+        let seen = tally.first;
         let values = Values::of(seen);
+        let times = tally.all.len() as i128;
         let succeeded = seen.failure.is_none();
         if seen.ends_request {
-            self.add(Name::ProxyTotal, &values, 1);
+            self.add(Name::ProxyTotal, &values, times);
             if !succeeded {
-                self.add(Name::ProxyFailed, &values, 1);
+                self.add(Name::ProxyFailed, &values, times);
             }
         }
         let Some(attempt) = &seen.attempt else { return };
-        self.add(Name::DeploymentTotal, &values, 1);
+        self.add(Name::DeploymentTotal, &values, times);
         if succeeded {
-            self.add(Name::DeploymentSuccess, &values, 1);
-            self.count_answer(seen, attempt, &values);
+            self.add(Name::DeploymentSuccess, &values, times);
+            self.count_answers(tally, &values);
         } else {
-            self.add(Name::DeploymentFailure, &values, 1);
+            self.add(Name::DeploymentFailure, &values, times);
         }
         // A failed attempt may be billed all the same.
-        let (input, output) = (i128::from(attempt.input_tokens), i128::from(attempt.output_tokens));
-        if succeeded || input + output > 0 || attempt.cost != NanoUsd::ZERO {
+        let (input, output) =
+            (tally.sum(|a| a.input_tokens.into()), tally.sum(|a| a.output_tokens.into()));
+        let cost = tally.sum(|a| a.cost.0.into());
+        if succeeded || input + output > 0 || cost != 0 {
             self.add(Name::InputTokens, &values, input);
             self.add(Name::OutputTokens, &values, output);
             self.add(Name::TotalTokens, &values, input + output);
-            self.add(Name::Spend, &values, attempt.cost.0.into());
+            self.add(Name::Spend, &values, cost);
         }
         if attempt.cooled_down {
-            self.add(Name::CooledDown, &values, 1);
+            self.add(Name::CooledDown, &values, times);
         }
         if let Some(fallback) = &attempt.fallback {
             let name = if succeeded { Name::FallbackSuccess } else { Name::FallbackFailure };
-            self.add(name, &Values { failure: Some(&fallback.from), ..values }, 1);
+            self.add(name, &Values { failure: Some(&fallback.from), ..values }, times);
         }
     }
 
-    fn count_answer(&mut self, seen: &Observation, attempt: &Attempt, values: &Values<'_>) {
-        self.add(Name::Requests, values, 1);
-        self.time(Name::UpstreamLatency, values, attempt.upstream_us);
-        self.time(Name::TotalLatency, values, seen.total_us);
-        self.time(Name::Overhead, values, attempt.overhead_us);
-        if let Some(us) = attempt.first_byte_us.filter(|_| seen.stream) {
-            self.time(Name::FirstToken, values, us);
+    fn count_answers(&mut self, tally: &Tally<'_>, values: &Values<'_>) {
+        self.add(Name::Requests, values, tally.all.len() as i128);
+        self.time(Name::UpstreamLatency, values, tally.attempts().map(|a| a.upstream_us));
+        self.time(Name::TotalLatency, values, tally.all.iter().map(|seen| seen.total_us));
+        self.time(Name::Overhead, values, tally.attempts().map(|a| a.overhead_us));
+        if tally.first.stream {
+            self.time(Name::FirstToken, values, tally.attempts().filter_map(|a| a.first_byte_us));
         }
-        if let Some(us) = attempt.upstream_us.checked_div(attempt.output_tokens) {
-            self.time(Name::PerOutputToken, values, us);
-        }
+        let per_token = |a: &Attempt| a.upstream_us.checked_div(a.output_tokens);
+        self.time(Name::PerOutputToken, values, tally.attempts().filter_map(per_token));
     }
 
     fn add(&mut self, name: Name, values: &Values<'_>, amount: i128) {
@@ -197,8 +201,8 @@ impl Book<'_> {
         self.with(name, values, |family, key| family.set(key, amount));
     }
 
-    fn time(&mut self, name: Name, values: &Values<'_>, us: u64) {
-        self.with(name, values, |family, key| family.observe(key, us));
+    fn time(&mut self, name: Name, values: &Values<'_>, us: impl Iterator<Item = u64>) {
+        self.with(name, values, |family, key| family.observe_all(key, us));
     }
 
     fn with(&mut self, name: Name, values: &Values<'_>, act: impl FnOnce(&mut Family, &[Text])) {
@@ -210,6 +214,38 @@ impl Book<'_> {
             spec.labels.iter().map(|label| values.get(*label).unwrap_or_else(|| Arc::clone(none))),
         );
         act(family, &self.key);
+    }
+}
+
+/// Observations of a batch that differ in their numbers only.
+struct Tally<'a> {
+    first: &'a Observation,
+    all: Vec<&'a Observation>,
+}
+
+/// Distinct sets of labels that one batch is sorted into; what comes after is
+/// counted one by one.
+const TALLIES_MAX: usize = 32;
+
+impl<'a> Tally<'a> {
+    fn of(batch: &'a [Observation]) -> Vec<Self> {
+        let mut tallies: Vec<Self> = Vec::new();
+        for seen in batch {
+            let alike = |tally: &&mut Self| tally.first.has_labels_of(seen);
+            match tallies.iter_mut().take(TALLIES_MAX).find(alike) {
+                Some(tally) => tally.all.push(seen),
+                None => tallies.push(Self { first: seen, all: vec![seen] }),
+            }
+        }
+        tallies
+    }
+
+    fn attempts(&self) -> impl Iterator<Item = &'a Attempt> {
+        self.all.iter().filter_map(|seen| seen.attempt.as_ref())
+    }
+
+    fn sum(&self, of: impl Fn(&Attempt) -> i128) -> i128 {
+        self.attempts().map(of).sum()
     }
 }
 

@@ -45,8 +45,46 @@ pub struct Observation {
     pub attempt: Option<Attempt>,
 }
 
+impl Observation {
+    /// Whether the other would be counted under the same labels everywhere.
+    pub(crate) fn has_labels_of(&self, other: &Self) -> bool {
+        let attempts = match (&self.attempt, &other.attempt) {
+            (Some(a), Some(b)) => a.has_labels_of(b),
+            (None, None) => true,
+            _ => false,
+        };
+        attempts
+            && self.key_hash == other.key_hash
+            && self.key_alias == other.key_alias
+            && self.team == other.team
+            && self.team_alias == other.team_alias
+            && self.user == other.user
+            && self.user_email == other.user_email
+            && self.end_user == other.end_user
+            && self.requested_model == other.requested_model
+            && self.route == other.route
+            && self.status == other.status
+            && self.stream == other.stream
+            && self.ends_request == other.ends_request
+            && self.failure == other.failure
+    }
+}
+
+impl Attempt {
+    fn has_labels_of(&self, other: &Self) -> bool {
+        self.model_group == other.model_group
+            && self.model == other.model
+            && self.deployment == other.deployment
+            && self.provider == other.provider
+            && self.api_base == other.api_base
+            && self.service_tier == other.service_tier
+            && self.fallback == other.fallback
+            && self.cooled_down == other.cooled_down
+    }
+}
+
 /// What went wrong, in LiteLLM's terms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// `RateLimitError`, `Timeout`, …
     pub class: Text,
@@ -88,7 +126,7 @@ pub struct Attempt {
 }
 
 /// What a fallback came from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
     /// The failure before it.
     pub from: Failure,

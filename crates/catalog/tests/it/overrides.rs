@@ -95,3 +95,27 @@ fn the_catalogue_and_the_same_fields_as_overrides_agree() {
         assert_eq!(ours.is_priced(), theirs.is_priced());
     }
 }
+
+/// One price of one's own made the others free.
+#[test]
+fn what_a_deployment_does_not_say_is_as_listed() {
+    let listed = model("openai", "gpt-4o").unwrap().prices();
+    let own = prices(&[("input_cost_per_token", "0.5")]).unwrap();
+    let both = own.over(&listed);
+    for tier in [Tier::Standard, Tier::Priority, Tier::Dearest] {
+        assert_eq!(both.price(Unit::Input, tier, 9), Some("0.5".parse().unwrap()));
+        assert_eq!(both.price(Unit::Output, tier, 9), listed.price(Unit::Output, tier, 9));
+    }
+    assert!(both.prices_output());
+    assert!(!own.prices_output());
+}
+
+#[test]
+fn a_price_that_nothing_counts_is_missed_where_the_call_pays_it() {
+    let of = |name| prices(&[("input_cost_per_token", "1"), (name, "1")]).unwrap();
+    assert_eq!(of("citation_cost_per_token").missed(false), Some("citation_cost_per_token"));
+    assert_eq!(of("output_cost_per_image").missed(false), Some("output_cost_per_image"));
+    assert_eq!(of("input_cost_per_image").missed(false), None);
+    assert_eq!(of("input_cost_per_image").missed(true), Some("input_cost_per_image"));
+    assert_eq!(of("input_dbu_cost_per_token").missed(true), None);
+}

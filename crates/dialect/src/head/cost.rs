@@ -19,13 +19,50 @@ pub struct CostSignals {
     pub unknown_keys: bool,
     /// Tools are offered: a provider adds a prompt of its own.
     pub tools: bool,
-    /// Tools are offered that the provider runs, or that bring prompts of
-    /// unknown length.
-    pub server_tools: bool,
+    /// What the provider does with the tools by itself.
+    pub server_tools: ServerTools,
     /// A key stands in the body that may change what a token costs or what
     /// else is charged for (tier, audio, web search, …).
     pub price_keys: bool,
 }
+
+/// What offered tools make a provider do by itself, within one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerTools {
+    /// Nothing: the client runs them all, and their bytes are all there is.
+    #[default]
+    None,
+    /// The client runs them, but they bring prompts of unknown length.
+    Prompts,
+    /// The provider calls tools and reads its own answer again.
+    Loop {
+        /// Calls at most, each of which reads the input once more.
+        rounds: u64,
+        /// Of these, web searches at most: they have a price each.
+        searches: u64,
+    },
+    /// Something is offered that nobody can put a limit on.
+    Unbounded,
+}
+
+impl ServerTools {
+    fn and(self, other: Self) -> Self {
+        let both = |a: u64, b: u64| a.saturating_add(b);
+        match (self, other) {
+            (Self::Unbounded, _) | (_, Self::Unbounded) => Self::Unbounded,
+            (Self::Loop { rounds, searches }, Self::Loop { rounds: more, searches: further }) => {
+                Self::Loop { rounds: both(rounds, more), searches: both(searches, further) }
+            }
+            (found @ Self::Loop { .. }, _) | (_, found @ Self::Loop { .. }) => found,
+            (Self::Prompts, _) | (_, Self::Prompts) => Self::Prompts,
+            (Self::None, Self::None) => Self::None,
+        }
+    }
+}
+
+/// Turns that a provider takes by itself before it hands back (Anthropic,
+/// "Server tools", July 2026: `pause_turn` after 10).
+pub const ROUNDS_MAX: u64 = 10;
 
 /// Kinds of message parts whose tokens come from their bytes.
 const PLAIN_KINDS: &[&[u8]] = &[
@@ -88,9 +125,9 @@ impl Head {
     /// What must be reserved for beside the bytes. Walks the messages once,
     /// only when asked.
     pub fn cost_signals(&self, body: &[u8]) -> CostSignals {
-        let tools = self.raw(body, "tools").map(Tools::of);
+        let tools = self.raw(body, "tools").and_then(|raw| Tools { surface: self.surface }.of(raw));
         let functions = self.raw(body, "functions").is_some();
-        let server_tools = tools == Some(Tools::Server);
+        let server_tools = tools.unwrap_or_default();
         let price_keys = self
             .members
             .iter()
@@ -114,9 +151,9 @@ impl Head {
             }
         };
         CostSignals {
-            bytes_bound_input: plain && !server_tools && !brings_input,
+            bytes_bound_input: plain && server_tools == ServerTools::None && !brings_input,
             unknown_keys: self.has_unknown(),
-            tools: functions || tools.is_some_and(|tools| tools != Tools::None),
+            tools: functions || tools.is_some(),
             server_tools,
             price_keys,
         }
@@ -127,40 +164,103 @@ impl Head {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tools {
-    None,
-    Client,
-    Server,
+/// Keys of tools that the client runs, at OpenAI and at Anthropic. Compatible
+/// servers name tools of their own by the key alone (`{"google_search":{}}`).
+const CLIENT_TOOL_KEYS: &[&[u8]] = &[
+    b"allowed_callers",
+    b"cache_control",
+    b"custom",
+    b"defer_loading",
+    b"description",
+    b"eager_input_streaming",
+    b"function",
+    b"input_examples",
+    b"input_schema",
+    b"name",
+    b"strict",
+    b"type",
+];
+
+/// Reads `tools`.
+struct Tools {
+    surface: Surface,
 }
 
 impl Tools {
-    fn of(raw: &[u8]) -> Self {
-        Self::walk(raw).unwrap_or(Self::Server)
+    /// None where the list is empty.
+    fn of(&self, raw: &[u8]) -> Option<ServerTools> {
+        self.walk(raw).unwrap_or(Some(ServerTools::Unbounded))
     }
 
-    fn walk(raw: &[u8]) -> Option<Self> {
+    #[expect(clippy::option_option, reason = "the outer one is the skimmer's: no JSON")]
+    fn walk(&self, raw: &[u8]) -> Option<Option<ServerTools>> {
         let mut skim = Skim::new(raw);
-        let mut found = Self::None;
+        let mut found: Option<ServerTools> = None;
         let mut more = skim.enter(b'[')?;
         while more {
-            found = Self::Client;
-            let mut inner = skim.enter(b'{')?;
-            while inner {
-                if skim.key()? == b"type" {
-                    let kind = skim.raw()?;
-                    if !matches!(kind, b"\"function\"" | b"\"custom\"" | b"null") {
-                        return Some(Self::Server);
-                    }
-                } else {
-                    skim.skip()?;
-                }
-                inner = skim.more(b'}')?;
-            }
+            let tool = self.tool(&mut skim)?;
+            found = Some(found.unwrap_or_default().and(tool));
             more = skim.more(b']')?;
         }
         Some(found)
     }
+
+    /// A key or a kind that is written with escapes matches nothing here.
+    fn tool(&self, skim: &mut Skim<'_>) -> Option<ServerTools> {
+        let (mut kind, mut max_uses): (Option<&[u8]>, _) = (None, None);
+        let (mut plain_keys, mut escaped, mut kinds) = (true, false, 0);
+        let mut more = skim.enter(b'{')?;
+        while more {
+            let key = skim.key()?;
+            escaped |= key.contains(&b'\\');
+            plain_keys &= CLIENT_TOOL_KEYS.contains(&key);
+            let value = skim.raw()?;
+            match key {
+                b"type" if value != b"null" => {
+                    kind = Some(value);
+                    kinds += 1;
+                }
+                b"max_uses" => max_uses = std::str::from_utf8(value).ok()?.parse::<u64>().ok(),
+                _ => {}
+            }
+            more = skim.more(b'}')?;
+        }
+        let client = matches!(kind, None | Some(b"\"function\"" | b"\"custom\""));
+        Some(match kind {
+            _ if escaped || kinds > 1 => ServerTools::Unbounded,
+            _ if client && plain_keys => ServerTools::None,
+            Some(kind) if !client && self.surface != Surface::OpenAiChat => {
+                anthropic_tool(kind, max_uses)
+            }
+            _ => ServerTools::Unbounded,
+        })
+    }
+}
+
+/// What a tool of Anthropic's own does, by its kind with its quotes ("Tool
+/// reference", July 2026). Code execution is billed by the hour: no limit.
+fn anthropic_tool(kind: &[u8], max_uses: Option<u64>) -> ServerTools {
+    let is =
+        |family: &str| kind.strip_prefix(b"\"").is_some_and(|k| k.starts_with(family.as_bytes()));
+    if ["bash_", "computer_", "memory_", "text_editor_"].into_iter().any(is) {
+        return ServerTools::Prompts;
+    }
+    // Later versions filter what they find in turns of their own.
+    let rounds = match kind {
+        b"\"web_search_20250305\"" | b"\"web_fetch_20250910\"" => max_uses,
+        _ => None,
+    };
+    let rounds = rounds.unwrap_or(ROUNDS_MAX).min(ROUNDS_MAX);
+    if is("web_search_") {
+        return match max_uses {
+            Some(searches) => ServerTools::Loop { rounds, searches },
+            None => ServerTools::Unbounded,
+        };
+    }
+    if ["web_fetch_", "tool_search_tool_", "mcp_toolset"].into_iter().any(is) {
+        return ServerTools::Loop { rounds, searches: 0 };
+    }
+    ServerTools::Unbounded
 }
 
 fn are_plain_messages(raw: &[u8], keys: &[&[u8]]) -> Option<bool> {

@@ -6,7 +6,7 @@ use super::write::{self, ObjectWriter};
 use super::{assistant, finish, usage};
 use crate::{
     DecodeError, Shown,
-    model::{Choice, Content, Extension, Part, Response},
+    model::{Choice, Content, Extension, Finish, Part, Response},
 };
 use serde_json::value::RawValue;
 
@@ -82,8 +82,11 @@ fn choice(mut fields: Object<'_>, path: &str, id: &str) -> Result<Choice, Decode
     } else if let Some(text) = text.and_then(string) {
         parts.push(super::part::plain(text));
     }
+    // A whole answer ended, whatever it says of how (Snowflake: an empty word);
+    // an agent waits for `tool_use`.
     let finish = finish::decode(fields.take("finish_reason"), fields.take("native_finish_reason"))
-        .map(|finish| finish::corrected(finish, finish::calls_tool(&parts)));
+        .unwrap_or(Finish::Stop);
+    let finish = Some(finish::corrected(finish, finish::calls_tool(&parts)));
     // vLLM's and SGLang's names; a number there is a token id.
     let stop_sequence = [fields.take("stop_reason"), fields.take("matched_stop")]
         .into_iter()

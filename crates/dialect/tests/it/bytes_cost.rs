@@ -87,7 +87,7 @@ fn cost_of_the_hot_path() {
         let scan_ns = cost_ns(|| Head::scan(black_box(&body), Surface::OpenAiChat));
         let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
         let splice_ns = cost_ns(|| {
-            let mut edits = Edits::new(&head);
+            let mut edits = Edits::new(&head, &body);
             edits.set_model("upstream").include_usage().remove_gateway_keys();
             apply(&body, &edits)
         });

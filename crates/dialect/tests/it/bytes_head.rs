@@ -1,7 +1,7 @@
 //! What a scan of a request finds and refuses.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use dialect::head::{CostSignals, Head, HeadError, Metadata, Surface, keys::Role};
+use dialect::head::{CostSignals, Head, HeadError, Metadata, ServerTools, Surface, keys::Role};
 use proptest::prelude::*;
 
 fn chat(body: &str) -> Result<Head, HeadError> {
@@ -219,14 +219,59 @@ fn tools_tiers_and_unknown_keys_are_told_apart() {
         Surface::OpenAiChat,
         r#"{"messages":[],"tools":[{"function":{"type":"web_search"},"type":"function"}]}"#,
     );
-    assert!(function.tools && !function.server_tools && function.bytes_bound_input);
+    assert!(function.tools && function.server_tools == ServerTools::None);
+    assert!(function.bytes_bound_input);
     let server = signals(Surface::AnthropicMessages, r#"{"tools":[{"type":"bash_20250124"}]}"#);
-    assert!(server.tools && server.server_tools);
+    assert!(server.tools && server.server_tools == ServerTools::Prompts);
+    assert!(!server.bytes_bound_input);
     let none = signals(Surface::OpenAiChat, r#"{"tools":[],"service_tier":null}"#);
     assert_eq!(none, CostSignals { bytes_bound_input: true, ..CostSignals::default() });
     assert!(signals(Surface::OpenAiChat, r#"{"service_tier":"priority"}"#).price_keys);
     assert!(signals(Surface::AnthropicMessages, r#"{"speed":"fast"}"#).price_keys);
     assert!(signals(Surface::OpenAiChat, r#"{"x":1}"#).unknown_keys);
+}
+
+/// A reader who knows only plain spellings took these for functions.
+#[test]
+fn server_tools_cannot_hide() {
+    for tools in [
+        r#"[{"\u0074ype":"web_search_20250305","name":"web_search","max_uses":1}]"#,
+        r#"[{"type":"\u0077eb_search_20250305","max_uses":1}]"#,
+        r#"[{"type":"function","type":"web_search_20250305","max_uses":1}]"#,
+        r#"[{"google_search":{}}]"#,
+        r#"[{"type":"function","function":{},"google_search":{}}]"#,
+        r#"[{"type":"code_execution_20250825","name":"code_execution"}]"#,
+        r#"[{"type":"web_search_20250305","name":"web_search"}]"#,
+        r#"{"type":"function"}"#,
+    ] {
+        for surface in [Surface::OpenAiChat, Surface::AnthropicMessages] {
+            let body = format!(r#"{{"tools":{tools}}}"#);
+            assert_eq!(signals(surface, &body).server_tools, ServerTools::Unbounded, "{body}");
+        }
+    }
+}
+
+#[test]
+fn server_tools_run_as_often_as_they_say() {
+    let of = |tools: &str| {
+        signals(Surface::AnthropicMessages, &format!(r#"{{"tools":{tools}}}"#)).server_tools
+    };
+    assert_eq!(
+        of(
+            r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f","input_schema":{}}]"#
+        ),
+        ServerTools::Loop { rounds: 3, searches: 3 }
+    );
+    assert_eq!(
+        of(
+            r#"[{"type":"web_search_20260209","max_uses":3},{"type":"web_fetch_20250910","max_uses":20}]"#
+        ),
+        ServerTools::Loop { rounds: 20, searches: 3 }
+    );
+    assert_eq!(
+        of(r#"[{"name":"f","description":"d","input_schema":{"type":"object"},"type":null}]"#),
+        ServerTools::None
+    );
 }
 
 #[test]

@@ -376,11 +376,11 @@ fn recorded_requests_are_scanned_and_edited_in_place() {
             recording.name
         );
 
-        let mut edits = Edits::new(&head);
+        let mut edits = Edits::new(&head, &body);
         edits.set_model("other").remove_gateway_keys();
         let there = apply(&body, &edits);
         let head = Head::scan(&there, recording.surface).unwrap();
-        let mut edits = Edits::new(&head);
+        let mut edits = Edits::new(&head, &there);
         match request["model"].as_str() {
             Some(model) => edits.set_model(model),
             None => edits.remove("model"),

@@ -13,7 +13,7 @@ use serde_json::Value;
 fn edited(body: &str, edit: impl FnOnce(&mut Edits<'_>)) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
-    let mut edits = Edits::new(&head);
+    let mut edits = Edits::new(&head, &body);
     edit(&mut edits);
     String::from_utf8(apply(&body, &edits).to_vec()).unwrap()
 }
@@ -26,9 +26,9 @@ fn json(text: &str) -> &'static Json {
 fn without_edits_the_body_itself_goes_on() {
     let body = Bytes::from_static(br#"{"model":"a"}"#);
     let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
-    let mut edits = Edits::new(&head);
+    let mut edits = Edits::new(&head, &body);
     edits.set_model("a").clamp_output_limit("max_tokens", 5).remove("max_tokens").remove("n");
-    let same = apply(&body, Edits::new(&head).set_model("a"));
+    let same = apply(&body, Edits::new(&head, &body).set_model("a"));
     assert_eq!(same.as_ptr(), body.as_ptr());
     assert_eq!(apply(&body, &edits).as_ptr(), body.as_ptr());
 }
@@ -137,8 +137,8 @@ fn keys_are_inserted_where_all_others_went() {
     let fill = |body: &str| {
         edited(body, |edits| {
             edits.remove_gateway_keys();
-            edits.default_value("temperature", half, body.as_bytes());
-            edits.default_value("reasoning_effort", low, body.as_bytes());
+            edits.default_value("temperature", half);
+            edits.default_value("reasoning_effort", low);
         })
     };
     assert_eq!(fill(r#"{ "ttl":1 }"#), r#"{ "temperature":0.50,"reasoning_effort":"low" }"#);
@@ -158,6 +158,26 @@ fn the_last_change_to_a_key_counts() {
         }),
         r#"{"n":1}"#
     );
+}
+
+/// Two members of one name are read in two ways.
+#[test]
+fn a_key_that_no_table_knows_is_changed_in_place_however_it_is_spelled() {
+    let one = json("1");
+    for (body, expected) in [
+        (r#"{"x":5,"n":1}"#, r#"{"x":1,"n":1}"#),
+        (r#"{"\u0078":5}"#, r#"{"\u0078":1}"#),
+        (r#"{"x":4,"n":1,"x":5}"#, r#"{"n":1,"x":1}"#),
+    ] {
+        assert_eq!(edited(body, |edits| _ = edits.set("x", one)), expected, "{body}");
+    }
+    for body in [r#"{"x":5,"n":1}"#, r#"{"n":1,"\u0078":5}"#, r#"{"x":4,"n":1,"x":5}"#] {
+        assert_eq!(edited(body, |edits| _ = edits.remove("x")), r#"{"n":1}"#, "{body}");
+        let kept = edited(body, |edits| _ = edits.default_value("x", one));
+        assert_eq!(kept, body);
+    }
+    let given = edited(r#"{"x":null}"#, |edits| _ = edits.default_value("x", one));
+    assert_eq!(given, r#"{"x":1}"#);
 }
 
 /// A body with members in any order, white space, and odd spellings.

@@ -120,6 +120,24 @@ event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 }
 
 #[test]
+fn a_whole_answer_without_a_reason_still_ends_for_an_agent() {
+    let answer = |message: Value| {
+        let choice = json!({"index": 0, "message": message, "finish_reason": ""});
+        let body = json!({"id": "1", "model": "m", "choices": [choice]}).to_string();
+        let answer = Dialect::OpenAiChat.decode_response(body.as_bytes()).unwrap();
+        let body = Dialect::AnthropicMessages.encode_response(&answer, &SHOWN);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        body["stop_reason"].as_str().map(str::to_owned)
+    };
+    let call = json!({"id": "call_1", "type": "function",
+                      "function": {"name": "weather", "arguments": "{}"}});
+    let calling = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    assert_eq!(answer(calling).as_deref(), Some("tool_use"));
+    let talking = json!({"role": "assistant", "content": "hello"});
+    assert_eq!(answer(talking).as_deref(), Some("end_turn"));
+}
+
+#[test]
 fn an_error_inside_an_answer_is_found_in_either_dialect() {
     let body = br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
     assert_eq!(Dialect::AnthropicMessages.error_inside(body).unwrap().status, 529);

@@ -9,6 +9,7 @@ use ledger::{
 use rusqlite::{
     Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -111,12 +112,20 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
     let mut new = 0;
     let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
     let mut insert = tx.prepare_cached(INSERT).map_err(error)?;
-    for record in &batch.records {
-        let json = serde_json::to_string(record).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    for (place, record) in batch.records.iter().enumerate() {
+        let json = match batch.texts.get(place) {
+            Some(text) => Cow::Borrowed(&**text),
+            None => serde_json::to_string(record)
+                .map(Cow::Owned)
+                .map_err(|error| StoreError::Damaged(error.to_string()))?,
+        };
+        let id = record.id.to_string();
+        // The index is for ids that clients gave; our own is found by `id`.
+        let own = record.request_id.is_empty() || id.starts_with(&*record.request_id);
         let inserted = insert
             .execute(params![
-                record.id.to_string(),
-                &*record.request_id,
+                id,
+                (!own).then_some(&*record.request_id),
                 record.key_hash.map(|hash| hash.0),
                 record.user_id.as_deref(),
                 record.team_id.as_deref(),

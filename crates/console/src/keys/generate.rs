@@ -1,0 +1,132 @@
+//! `POST /key/generate`: a new virtual key. The only answer that holds one.
+
+use super::find::{check_alias, hash_of};
+use super::request::KeyFields;
+use crate::App;
+use crate::caller::{admin, author, store_failed};
+use crate::fields::{self, Fields};
+use crate::live::Balance;
+use crate::params::invalid;
+use crate::reply::{self, Answer};
+use crate::shown::{KeyRow, Settings};
+use axum::extract::Request;
+use base::{KeyHash, Secret};
+use gateway::Failure;
+use gateway::principal::presented_key;
+use http::request::Parts;
+use ledger::{VirtualKey, public_name};
+use serde::Serialize;
+
+/// LiteLLM's answer: the row, the key, and what was asked.
+#[derive(Serialize)]
+struct Generated<'a> {
+    key: &'a str,
+    token_id: KeyHash,
+    duration: Option<&'a str>,
+    #[serde(flatten)]
+    row: KeyRow<'a>,
+    model_rpm_limit: (),
+    model_tpm_limit: (),
+    soft_budget: (),
+    guardrails: (),
+    policies: (),
+    prompts: (),
+    enforced_params: (),
+}
+
+pub(crate) async fn generate(app: App, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    admin(&app, &parts).await?;
+    let body = fields::receive(body).await?;
+    let mut fields = Fields::parse(&body)?;
+    let duration = duration_of(&body);
+    let chosen = fields.text("key")?.flatten();
+    let asked = KeyFields::take(fields, "/key/generate")?;
+
+    let (secret, hash) = match chosen {
+        Some(key) => {
+            let hash = check_chosen(&app, &parts, &key)?;
+            (Secret::new(key), hash)
+        }
+        None => app
+            .gateway
+            .hasher()
+            .generate_key()
+            .map_err(|error| Failure::internal(format!("no randomness for a key: {error}")))?,
+    };
+    let now_ms = app.gateway.clock().unix_ms();
+    let author = author(&parts.headers);
+    let mut key = VirtualKey::new(hash, public_name(secret.expose()), now_ms);
+    key.created_by = Some(author.clone());
+    asked.into_patch(&key, author, now_ms).apply(&mut key);
+    key.updated_at_ms = now_ms;
+
+    let changing = app.changes.lock().await;
+    check_alias(&app, key.alias.as_deref(), None).await?;
+    let store = app.gateway.store();
+    if store.key_by_hash(hash).await.map_err(store_failed)?.is_some() {
+        return Err(taken());
+    }
+    store.insert_key(key.clone()).await.map_err(store_failed)?;
+    // What the book knew of an earlier key of this text went when it was
+    // deleted; here only to be sure that nobody remembers it.
+    app.gateway.forget_key(&hash);
+    drop(changing);
+    tracing::info!(key = %hash, alias = key.alias, "a virtual key was made");
+
+    let settings = Settings::parse(&key.settings);
+    let account = key.account();
+    let balance = Balance { spend: account.spend, resets_at_ms: account.resets_at_ms };
+    reply::json(&Generated {
+        key: secret.expose(),
+        token_id: hash,
+        duration: duration.as_deref(),
+        row: KeyRow::new(&key, &settings, balance),
+        model_rpm_limit: (),
+        model_tpm_limit: (),
+        soft_budget: (),
+        guardrails: (),
+        policies: (),
+        prompts: (),
+        enforced_params: (),
+    })
+}
+
+/// The duration as it was asked for, to be given back.
+fn duration_of(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        duration: Option<String>,
+    }
+    serde_json::from_slice::<Asked>(body).ok()?.duration
+}
+
+/// The shortest and longest key of a caller's own choice, in characters.
+const CHOSEN_CHARS: std::ops::RangeInclusive<usize> = 8..=256;
+
+fn check_chosen(app: &App, parts: &Parts, key: &str) -> Result<KeyHash, Failure> {
+    if !key.starts_with("sk-") {
+        let why = "cannot be used: LiteLLM Virtual Key must start with 'sk-'";
+        return Err(invalid("key", why));
+    }
+    // `/` and `,` end a key in some forms of the header.
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '"' | '\\');
+    if !key.chars().all(fits) || !CHOSEN_CHARS.contains(&key.chars().count()) {
+        let why = "must have 8 to 256 characters: letters, digits, and signs but / , \" \\";
+        return Err(invalid("key", why));
+    }
+    let hash = app.gateway.hasher().hash(key);
+    let runtime = app.gateway.runtime();
+    let presented = presented_key(&parts.headers, runtime.key_header_name.as_deref());
+    if presented.is_some_and(|presented| hash_of(app, presented) == hash) {
+        return Err(invalid("key", "is the master key; choose another"));
+    }
+    Ok(hash)
+}
+
+fn taken() -> Failure {
+    Failure::bad_request("This key exists already; leave `key` out to have one made.")
+        .kind("bad_request_error")
+        .param("key")
+        .status(http::StatusCode::CONFLICT)
+}

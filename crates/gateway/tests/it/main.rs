@@ -1,0 +1,13 @@
+//! The request pipeline from outside, with real sockets behind it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
+
+mod bytes_first;
+mod chaos;
+mod endings;
+mod gone;
+mod harness;
+mod hostile;
+mod money;
+mod retries;
+mod secrets;
+mod surfaces;
