@@ -1,6 +1,7 @@
 //! The request pipeline from outside, with real sockets behind it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+mod bounds;
 mod bytes_first;
 mod chaos;
 mod endings;
