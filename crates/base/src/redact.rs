@@ -68,8 +68,7 @@ impl Redactor {
 
     /// Whether any value stands in `bytes`, as it is or behind JSON's escapes.
     pub fn finds(&self, bytes: &[u8]) -> bool {
-        bytes.len() >= self.shortest
-            && (self.next(bytes).is_some() || self.finds_escaped(bytes))
+        bytes.len() >= self.shortest && (self.next(bytes).is_some() || self.finds_escaped(bytes))
     }
 
     /// `text` with every value replaced; borrowed where there is none. A text

@@ -130,11 +130,7 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
 }
 
 /// An error's body, as far as it comes soon and can be read.
-async fn error_body(
-    headers: &http::HeaderMap,
-    body: egress::Body,
-    admission: &Admission,
-) -> Bytes {
+async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
     if headers::is_encoded(headers) {
         return Bytes::new();
     }

@@ -1,6 +1,7 @@
 //! The binary: command line, wiring, process lifetime. No logic of its own.
 
 mod banner;
+mod bell;
 mod check;
 mod cli;
 mod demo;

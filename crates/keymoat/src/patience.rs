@@ -132,10 +132,7 @@ mod tests {
         theirs.write_all(b" HTTP").await.unwrap();
         drop(theirs);
         let mut text = String::new();
-        Patient::new(ours, Bytes::from_static(b"GET /"))
-            .read_to_string(&mut text)
-            .await
-            .unwrap();
+        Patient::new(ours, Bytes::from_static(b"GET /")).read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "GET / HTTP");
     }
 }
