@@ -107,8 +107,8 @@ impl Redactor {
             let (word, bit) = place(*first, *second);
             if self.starts.get(word).is_some_and(|word| word & bit != 0) {
                 let rest = bytes.get(at..).unwrap_or_default();
-                let begins = |value: &&Box<str>| rest.starts_with(value.as_bytes());
-                if let Some(value) = self.values.iter().find(begins) {
+                let found = self.values.iter().find(|value| rest.starts_with(value.as_bytes()));
+                if let Some(value) = found {
                     return Some((at, value.len()));
                 }
             }

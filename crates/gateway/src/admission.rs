@@ -298,9 +298,10 @@ impl Admission {
     /// otherwise: being late is then no fault of its own.
     pub fn hurries(&self, candidate: &Candidate) -> bool {
         let configured = self.configured_total_ms(candidate);
-        let usual = match self.call.stream {
-            true => self.configured_first_byte_ms(candidate).min(configured),
-            false => configured,
+        let usual = if self.call.stream {
+            self.configured_first_byte_ms(candidate).min(configured)
+        } else {
+            configured
         };
         self.first_byte_ms(candidate) < usual
     }

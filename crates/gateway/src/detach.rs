@@ -210,13 +210,13 @@ mod tests {
     async fn at_the_end_what_still_runs_is_dropped_before_anything_closes() {
         let (drains, held) = (Drains::default(), Arc::new(()));
         let work = Arc::clone(&held);
-        drains.spawn(None, Duration::from_secs(120), async move {
+        drains.spawn(None, Duration::from_mins(2), async move {
             pending::<()>().await;
             drop(work);
         });
         drains.end(Duration::from_secs(5)).await;
         assert_eq!(Arc::strong_count(&held), 1);
-        drains.spawn(None, Duration::from_secs(120), pending::<()>());
+        drains.spawn(None, Duration::from_mins(2), pending::<()>());
         drains.end(Duration::from_secs(5)).await;
     }
 }
