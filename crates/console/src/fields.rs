@@ -31,6 +31,7 @@ pub(crate) async fn receive(body: axum::body::Body) -> Result<Bytes, Failure> {
         max_bytes: BODY_MAX_BYTES,
         // All of it, so that none is ever spooled.
         memory_max_bytes: BODY_MAX_BYTES,
+        idle: BODY_TIMEOUT,
         spool_dir: std::path::PathBuf::new(),
         budgets: body::Budgets::default(),
     };

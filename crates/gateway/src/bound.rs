@@ -224,3 +224,123 @@ fn affordable_output(prices: &catalog::Prices, input: &Bound, left: NanoUsd) -> 
     }
     u64::try_from(i128::from(rest) * i128::from(SAMPLE) / i128::from(sample.0)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::provider;
+
+    fn of(surface: Surface, body: &str, facts: &Facts, left: Left) -> Bound {
+        let head = Head::scan(body.as_bytes(), surface).unwrap();
+        let sent = Sent {
+            head: &head,
+            body: body.as_bytes(),
+            client: &head,
+            limit_is_ours: false,
+            takes_no_limit: false,
+            long_context: false,
+        };
+        bound(&sent, facts, left)
+    }
+
+    fn facts() -> Facts {
+        Facts::of(provider("openai").unwrap(), "gpt-4o", None)
+    }
+
+    fn chat(body: &str) -> Bound {
+        of(Surface::OpenAiChat, body, &facts(), Left::default())
+    }
+
+    const TEXT: &str = r#""messages":[{"role":"user","content":"hello"}]"#;
+
+    #[test]
+    fn text_is_bounded_by_its_bytes_and_output_by_its_limit() {
+        let body = format!(r#"{{{TEXT},"max_tokens":7,"n":3}}"#);
+        let bound = chat(&body);
+        assert_eq!(bound.input_tokens, body.len() as u64);
+        assert_eq!((bound.output_tokens, bound.clamp), (21, None));
+    }
+
+    /// One prompt was counted where many were sent.
+    #[test]
+    fn each_prompt_of_a_batch_has_an_answer() {
+        for (prompt, answers) in [
+            (r#""a""#, 1),
+            (r#"["a","b","c"]"#, 3),
+            ("[1,2,3]", 1),
+            ("[[1],[2]]", 2),
+            (r#"["a",[1],2]"#, 3),
+        ] {
+            let body = format!(r#"{{"prompt":{prompt},"max_tokens":10,"n":2}}"#);
+            let bound = of(Surface::OpenAiCompletions, &body, &facts(), Left::default());
+            assert_eq!(bound.output_tokens, 20 * answers, "{prompt}");
+        }
+    }
+
+    #[test]
+    fn each_input_of_a_batch_has_a_window() {
+        let body = r#"{"input":[{"image":"a"},{"image":"b"}]}"#;
+        let bound = of(Surface::OpenAiEmbeddings, body, &facts(), Left::default());
+        assert_eq!((bound.input_tokens, bound.output_tokens), (256_000, 0));
+    }
+
+    #[test]
+    fn unknown_keys_widen_input_and_output() {
+        let bound = chat(&format!(r#"{{{TEXT},"max_tokens":7,"num_predict":9}}"#));
+        assert_eq!((bound.input_tokens, bound.output_tokens), (128_000, 16_384));
+        let bound = chat(&format!(r#"{{{TEXT},"max_tokens":7,"thinking_budget":900}}"#));
+        assert_eq!(bound.output_tokens, 907);
+    }
+
+    #[test]
+    fn a_limit_of_nought_is_no_limit() {
+        let left = Left { money: Some(NanoUsd(1_000_000)), tokens: None };
+        let body = format!(r#"{{{TEXT},"max_tokens":0}}"#);
+        let bound = of(Surface::OpenAiChat, &body, &facts(), left);
+        assert_eq!((bound.output_tokens, bound.clamp), (16_384, None));
+    }
+
+    #[test]
+    fn the_fair_share_leaves_room_to_think() {
+        let facts = Facts::of(provider("anthropic").unwrap(), "claude-sonnet-4-5", None);
+        let left = Left { money: Some(NanoUsd(50_000_000)), tokens: None };
+        let body = format!(r#"{{{TEXT},"thinking":{{"type":"enabled","budget_tokens":9000}}}}"#);
+        let bound = of(Surface::AnthropicMessages, &body, &facts, left);
+        assert_eq!(bound.clamp, Some(9256));
+        assert!(worst_case(&facts.prices.unwrap(), &bound) > NanoUsd(50_000_000));
+    }
+
+    #[test]
+    fn turns_that_the_provider_takes_read_the_input_again() {
+        let facts = Facts::of(provider("anthropic").unwrap(), "claude-sonnet-4-5", None);
+        let window = facts.max_input_tokens.unwrap();
+        let body = format!(
+            r#"{{{TEXT},"max_tokens":9,"tools":[{{"type":"web_search_20250305","name":"web_search","max_uses":2}}]}}"#
+        );
+        let bound = of(Surface::AnthropicMessages, &body, &facts, Left::default());
+        assert_eq!((bound.input_tokens, bound.searches), (3 * window, 2));
+        assert!(bound.rereads);
+        let prices = facts.prices.unwrap();
+        let searches = catalog::worst_case_searches(&prices, 2);
+        assert!(searches > NanoUsd::ZERO);
+        let without = worst_case(&prices, &Bound { searches: 0, ..bound });
+        assert_eq!(worst_case(&prices, &bound), without.saturating_add(searches));
+    }
+
+    #[test]
+    fn a_tool_without_a_limit_is_refused_by_name() {
+        let bound = chat(&format!(r#"{{{TEXT},"tools":[{{"google_search":{{}}}}]}}"#));
+        assert_eq!(bound.refused, Some("tools"));
+    }
+
+    #[test]
+    fn a_schema_may_become_a_tool() {
+        let plain = format!(r"{{{TEXT}}}");
+        let formed = format!(r#"{{{TEXT},"response_format":{{"type":"json_schema"}}}}"#);
+        let more = (formed.len() - plain.len()) as u64;
+        assert_eq!(
+            chat(&formed).input_tokens,
+            chat(&plain).input_tokens + more + TOOL_PROMPT_TOKENS
+        );
+    }
+}

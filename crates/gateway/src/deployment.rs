@@ -238,6 +238,48 @@ impl Candidate {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A deployment with nothing of its own.
+    pub(crate) fn deployment(provider: &str, model: &str) -> Deployment {
+        let provider = catalog::provider(provider).unwrap();
+        let (origin, base_path) = Origin::parse_base("https://upstream.test/v1").unwrap();
+        Deployment {
+            id: "id".into(),
+            model_group: "group".into(),
+            provider,
+            provider_id: provider.id.into(),
+            upstream_model: full_name(provider, model),
+            origin,
+            api_base: "https://upstream.test".into(),
+            base_path: base_path.into(),
+            api_version: None,
+            credential: None,
+            weight: 1,
+            order: 1,
+            in_flight: None,
+            num_retries: None,
+            timeouts: Timeouts::default(),
+            cooldown_ms: None,
+            drop_params: false,
+            additional_drop_params: Vec::new(),
+            body_defaults: Vec::new(),
+            extra_body: Vec::new(),
+            extra_headers: Vec::new(),
+            own_prices: None,
+            base_model: None,
+            mode: None,
+            facts: Facts::of(provider, model, None),
+            health: Arc::default(),
+            id_header: HeaderValue::from_static("id"),
+            api_base_header: HeaderValue::from_static("https://upstream.test"),
+            model_info: RawValue::NULL.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::claude_version;
 

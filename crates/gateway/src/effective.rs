@@ -18,6 +18,7 @@ use dialect::head::{Head, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::{Dialect, EncodeError, OutputLimitField};
+use http::HeaderMap;
 use std::borrow::Cow;
 
 /// See the module.
@@ -42,22 +43,28 @@ impl<'a> Effective<'a> {
     pub fn new(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
         let surface = admission.call.surface;
         let theirs = candidate.dialect();
-        let mut effective = if surface.dialect() == theirs {
+        let effective = if surface.dialect() == theirs {
             Self::spliced(&admission.head, &admission.body.bytes, candidate)?
         } else if wire::translates(surface) {
             Self::translated(admission, candidate)?
         } else {
             return Err(Box::new(wire::cannot_serve(surface, candidate.deployment.provider.name)));
         };
-        let limit = limit_field(effective.head.surface(), candidate);
-        effective.takes_no_limit =
-            candidate.deployment.additional_drop_params.iter().any(|name| name == limit);
-        let betas = admission.client_headers.get_all(BETA).iter();
-        let own = candidate.deployment.extra_headers.iter().filter(|(name, _)| name == BETA);
-        effective.long_context = betas
+        Ok(effective.to(candidate, &admission.client_headers))
+    }
+
+    /// What else of the candidate and of the headers bears on the bounds.
+    fn to(mut self, candidate: &Candidate, client_headers: &HeaderMap) -> Self {
+        let deployment = &candidate.deployment;
+        let limit = limit_field(self.head.surface(), candidate);
+        self.takes_no_limit = deployment.additional_drop_params.iter().any(|name| name == limit);
+        let own = deployment.extra_headers.iter().filter(|(name, _)| name == BETA);
+        self.long_context = client_headers
+            .get_all(BETA)
+            .iter()
             .chain(own.map(|(_, value)| value))
             .any(|value| memchr::memmem::find(value.as_bytes(), b"context-").is_some());
-        Ok(effective)
+        self
     }
 
     /// The client's own bytes, for an upstream of the same dialect.
@@ -230,5 +237,148 @@ fn limit_field(surface: Surface, candidate: &Candidate) -> &'static str {
     match (surface, candidate.output_limit_field()) {
         (Surface::OpenAiChat, OutputLimitField::MaxCompletionTokens) => "max_completion_tokens",
         _ => "max_tokens",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Effective;
+    use crate::bound::{self, Bound, Left};
+    use crate::deployment::{Candidate, Deployment, Facts, testing};
+    use base::NanoUsd;
+    use bytes::Bytes;
+    use dialect::head::{Head, Surface};
+    use http::HeaderMap;
+    use std::sync::Arc;
+
+    fn json(text: &str) -> dialect::Json {
+        dialect::Json::parse(text.to_owned()).unwrap()
+    }
+
+    fn candidate(provider: &str, model: &str, edit: impl FnOnce(&mut Deployment)) -> Candidate {
+        let mut deployment = testing::deployment(provider, model);
+        edit(&mut deployment);
+        Candidate::new(&Arc::new(deployment), None, true)
+    }
+
+    /// What is reserved, and what is sent.
+    fn sealed(candidate: &Candidate, body: &str, left: Left) -> (Bound, String) {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let head = Head::scan(&bytes, Surface::OpenAiChat).unwrap();
+        let effective = Effective::spliced(&head, &bytes, candidate).unwrap();
+        let effective = effective.to(candidate, &HeaderMap::new());
+        let bound = bound::bound(&effective.sent(), &candidate.facts, left);
+        let (sent, _) = effective.seal(head.stream(), candidate, bound.clamp);
+        (bound, String::from_utf8(sent.to_vec()).unwrap())
+    }
+
+    fn a_dollar() -> Left {
+        Left { money: Some(NanoUsd(1_000_000_000)), tokens: None }
+    }
+
+    #[test]
+    fn a_body_that_nothing_changes_is_not_copied() {
+        let candidate = candidate("openai", "gpt-4o", |_| {});
+        let body = Bytes::from_static(br#"{"model":"gpt-4o","max_tokens":5}"#);
+        let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
+        let effective = Effective::spliced(&head, &body, &candidate).unwrap();
+        let (sent, _) = effective.seal(false, &candidate, None);
+        assert_eq!(sent.as_ptr(), body.as_ptr());
+    }
+
+    /// A null sibling let the rename take the limit away.
+    #[test]
+    fn a_renamed_limit_survives_a_null_beside_it() {
+        let reasoning = candidate("openai", "o3", |_| {});
+        let body = r#"{"model":"o3","max_completion_tokens":null,"max_tokens":1}"#;
+        let (bound, sent) = sealed(&reasoning, body, a_dollar());
+        assert_eq!(bound.output_tokens, 1);
+        assert_eq!(sent, r#"{"model":"o3","max_completion_tokens":1}"#);
+    }
+
+    /// The deployment's own fields came after the bound, and unseen by it.
+    #[test]
+    fn what_a_deployment_adds_is_bounded() {
+        let own = candidate("openai", "gpt-4o", |deployment| {
+            deployment.body_defaults.push(("max_tokens".to_owned(), json("9000")));
+            deployment.extra_body.push(("n".to_owned(), json("3")));
+        });
+        let (bound, sent) = sealed(&own, r#"{"model":"gpt-4o"}"#, a_dollar());
+        assert_eq!((bound.output_tokens, bound.clamp), (27_000, None));
+        assert_eq!(sent, r#"{"model":"gpt-4o","max_tokens":9000,"n":3}"#);
+        let tools = candidate("openai", "gpt-4o", |deployment| {
+            deployment.extra_body.push(("web_search_options".to_owned(), json("{}")));
+        });
+        let (bound, _) = sealed(&tools, r#"{"model":"gpt-4o","max_tokens":1}"#, a_dollar());
+        assert_eq!((bound.searches, bound.input_tokens), (1, 128_000));
+    }
+
+    #[test]
+    fn a_limit_that_the_deployment_drops_is_not_counted_on() {
+        let dropped = candidate("openai", "gpt-4o", |deployment| {
+            deployment.additional_drop_params.push("max_tokens".to_owned());
+        });
+        let (bound, sent) = sealed(&dropped, r#"{"model":"gpt-4o","max_tokens":1}"#, a_dollar());
+        assert_eq!((bound.output_tokens, bound.clamp), (16_384, None));
+        assert_eq!(sent, r#"{"model":"gpt-4o"}"#);
+    }
+
+    /// Whatever the client, the deployment and the provider's entry say of the
+    /// limit: what is sent allows no more output than is held.
+    #[test]
+    fn what_is_sent_carries_the_limit_that_is_held() {
+        let values = [None, Some("null"), Some("0"), Some("1"), Some("700")];
+        let makes: [fn(&mut Deployment); 5] = [
+            |_| {},
+            |d| d.body_defaults.push(("max_tokens".to_owned(), json("50"))),
+            |d| d.extra_body.push(("max_completion_tokens".to_owned(), json("60"))),
+            |d| d.additional_drop_params.push("max_tokens".to_owned()),
+            |d| d.extra_body.push(("max_tokens".to_owned(), json("null"))),
+        ];
+        let models = [("openai", "o3"), ("openai", "gpt-4o"), ("deepseek", "deepseek-chat")];
+        for (provider, model) in models {
+            for make in makes {
+                let candidate = candidate(provider, model, make);
+                let most = candidate.facts.max_output_tokens.unwrap();
+                for first in values {
+                    for second in values {
+                        let member = |name: &str, value: Option<&str>| {
+                            value.map_or(String::new(), |value| format!(r#","{name}":{value}"#))
+                        };
+                        let body = format!(
+                            r#"{{"model":"{model}"{}{},"n":2}}"#,
+                            member("max_completion_tokens", first),
+                            member("max_tokens", second)
+                        );
+                        for cents in [1, 1000] {
+                            let money = Some(NanoUsd(cents * 10_000_000));
+                            let left = Left { money, tokens: None };
+                            let (bound, sent) = sealed(&candidate, &body, left);
+                            let head = Head::scan(sent.as_bytes(), Surface::OpenAiChat).unwrap();
+                            let nought = ["max_tokens", "max_completion_tokens"]
+                                .iter()
+                                .any(|name| head.raw(sent.as_bytes(), name) == Some(b"0"));
+                            let allowed = match head.max_output_tokens() {
+                                Some(limit) if !nought => limit,
+                                _ => most,
+                            };
+                            assert!(bound.output_tokens >= 2 * allowed, "{model} {body} {sent}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn prices_of_its_own_leave_none_of_the_others_free() {
+        let own = catalog::Prices::from_overrides([(
+            "input_cost_per_token",
+            "0.000001".parse().unwrap(),
+        )]);
+        let own = own.unwrap();
+        let provider = catalog::provider("openai").unwrap();
+        assert!(Facts::of(provider, "gpt-4o", Some(&own)).prices.unwrap().prices_output());
+        assert!(!Facts::of(provider, "mine", Some(&own)).prices.unwrap().prices_output());
     }
 }

@@ -150,14 +150,16 @@ fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
 fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
-        if surface == Surface::OpenAiEmbeddings
-            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"")
-        {
-            return embeddings::to_base64(bytes).map(Bytes::from).map_err(|e| e.to_string());
-        }
+        let base64 = surface == Surface::OpenAiEmbeddings
+            && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
+        let bytes = if base64 {
+            embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into()
+        } else {
+            bytes.clone()
+        };
         return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(bytes, model).into_owned().into(),
-            None => bytes.clone(),
+            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
+            None => bytes,
         });
     };
     let response = theirs.decode_response(bytes).map_err(|error| error.message)?;

@@ -178,7 +178,7 @@ async fn eof_before_the_finish_is_a_typed_error_for_openai_clients() {
 async fn half_an_event_is_never_sent_so_that_the_error_after_it_can_be_read() {
     let (upstream, bench) = openai("").await;
     let events = chat_events();
-    let half = &events[2][..events[2].len() / 2];
+    let (half, _) = events[2].split_at(events[2].len() / 2);
     upstream.script(Script::on("/chat/completions").sse([&events[0], &events[1], half]));
     let answer = bench.chat(STREAM).answer().await;
     assert_broken_chat(answer.text());

@@ -14,10 +14,10 @@ use ledger::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -27,6 +27,9 @@ pub(crate) const NOW_MS: i64 = 1_774_348_740_000;
 pub(crate) const MASTER: &str = "sk-0f9b2c3d4e5f60718293a4b5c6d7e8f9";
 /// The key of every deployment that names none.
 pub(crate) const PROVIDER_KEY: &str = "sk-upstream-5e884898da28047151d0e56f";
+
+/// No test takes so long, on any machine.
+const STUCK: Duration = Duration::from_secs(50);
 
 /// What 11 tokens in and 7 out cost at the prices of [`deployment`].
 pub(crate) const CANNED_COST_NANOUSD: i64 = 11 * 1000 + 7 * 2000;
@@ -55,10 +58,15 @@ struct Watched {
     journal: Arc<dyn Journal>,
     opened: Mutex<Vec<Opened>>,
     settled: watch::Sender<Vec<SpendRecord>>,
+    is_full: AtomicBool,
+    is_broken: AtomicBool,
 }
 
 impl Journal for Watched {
     fn open(&self, opened: &Opened) -> io::Result<()> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.opened.lock().unwrap().push(opened.clone());
         self.journal.open(opened)
     }
@@ -74,7 +82,7 @@ impl Journal for Watched {
     }
 
     fn is_full(&self) -> bool {
-        self.journal.is_full()
+        self.is_full.load(Ordering::SeqCst) || self.journal.is_full()
     }
 }
 
@@ -105,6 +113,7 @@ pub(crate) struct Bench {
     journal: Arc<Watched>,
     drained: watch::Receiver<usize>,
     keys: AtomicU32,
+    _watchdog: mpsc::Sender<()>,
     // Closed before its directory goes.
     _state: store::State,
     _dir: TempDir,
@@ -132,6 +141,8 @@ impl Bench {
             journal: Arc::clone(&state.journal),
             opened: Mutex::default(),
             settled: watch::Sender::default(),
+            is_full: AtomicBool::new(false),
+            is_broken: AtomicBool::new(false),
         });
         let parts = Parts {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -145,7 +156,8 @@ impl Bench {
         };
         let gateway = Gateway::new(parts, &config).await.unwrap();
         let keys = AtomicU32::new(0);
-        Self { gateway, clock, journal, drained, keys, _state: state, _dir: dir }
+        let _watchdog = watchdog();
+        Self { gateway, clock, journal, drained, keys, _watchdog, _state: state, _dir: dir }
     }
 
     /// A new virtual key; `limit` sets what limits it.
@@ -208,6 +220,16 @@ impl Bench {
         self.journal.opened.lock().unwrap().clone()
     }
 
+    /// Makes the spool full, or not.
+    pub(crate) fn fill_spool(&self, is_full: bool) {
+        self.journal.is_full.store(is_full, Ordering::SeqCst);
+    }
+
+    /// Makes the spool unwritable, or not.
+    pub(crate) fn break_journal(&self, is_broken: bool) {
+        self.journal.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
     /// Resolves once `count` records are in the database.
     pub(crate) async fn drained(&self, count: usize) {
         self.drained.clone().wait_for(|drained| *drained >= count).await.unwrap();
@@ -230,6 +252,20 @@ impl Bench {
     }
 }
 
+/// A test that waits for what never comes fails, whatever its clock says.
+fn watchdog() -> mpsc::Sender<()> {
+    let (alive, watched) = mpsc::channel();
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    std::thread::spawn(move || {
+        if watched.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Not `eprintln`: what a test prints is shown at its end only.
+            writeln!(io::stderr(), "{test} is stuck").unwrap();
+            std::process::abort();
+        }
+    });
+    alive
+}
+
 fn load(dir: &Path, yaml: &str) -> config::Config {
     let file = dir.join("config.yaml");
     std::fs::write(&file, yaml).unwrap();
@@ -247,7 +283,8 @@ pub(crate) fn deployment(group: &str, model: &str, api_base: &str) -> String {
 
 /// As [`deployment`], with more `litellm_params`, each a line `name: value`.
 pub(crate) fn deployment_with(group: &str, model: &str, api_base: &str, more: &str) -> String {
-    let more: String = more.lines().map(|line| format!("      {line}\n")).collect();
+    let more: Vec<String> = more.lines().map(|line| format!("      {line}\n")).collect();
+    let more = more.concat();
     format!(
         "  - model_name: {group}\n    litellm_params:\n      model: {model}\n      \
          api_base: {api_base}\n      api_key: {PROVIDER_KEY}\n      \

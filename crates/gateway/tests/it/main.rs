@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod bytes_first;
+mod chaos;
 mod endings;
+mod gone;
 mod harness;
 mod hostile;
 mod money;
 mod retries;
 mod secrets;
+mod surfaces;

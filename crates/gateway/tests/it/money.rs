@@ -409,19 +409,19 @@ async fn tools_pictures_and_unknown_keys_reserve_more_than_their_bytes() {
     let upstream = Upstream::start().await;
     let list = [deployment_with("m", "openai/gpt-up", &upstream.url(), "num_retries: 0").replace(
         "    litellm_params",
-        "    model_info: {max_input_tokens: 50000}\n    litellm_params",
+        "    model_info: {max_input_tokens: 50000, max_output_tokens: 60}\n    litellm_params",
     )];
     let bench = Bench::new(&config(&list, "")).await;
     upstream.script(canned::openai_chat("Hello").always());
     let key = bench.key(|key| key.max_budget = Some(NanoUsd::MAX)).await;
     let picture = r#"[{"type":"image_url","image_url":{"url":"https://x.test/a.png"}}]"#;
-    for (body, input) in [
-        (CHAT.replace("\"Hi\"", picture), 50_000),
-        (CHAT.replace("{\"model\"", "{\"turbo\":true,\"model\""), 50_000),
-        (CHAT.to_owned(), CHAT.len() as i64),
+    for (body, input, output) in [
+        (CHAT.replace("\"Hi\"", picture), 50_000, 9),
+        (CHAT.replace("{\"model\"", "{\"turbo\":true,\"model\""), 50_000, 60),
+        (CHAT.to_owned(), CHAT.len() as i64, 9),
     ] {
         let before = bench.opened().len();
         bench.post(PATH, &key, body).answer().await;
-        assert_eq!(bench.opened()[before].reserved, NanoUsd(input * 1000 + 9 * 2000));
+        assert_eq!(bench.opened()[before].reserved, NanoUsd(input * 1000 + output * 2000));
     }
 }

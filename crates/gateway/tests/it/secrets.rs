@@ -41,7 +41,7 @@ async fn a_key_echoed_in_an_error_status_never_reaches_the_client() {
             let headers = [("content-type", "application/json"), ("x-echo", PROVIDER_KEY)];
             upstream.script(Script::on("").answer(status, &headers, body));
             let answer = bench.post(path, MASTER, CHAT).answer().await;
-            assert_eq!(answer.status.is_success(), false);
+            assert!(!answer.status.is_success());
             assert!(answer.message().contains("[redacted]"), "{}", answer.text());
             assert_no_leak(&bench, &answer, 1).await;
         }
@@ -82,7 +82,8 @@ async fn a_key_echoed_by_a_stream_never_reaches_the_client() {
             // Cut in the middle of the key, and the rest without a blank line.
             let event = format!("data: {error}\n\n");
             let at = event.find(PROVIDER_KEY).unwrap() + 9;
-            events.extend([event[..at].to_owned(), event[at..].trim_end().to_owned()]);
+            let (start, rest) = event.split_at(at);
+            events.extend([start.to_owned(), rest.trim_end().to_owned()]);
             upstream.script(Script::on("").sse(events));
             let answer = bench.post(path, MASTER, STREAM).answer().await;
             assert!(answer.text().contains("bad [redacted]"), "{path}: {}", answer.text());
