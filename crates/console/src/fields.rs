@@ -9,7 +9,7 @@ use crate::params::invalid;
 use base::NanoUsd;
 use bytes::Bytes;
 use gateway::Failure;
-use gateway::body::{self, BodyError, BodyLimits};
+use gateway::body::{self, BodyError, BodyLimits, Budgets};
 use http::StatusCode;
 use ledger::Window;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -31,9 +31,8 @@ pub(crate) async fn receive(body: axum::body::Body) -> Result<Bytes, Failure> {
         max_bytes: BODY_MAX_BYTES,
         // All of it, so that none is ever spooled.
         memory_max_bytes: BODY_MAX_BYTES,
-        idle: BODY_TIMEOUT,
         spool_dir: std::path::PathBuf::new(),
-        budgets: body::Budgets::default(),
+        budgets: Budgets::default(),
     };
     let refused = |status, message: String| {
         Failure::bad_request(message).kind("invalid_request_error").status(status)

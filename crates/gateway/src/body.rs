@@ -23,8 +23,6 @@ pub struct BodyLimits {
     pub max_bytes: usize,
     /// The largest body kept in memory while it arrives.
     pub memory_max_bytes: usize,
-    /// The longest pause between two pieces.
-    pub idle: Duration,
     /// Where larger ones wait.
     pub spool_dir: PathBuf,
     /// What all requests share.
@@ -130,6 +128,9 @@ pub enum BodyError {
     },
 }
 
+/// The longest pause in a body.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
 /// What is given to any body, whatever its length.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -142,7 +143,6 @@ const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A body with its pace.
 struct Arriving<B> {
     body: B,
-    pause_max: Duration,
     started: Instant,
     bytes: u64,
 }
@@ -154,7 +154,7 @@ where
 {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let earned = Duration::from_secs(self.bytes / BYTES_PER_S_MIN);
-        let at = (Instant::now() + self.pause_max).min(self.started + GRACE + earned);
+        let at = (Instant::now() + PAUSE_MAX).min(self.started + GRACE + earned);
         let read = timeout_at(at, read_data(&mut self.body)).await;
         let data = read
             .map_err(|_| BodyError::TooSlow)?
@@ -177,7 +177,7 @@ where
     if declared > limits.max_bytes as u64 {
         return Err(BodyError::TooLarge(limits.max_bytes));
     }
-    let mut arriving = Arriving { body, pause_max: limits.idle, started: Instant::now(), bytes: 0 };
+    let mut arriving = Arriving { body, started: Instant::now(), bytes: 0 };
     let Some(first) = arriving.next().await? else { return Ok(Bytes::new().into()) };
     if arriving.body.is_end_stream() && first.len() <= limits.memory_max_bytes {
         return Ok(first.into());
@@ -364,7 +364,6 @@ mod tests {
         BodyLimits {
             max_bytes,
             memory_max_bytes,
-            idle: Duration::from_secs(30),
             spool_dir: std::env::temp_dir().join("keymoat-body-test"),
             budgets: Budgets::default(),
         }

@@ -1,5 +1,6 @@
 //! The binary: command line, wiring, process lifetime. No logic of its own.
 
+mod audit;
 mod banner;
 mod bell;
 mod check;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Keys(keys) => remote::keys(keys),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
+        Command::Audit(audit) => audit::run(&audit),
         Command::Completions { shell } => completions(shell),
     }
 }
