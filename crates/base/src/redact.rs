@@ -107,12 +107,9 @@ impl Redactor {
             let (word, bit) = place(*first, *second);
             if self.starts.get(word).is_some_and(|word| word & bit != 0) {
                 let rest = bytes.get(at..).unwrap_or_default();
-                let mut lengths = self
-                    .values
-                    .iter()
-                    .filter_map(|value| rest.starts_with(value.as_bytes()).then_some(value.len()));
-                if let Some(length) = lengths.next() {
-                    return Some((at, length));
+                let found = self.values.iter().find(|value| rest.starts_with(value.as_bytes()));
+                if let Some(value) = found {
+                    return Some((at, value.len()));
                 }
             }
         }

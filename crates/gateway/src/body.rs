@@ -331,7 +331,7 @@ where
     }
     let bytes = whole.freeze();
     Ok(match share.permit {
-        Some(permit) => Bytes::from_owner(Budgeted { bytes, _permit: permit }),
+        Some(permit) => Bytes::from_owner(Budgeted { bytes, _share: permit }),
         None => bytes,
     })
 }
@@ -339,7 +339,7 @@ where
 /// Bytes that hold their share of a budget.
 struct Budgeted {
     bytes: Bytes,
-    _permit: OwnedSemaphorePermit,
+    _share: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for Budgeted {

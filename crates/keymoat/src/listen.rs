@@ -5,6 +5,7 @@
 //! address; time for the first bytes, for a request's head, for what is not
 //! taken; a head's size; streams of an HTTP/2 connection.
 
+use crate::bell::Bell;
 use crate::door::{Answer, Door, Peer};
 use crate::patience::Patient;
 use crate::peers::{PeerPlace, Peers};
@@ -15,8 +16,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,9 +51,6 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
-/// For an HTTP/2 connection to say goodbye.
-const GOODBYE_MAX: Duration = Duration::from_secs(10);
-
 /// For connections to be dropped, once they are told to.
 const CUT_MAX: Duration = Duration::from_secs(5);
 
@@ -66,9 +66,9 @@ struct House {
     door: Arc<Door>,
     limits: Limits,
     /// Finish what runs and begin nothing.
-    stopped: watch::Receiver<bool>,
+    stop: Bell,
     /// End now.
-    cut: watch::Receiver<bool>,
+    cut: Bell,
 }
 
 /// Accepts until `stopped` says so, then waits for running requests. When this
@@ -82,8 +82,7 @@ pub(crate) async fn run(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let peers = Peers::new((limits.connections_max / 4 * 3).max(1));
-    let (cut, told_to_end) = watch::channel(false);
-    let house = House { door, limits, stopped: stopped.clone(), cut: told_to_end };
+    let house = House { door, limits, stop: Bell::default(), cut: Bell::default() };
     loop {
         let next = async {
             let all = Arc::clone(&places).acquire_owned().await;
@@ -114,13 +113,14 @@ pub(crate) async fn run(
         tokio::spawn(connection(stream, peer, tls.clone(), house.clone(), Arc::new(place)));
     }
     drop(listener);
+    house.stop.ring();
     let all = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
     if tokio::time::timeout(limits.drain_timeout, places.acquire_many(all)).await.is_ok() {
         return;
     }
     let running = limits.connections_max - places.available_permits();
     tracing::warn!(running, "the time to drain is over; running requests are cut");
-    cut.send_replace(true);
+    house.cut.ring();
     if tokio::time::timeout(CUT_MAX, places.acquire_many(all)).await.is_err() {
         tracing::error!("some requests still run");
     }
@@ -148,26 +148,22 @@ async fn serve<S>(mut stream: S, peer: SocketAddr, house: House, place: Arc<Plac
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut stopped, mut cut) = (house.stopped.clone(), house.cut.clone());
+    let mut stop = house.stop.ear();
     let start = tokio::select! {
         start = tokio::time::timeout(house.limits.header_timeout, first_bytes(&mut stream)) => start,
-        () = told(&mut stopped) => return,
+        () = stop.heard() => return,
     };
+    drop(stop);
     let Ok(Ok(start)) = start else { return };
     let is_h2 = start.len() == PREFACE.len();
     let io = TokioIo::new(Patient::new(stream, start));
-    let ended = async {
-        if is_h2 {
-            serve_h2(io, peer.ip(), house, place).await
-        } else {
-            serve_h1(io, peer.ip(), house).await
-        }
+    let ended = match is_h2 {
+        // Boxed, for its state is large and mostly not there.
+        true => Box::pin(serve_h2(io, peer.ip(), house, place)).await,
+        false => serve_h1(io, peer.ip(), house).await,
     };
-    tokio::select! {
-        ended = ended => if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "a connection ended early");
-        },
-        () = told(&mut cut) => {}
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended early");
     }
 }
 
@@ -190,7 +186,7 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<B
 
 type Io<S> = TokioIo<Patient<S>>;
 
-async fn serve_h1<S>(io: Io<S>, peer: IpAddr, mut house: House) -> hyper::Result<()>
+async fn serve_h1<S>(io: Io<S>, peer: IpAddr, house: House) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -207,21 +203,21 @@ where
         .pipeline_flush(true)
         .serve_connection(io, service);
     tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told(&mut house.stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let (mut stop, mut cut, mut stopping) = (house.stop.ear(), house.cut.ear(), false);
+    poll_fn(|context| {
+        if cut.hears(context) {
+            return Poll::Ready(Ok(()));
         }
-    }
+        if !stopping && stop.hears(context) {
+            stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    })
+    .await
 }
 
-async fn serve_h2<S>(
-    io: Io<S>,
-    peer: IpAddr,
-    mut house: House,
-    place: Arc<Place>,
-) -> hyper::Result<()>
+async fn serve_h2<S>(io: Io<S>, peer: IpAddr, house: House, place: Arc<Place>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -240,28 +236,32 @@ where
         .serve_connection(io, service);
     tokio::pin!(connection);
     let mut looks = tokio::time::interval(LOOK);
-    looks.tick().await;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => return ended,
-            () = told(&mut house.stopped) => {
-                connection.as_mut().graceful_shutdown();
-                return connection.await;
-            }
-            _ = looks.tick() => match streams.look() {
+    looks.reset();
+    let (mut stop, mut cut, mut goodbye) = (house.stop.ear(), house.cut.ear(), false);
+    poll_fn(|context| {
+        if cut.hears(context) {
+            return Poll::Ready(Ok(()));
+        }
+        let mut finish = stop.hears(context);
+        while looks.poll_tick(context).is_ready() {
+            match streams.look() {
                 Seen::Busy => {}
+                // It was told to go a while ago, and has nothing to finish.
+                Seen::Idle if goodbye => return Poll::Ready(Ok(())),
+                Seen::Idle => finish = true,
                 Seen::Stalled => {
                     tracing::debug!(%peer, "an answer is not taken; the connection is closed");
-                    return Ok(());
+                    return Poll::Ready(Ok(()));
                 }
-                Seen::Idle => {
-                    connection.as_mut().graceful_shutdown();
-                    drop(tokio::time::timeout(GOODBYE_MAX, connection).await);
-                    return Ok(());
-                }
-            },
+            }
         }
-    }
+        if finish && !goodbye {
+            goodbye = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    })
+    .await
 }
 
 async fn answer(
@@ -278,7 +278,7 @@ async fn answer(
 #[derive(Clone)]
 struct InPlace {
     place: Arc<Place>,
-    cut: watch::Receiver<bool>,
+    cut: Bell,
 }
 
 impl<F> hyper::rt::Executor<F> for InPlace
@@ -286,11 +286,15 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        let Self { place, mut cut } = self.clone();
+        let (place, mut cut) = (Arc::clone(&self.place), self.cut.ear());
         tokio::spawn(async move {
-            tokio::select! {
-                _ = work => {}
-                () = told(&mut cut) => {}
+            {
+                let mut work = std::pin::pin!(work);
+                poll_fn(|context| match cut.hears(context) {
+                    true => Poll::Ready(()),
+                    false => work.as_mut().poll(context).map(drop),
+                })
+                .await;
             }
             drop(place);
         });

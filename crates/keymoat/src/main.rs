@@ -2,6 +2,7 @@
 
 mod audit;
 mod banner;
+mod bell;
 mod check;
 mod cli;
 mod demo;
