@@ -320,7 +320,7 @@ where
     }
     let bytes = whole.freeze();
     Ok(match share.permit {
-        Some(_permit) => Bytes::from_owner(Budgeted { bytes, _permit }),
+        Some(permit) => Bytes::from_owner(Budgeted { bytes, _permit: permit }),
         None => bytes,
     })
 }

@@ -101,9 +101,10 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     permit.settle(Ending::UpstreamErrorBefore);
     let redactor = admission.gateway.redactor.load();
     let credential_refused = status == StatusCode::UNAUTHORIZED;
-    let message = match credential_refused {
-        true => format!("The provider refused the gateway's credential: {}", error.message),
-        false => error.message,
+    let message = if credential_refused {
+        format!("The provider refused the gateway's credential: {}", error.message)
+    } else {
+        error.message
     };
     let mut failure = Failure::new(error.class, Fault::Upstream, message)
         .retry_after_ms(headers::retry_after_ms(&parts.headers));

@@ -104,9 +104,12 @@ async fn unary(
         None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
     };
     let events = admission.call.stream && wire::streams(surface);
-    let client_body = readable.and_then(|_| match events {
-        true => told(&bytes, theirs, admission),
-        false => client_body(&bytes, exchange, admission),
+    let client_body = readable.and_then(|_| {
+        if events {
+            told(&bytes, theirs, admission)
+        } else {
+            client_body(&bytes, exchange, admission)
+        }
     });
     let client_bytes = match client_body {
         Ok(client_bytes) => client_bytes,
@@ -119,9 +122,10 @@ async fn unary(
     let complete =
         if observed.usage.is_some() { Ending::Complete } else { Ending::CompleteWithoutUsage };
     let settled = permit.settle(complete);
-    Ok(match events {
-        true => Answer::Events(client_bytes, settled),
-        false => Answer::Whole(client_bytes, settled),
+    Ok(if events {
+        Answer::Events(client_bytes, settled)
+    } else {
+        Answer::Whole(client_bytes, settled)
     })
 }
 
