@@ -56,6 +56,8 @@ pub struct Listen {
     pub header_max_bytes: usize,
     /// Of a request's body; 64 MiB.
     pub body_max_bytes: u64,
+    /// Between two pieces of a request's body; 30,000.
+    pub body_idle_timeout_ms: u64,
     /// For running requests after SIGTERM; 30,000.
     pub drain_timeout_ms: u64,
 }
@@ -222,6 +224,7 @@ impl Default for Listen {
             header_timeout_ms: 10_000,
             header_max_bytes: 64 << 10,
             body_max_bytes: 64 << 20,
+            body_idle_timeout_ms: 30_000,
             drain_timeout_ms: 30_000,
         }
     }

@@ -14,9 +14,7 @@ use http::StatusCode;
 use ledger::Window;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The largest body of a management request.
 pub(crate) const BODY_MAX_BYTES: usize = 1 << 20;
@@ -33,8 +31,9 @@ pub(crate) async fn receive(body: axum::body::Body) -> Result<Bytes, Failure> {
         max_bytes: BODY_MAX_BYTES,
         // All of it, so that none is ever spooled.
         memory_max_bytes: BODY_MAX_BYTES,
+        idle: BODY_TIMEOUT,
         spool_dir: std::path::PathBuf::new(),
-        large_budget: Arc::new(Semaphore::new(0)),
+        budgets: body::Budgets::default(),
     };
     let refused = |status, message: String| {
         Failure::bad_request(message).kind("invalid_request_error").status(status)

@@ -332,8 +332,8 @@ fn unread(error: BodyError) -> Failure {
         BodyError::TooSlow => Failure::new(
             ErrorClass::Timeout,
             Fault::Client,
-            "The request body came too slowly: no more than 30 seconds may pass without a piece \
-             of it, and on the whole 4 KiB must come in a second.",
+            "The request body came too slowly: a piece of it must come every \
+             keymoat.listen.body_idle_timeout_ms, and on the whole 4 KiB a second.",
         )
         .status(StatusCode::REQUEST_TIMEOUT),
         BodyError::Busy => Failure::new(

@@ -23,6 +23,8 @@ pub struct BodyLimits {
     pub max_bytes: usize,
     /// The largest body kept in memory while it arrives.
     pub memory_max_bytes: usize,
+    /// The longest pause between two pieces.
+    pub idle: Duration,
     /// Where larger ones wait.
     pub spool_dir: PathBuf,
     /// What all requests share.
@@ -128,9 +130,6 @@ pub enum BodyError {
     },
 }
 
-/// The longest pause in a body.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-
 /// What is given to any body, whatever its length.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -143,6 +142,7 @@ const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A body with its pace.
 struct Arriving<B> {
     body: B,
+    pause_max: Duration,
     started: Instant,
     bytes: u64,
 }
@@ -154,7 +154,7 @@ where
 {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let earned = Duration::from_secs(self.bytes / BYTES_PER_S_MIN);
-        let at = (Instant::now() + PAUSE_MAX).min(self.started + GRACE + earned);
+        let at = (Instant::now() + self.pause_max).min(self.started + GRACE + earned);
         let read = timeout_at(at, read_data(&mut self.body)).await;
         let data = read
             .map_err(|_| BodyError::TooSlow)?
@@ -177,7 +177,7 @@ where
     if declared > limits.max_bytes as u64 {
         return Err(BodyError::TooLarge(limits.max_bytes));
     }
-    let mut arriving = Arriving { body, started: Instant::now(), bytes: 0 };
+    let mut arriving = Arriving { body, pause_max: limits.idle, started: Instant::now(), bytes: 0 };
     let Some(first) = arriving.next().await? else { return Ok(Bytes::new().into()) };
     if arriving.body.is_end_stream() && first.len() <= limits.memory_max_bytes {
         return Ok(first.into());
@@ -284,12 +284,23 @@ pub enum ReadError<E> {
     Broken(E),
 }
 
+/// Reads an upstream's body whole, up to `max_bytes`.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn read_capped<B>(body: B, max_bytes: usize) -> Result<Bytes, ReadError<B::Error>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    read_budgeted(body, max_bytes, &Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
+}
+
 /// Reads an upstream's body whole, up to `max_bytes`, and takes a share of
 /// `budget_kib` where it is large; the bytes keep it.
 ///
 /// # Errors
 /// See [`ReadError`].
-pub async fn read_capped<B>(
+pub async fn read_budgeted<B>(
     mut body: B,
     max_bytes: usize,
     budget_kib: &Arc<Semaphore>,
@@ -339,7 +350,7 @@ impl AsRef<[u8]> for Budgeted {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyError, BodyLimits, Budgets, ReadError, read_capped, receive};
+    use super::{BodyError, BodyLimits, Budgets, ReadError, read_budgeted, receive};
     use bytes::Bytes;
     use http_body_util::Full;
     use std::convert::Infallible;
@@ -353,6 +364,7 @@ mod tests {
         BodyLimits {
             max_bytes,
             memory_max_bytes,
+            idle: Duration::from_secs(30),
             spool_dir: std::env::temp_dir().join("keymoat-body-test"),
             budgets: Budgets::default(),
         }
@@ -423,9 +435,9 @@ mod tests {
         assert!(matches!(no_memory, Err(BodyError::Busy)));
 
         let answers = kib(64);
-        let answer = read_capped(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await.unwrap();
+        let answer = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await.unwrap();
         assert_eq!((answer.len(), answers.available_permits()), (128 << 10, 0));
-        let full = read_capped(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await;
+        let full = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await;
         assert!(matches!(full, Err(ReadError::Busy)));
         drop(answer);
         assert_eq!(answers.available_permits(), 64);

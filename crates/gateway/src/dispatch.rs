@@ -136,7 +136,7 @@ async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &A
         return Bytes::new();
     }
     let budget = &admission.runtime.body.budgets.answers_kib;
-    let read = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES, budget);
+    let read = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget);
     match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),

@@ -194,6 +194,7 @@ pub fn prepare(
         body: BodyLimits {
             max_bytes: usize::try_from(settings.listen.body_max_bytes).unwrap_or(usize::MAX),
             memory_max_bytes: BODY_MEMORY_MAX_BYTES,
+            idle: Duration::from_millis(settings.listen.body_idle_timeout_ms),
             spool_dir: spool_dir.to_owned(),
             budgets: lasting.budgets.clone(),
         },

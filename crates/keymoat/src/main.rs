@@ -7,10 +7,13 @@ mod demo;
 mod door;
 mod listen;
 mod observe;
+mod patience;
+mod peers;
 mod reload;
 mod remote;
 mod say;
 mod serve;
+mod streams;
 mod tls;
 
 use clap::{CommandFactory as _, Parser as _};

@@ -5,6 +5,8 @@
 
 use crate::testdata;
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
 fn every_case_gives_its_report() {
@@ -21,6 +23,11 @@ fn every_case_gives_its_report() {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         env.insert("HOME".into(), "/home/someone".into());
+        // A checkout keeps no modes, and a key that others may read is warned of.
+        let key = case.join("tls/key.pem");
+        if key.exists() {
+            std::fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
+        }
         let loaded = config::load(&case.join("config.yaml"), &env);
         let here = format!("{}/", case.display());
         let mut report = loaded.report;

@@ -155,7 +155,8 @@ impl House {
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let response: Response<console::Body> = self.console.answer(request).await;
         let (parts, body) = response.into_parts();
-        let bytes = gateway::body::read_capped(body, 64 << 20).await.unwrap();
+        let budget = gateway::body::Budgets::default().answers_kib;
+        let bytes = gateway::body::read_capped(body, 64 << 20, &budget).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Answer { status: parts.status, headers: parts.headers, text }
     }
