@@ -142,9 +142,10 @@ impl Permit {
             None => None,
         };
         let sent = effective.sent();
-        let cells = match bound::is_free(admission.call.surface) {
-            true => Cow::Borrowed(&[][..]),
-            false => admission.permit_cells(),
+        let cells = if bound::is_free(admission.call.surface) {
+            Cow::Borrowed(&[][..])
+        } else {
+            admission.permit_cells()
         };
         let bound = if cells.is_empty() {
             Bound::default()

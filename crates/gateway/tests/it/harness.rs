@@ -156,8 +156,16 @@ impl Bench {
         };
         let gateway = Gateway::new(parts, &config).await.unwrap();
         let keys = AtomicU32::new(0);
-        let _watchdog = watchdog();
-        Self { gateway, clock, journal, drained, keys, _watchdog, _state: state, _dir: dir }
+        Self {
+            gateway,
+            clock,
+            journal,
+            drained,
+            keys,
+            _watchdog: watchdog(),
+            _state: state,
+            _dir: dir,
+        }
     }
 
     /// A new virtual key; `limit` sets what limits it.
@@ -259,7 +267,7 @@ fn watchdog() -> mpsc::Sender<()> {
     std::thread::spawn(move || {
         if watched.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
             // Not `eprintln`: what a test prints is shown at its end only.
-            writeln!(io::stderr(), "{test} is stuck").unwrap();
+            io::stderr().write_all(format!("{test} is stuck\n").as_bytes()).unwrap();
             std::process::abort();
         }
     });
