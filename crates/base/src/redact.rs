@@ -68,8 +68,7 @@ impl Redactor {
 
     /// Whether any value stands in `bytes`, as it is or behind JSON's escapes.
     pub fn finds(&self, bytes: &[u8]) -> bool {
-        bytes.len() >= self.shortest
-            && (self.next(bytes).is_some() || self.finds_escaped(bytes))
+        bytes.len() >= self.shortest && (self.next(bytes).is_some() || self.finds_escaped(bytes))
     }
 
     /// `text` with every value replaced; borrowed where there is none. A text
@@ -108,9 +107,12 @@ impl Redactor {
             let (word, bit) = place(*first, *second);
             if self.starts.get(word).is_some_and(|word| word & bit != 0) {
                 let rest = bytes.get(at..).unwrap_or_default();
-                let begins = |value: &&Box<str>| rest.starts_with(value.as_bytes());
-                if let Some(value) = self.values.iter().find(begins) {
-                    return Some((at, value.len()));
+                let mut lengths = self
+                    .values
+                    .iter()
+                    .filter_map(|value| rest.starts_with(value.as_bytes()).then_some(value.len()));
+                if let Some(length) = lengths.next() {
+                    return Some((at, length));
                 }
             }
         }

@@ -284,12 +284,23 @@ pub enum ReadError<E> {
     Broken(E),
 }
 
+/// Reads an upstream's body whole, up to `max_bytes`.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn read_capped<B>(body: B, max_bytes: usize) -> Result<Bytes, ReadError<B::Error>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    read_budgeted(body, max_bytes, &Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
+}
+
 /// Reads an upstream's body whole, up to `max_bytes`, and takes a share of
 /// `budget_kib` where it is large; the bytes keep it.
 ///
 /// # Errors
 /// See [`ReadError`].
-pub async fn read_capped<B>(
+pub async fn read_budgeted<B>(
     mut body: B,
     max_bytes: usize,
     budget_kib: &Arc<Semaphore>,
@@ -320,7 +331,7 @@ where
     }
     let bytes = whole.freeze();
     Ok(match share.permit {
-        Some(_permit) => Bytes::from_owner(Budgeted { bytes, _permit }),
+        Some(permit) => Bytes::from_owner(Budgeted { bytes, _permit: permit }),
         None => bytes,
     })
 }
@@ -339,7 +350,7 @@ impl AsRef<[u8]> for Budgeted {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyError, BodyLimits, Budgets, ReadError, read_capped, receive};
+    use super::{BodyError, BodyLimits, Budgets, ReadError, read_budgeted, receive};
     use bytes::Bytes;
     use http_body_util::Full;
     use std::convert::Infallible;
@@ -423,9 +434,9 @@ mod tests {
         assert!(matches!(no_memory, Err(BodyError::Busy)));
 
         let answers = kib(64);
-        let answer = read_capped(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await.unwrap();
+        let answer = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await.unwrap();
         assert_eq!((answer.len(), answers.available_permits()), (128 << 10, 0));
-        let full = read_capped(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await;
+        let full = read_budgeted(chunks(vec![&PIECE; 4]), 1 << 20, &answers).await;
         assert!(matches!(full, Err(ReadError::Busy)));
         drop(answer);
         assert_eq!(answers.available_permits(), 64);

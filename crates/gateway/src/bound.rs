@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_schema_may_become_a_tool() {
-        let plain = format!(r#"{{{TEXT}}}"#);
+        let plain = format!(r"{{{TEXT}}}");
         let formed = format!(r#"{{{TEXT},"response_format":{{"type":"json_schema"}}}}"#);
         let more = (formed.len() - plain.len()) as u64;
         assert_eq!(

@@ -130,16 +130,12 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
 }
 
 /// An error's body, as far as it comes soon and can be read.
-async fn error_body(
-    headers: &http::HeaderMap,
-    body: egress::Body,
-    admission: &Admission,
-) -> Bytes {
+async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
     if headers::is_encoded(headers) {
         return Bytes::new();
     }
     let budget = &admission.runtime.body.budgets.answers_kib;
-    let read = crate::body::read_capped(body, ERROR_BODY_MAX_BYTES, budget);
+    let read = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget);
     match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),

@@ -77,7 +77,7 @@ async fn unary(
 ) -> Result<Answer, Failed> {
     let runtime = &admission.runtime;
     let budget = &runtime.body.budgets.answers_kib;
-    let bytes = match body::read_capped(upstream, runtime.answer_max_bytes, budget).await {
+    let bytes = match body::read_budgeted(upstream, runtime.answer_max_bytes, budget).await {
         Ok(bytes) => bytes,
         Err(error) => return Err(broken(permit, &error)),
     };

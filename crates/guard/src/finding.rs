@@ -91,6 +91,8 @@ pub enum Why {
     NotCovered,
     /// The advisories at hand are too old.
     Stale,
+    /// Its files cannot be compared with anything.
+    NoRecord,
     /// Its version cannot be ordered, so ranges cannot be compared with it.
     Unordered,
 }

@@ -6,9 +6,19 @@
 //! gap is never "clean". Knows nothing of the gateway.
 
 pub mod advisory;
+pub mod audit;
 pub mod finding;
+mod installed;
 pub mod inventory;
+pub mod judge;
+pub mod manifest;
 pub mod name;
 pub mod python;
+pub mod render;
 mod time;
+mod tree;
 pub mod version;
+
+pub use advisory::Advisories;
+pub use audit::{Ask, Report, audit};
+pub use finding::Outcome;

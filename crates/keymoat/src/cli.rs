@@ -23,6 +23,7 @@ Examples:
   keymoat serve --config config.yaml         serve LiteLLM's configuration
   keymoat check-config config.yaml           what of it is understood, line by line
   keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
+  keymoat audit                              what is bad among what is installed or locked here
   keymoat doctor --config config.yaml        what is configured, reachable, risky
 
 Environment:
@@ -45,6 +46,10 @@ pub(crate) enum Command {
     Models(Remote),
     /// Check what is configured, reachable and risky, before serving it
     Doctor(Doctor),
+    /// Say what is installed or locked here, what is known against it, and what
+    /// to do first. Reads files only: no network, nothing is executed. Exits 0
+    /// if clean, 1 if affected, 2 if not all of it could be audited
+    Audit(Audit),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -86,6 +91,27 @@ pub(crate) struct Serve {
 pub(crate) struct CheckConfig {
     /// The configuration
     pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `keymoat audit`
+#[derive(Args)]
+pub(crate) struct Audit {
+    /// Lock files, requirement files, environments, or folders to search for them
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// More advisories: OSV records as a file or a folder, or an index; may be
+    /// repeated. Those in the binary are always asked too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) advisories: Vec<PathBuf>,
+    /// Advisories older than this many days do not count as an audit
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub(crate) advisories_max_age: u32,
+    /// What came in the last so many hours is listed
+    #[arg(long, value_name = "HOURS", default_value_t = 72)]
+    pub(crate) since: u32,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -33,6 +33,13 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// Whether connections from there are many people's: this machine's, or a
+    /// proxy's that is believed.
+    pub(crate) fn speaks_for_many(&self, peer: IpAddr) -> bool {
+        let trusted = &self.gateway.runtime().trusted_proxies;
+        peer.is_loopback() || trusted.iter().any(|range| range.contains(peer))
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
         if request.method() == Method::POST

@@ -1,17 +1,26 @@
 //! The front door: accept, TLS, HTTP/1 and HTTP/2, limits, and a graceful end.
 //!
 //! Ours and not a framework's, because here stand the limits that keep one
-//! client from taking the others' places: connections, time for a request's
-//! head, its size, streams of an HTTP/2 connection.
+//! client from taking the others' places: connections, in all and from one
+//! address; time for the first bytes, for a request's head, for what is not
+//! taken; a head's size; streams of an HTTP/2 connection.
 
-use crate::door::{Door, Peer};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use std::net::SocketAddr;
+use crate::door::{Answer, Door, Peer};
+use crate::patience::Patient;
+use crate::peers::{PeerPlace, Peers};
+use crate::streams::{LOOK, Open, Seen, Streams, Watched};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// The limits of the front door.
@@ -36,7 +45,34 @@ const H2_STREAMS_MAX: u32 = 256;
 /// For the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// Accepts until `stopped` says so, then waits for running requests.
+/// How every HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
+/// For an HTTP/2 connection to say goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(10);
+
+/// For connections to be dropped, once they are told to.
+const CUT_MAX: Duration = Duration::from_secs(5);
+
+/// What a connection holds as long as anything of it runs.
+struct Place {
+    _all: OwnedSemaphorePermit,
+    _peer: Option<PeerPlace>,
+}
+
+/// What all connections share.
+#[derive(Clone)]
+struct House {
+    door: Arc<Door>,
+    limits: Limits,
+    /// Finish what runs and begin nothing.
+    stopped: watch::Receiver<bool>,
+    /// End now.
+    cut: watch::Receiver<bool>,
+}
+
+/// Accepts until `stopped` says so, then waits for running requests. When this
+/// returns, none runs any more.
 pub(crate) async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -45,12 +81,19 @@ pub(crate) async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
+    let peers = Peers::new((limits.connections_max / 4 * 3).max(1));
+    let (cut, told_to_end) = watch::channel(false);
+    let house = House { door, limits, stopped: stopped.clone(), cut: told_to_end };
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let all = Arc::clone(&places).acquire_owned().await;
+            (all, listener.accept().await)
+        };
+        let (all, accepted) = tokio::select! {
+            next = next => next,
             () = told(&mut stopped) => break,
         };
+        let Ok(all) = all else { break };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -61,17 +104,25 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let (tls, door, stopped) = (tls.clone(), Arc::clone(&door), stopped.clone());
-        tokio::spawn(async move {
-            connection(stream, peer, tls, door, limits, stopped).await;
-            drop(place);
-        });
+        let counted = !house.door.speaks_for_many(peer.ip());
+        let of_peer = peers.enter(peer.ip());
+        if counted && of_peer.is_none() {
+            tracing::debug!(%peer, "one address holds too many connections");
+            continue;
+        }
+        let place = Place { _all: all, _peer: of_peer };
+        tokio::spawn(connection(stream, peer, tls.clone(), house.clone(), Arc::new(place)));
     }
     drop(listener);
     let all = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
-    if tokio::time::timeout(limits.drain_timeout, places.acquire_many(all)).await.is_err() {
-        let running = limits.connections_max - places.available_permits();
-        tracing::warn!(running, "the time to drain is over; running requests are cut");
+    if tokio::time::timeout(limits.drain_timeout, places.acquire_many(all)).await.is_ok() {
+        return;
+    }
+    let running = limits.connections_max - places.available_permits();
+    tracing::warn!(running, "the time to drain is over; running requests are cut");
+    cut.send_replace(true);
+    if tokio::time::timeout(CUT_MAX, places.acquire_many(all)).await.is_err() {
+        tracing::error!("some requests still run");
     }
 }
 
@@ -79,60 +130,170 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    door: Arc<Door>,
-    limits: Limits,
-    stopped: watch::Receiver<bool>,
+    house: House,
+    place: Arc<Place>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let Some(tls) = tls else { return serve(stream, peer, door, limits, stopped).await };
+    let Some(tls) = tls else { return serve(stream, peer, house, place).await };
     match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, peer, door, limits, stopped).await,
+        Ok(Ok(stream)) => serve(stream, peer, house, place).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(
-    stream: S,
-    peer: SocketAddr,
-    door: Arc<Door>,
-    limits: Limits,
-    mut stopped: watch::Receiver<bool>,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+async fn serve<S>(mut stream: S, peer: SocketAddr, house: House, place: Arc<Place>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
+    let (mut stopped, mut cut) = (house.stopped.clone(), house.cut.clone());
+    let start = tokio::select! {
+        start = tokio::time::timeout(house.limits.header_timeout, first_bytes(&mut stream)) => start,
+        () = told(&mut stopped) => return,
+    };
+    let Ok(Ok(start)) = start else { return };
+    let is_h2 = start.len() == PREFACE.len();
+    let io = TokioIo::new(Patient::new(stream, start));
+    let ended = async {
+        if is_h2 {
+            serve_h2(io, peer.ip(), house, place).await
+        } else {
+            serve_h1(io, peer.ip(), house).await
+        }
+    };
+    tokio::select! {
+        ended = ended => if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        },
+        () = told(&mut cut) => {}
+    }
+}
+
+/// Reads until it is clear whether the client speaks HTTP/2: all of the
+/// preface, or the first bytes that are none of it.
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Bytes> {
+    let mut start = BytesMut::with_capacity(PREFACE.len());
+    while start.len() < PREFACE.len() && PREFACE.starts_with(&start) {
+        let left = PREFACE.len() - start.len();
+        if (&mut *stream).take(left as u64).read_buf(&mut start).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    if !PREFACE.starts_with(&start) && start.len() == PREFACE.len() {
+        // As long as a preface and none: told apart by its length elsewhere.
+        stream.read_buf(&mut start).await?;
+    }
+    Ok(start.freeze())
+}
+
+type Io<S> = TokioIo<Patient<S>>;
+
+async fn serve_h1<S>(io: Io<S>, peer: IpAddr, mut house: House) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = house.limits;
+    let (door, caller) = (Arc::clone(&house.door), Arc::new(Peer::new(peer)));
+    let service = hyper::service::service_fn(move |request| {
+        answer(Arc::clone(&door), Arc::clone(&caller), request, None)
+    });
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS_MAX)
         .max_buf_size(limits.header_max_bytes.max(16 << 10))
-        .pipeline_flush(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
-    let caller = Arc::new(Peer::new(peer.ip()));
-    let service = hyper::service::service_fn(move |request| {
-        let (door, caller) = (Arc::clone(&door), Arc::clone(&caller));
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request, &caller).await) }
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+        .pipeline_flush(true)
+        .serve_connection(io, service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
-        () = told(&mut stopped) => {
+        () = told(&mut house.stopped) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
+
+async fn serve_h2<S>(
+    io: Io<S>,
+    peer: IpAddr,
+    mut house: House,
+    place: Arc<Place>,
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = house.limits;
+    let streams = Arc::new(Streams::default());
+    let (door, caller) = (Arc::clone(&house.door), Arc::new(Peer::new(peer)));
+    let begun = Arc::clone(&streams);
+    let service = hyper::service::service_fn(move |request| {
+        answer(Arc::clone(&door), Arc::clone(&caller), request, Some(begun.begin()))
+    });
+    let connection = http2::Builder::new(InPlace { place, cut: house.cut.clone() })
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .serve_connection(io, service);
+    tokio::pin!(connection);
+    let mut looks = tokio::time::interval(LOOK);
+    looks.tick().await;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = told(&mut house.stopped) => {
+                connection.as_mut().graceful_shutdown();
+                return connection.await;
+            }
+            _ = looks.tick() => match streams.look() {
+                Seen::Busy => {}
+                Seen::Stalled => {
+                    tracing::debug!(%peer, "an answer is not taken; the connection is closed");
+                    return Ok(());
+                }
+                Seen::Idle => {
+                    connection.as_mut().graceful_shutdown();
+                    drop(tokio::time::timeout(GOODBYE_MAX, connection).await);
+                    return Ok(());
+                }
+            },
+        }
+    }
+}
+
+async fn answer(
+    door: Arc<Door>,
+    caller: Arc<Peer>,
+    request: Request<Incoming>,
+    open: Option<Open>,
+) -> Result<Response<Watched<Answer>>, Infallible> {
+    Ok(door.answer(request, &caller).await.map(|body| Watched::new(body, open)))
+}
+
+/// Runs an HTTP/2 connection's requests: as part of the connection's place,
+/// and no longer than it may.
+#[derive(Clone)]
+struct InPlace {
+    place: Arc<Place>,
+    cut: watch::Receiver<bool>,
+}
+
+impl<F> hyper::rt::Executor<F> for InPlace
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        let Self { place, mut cut } = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = work => {}
+                () = told(&mut cut) => {}
+            }
+            drop(place);
+        });
     }
 }
 
@@ -140,4 +301,30 @@ async fn serve<S>(
 async fn told(stopped: &mut watch::Receiver<bool>) {
     // An error means that nobody can say it any more: also an end.
     drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PREFACE, first_bytes};
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    async fn read(sent: &[u8]) -> std::io::Result<bytes::Bytes> {
+        let (mut ours, mut theirs) = duplex(4096);
+        theirs.write_all(sent).await.unwrap();
+        drop(theirs);
+        first_bytes(&mut ours).await
+    }
+
+    #[tokio::test]
+    async fn http_2_is_told_from_http_1_by_its_first_bytes() {
+        let more = [PREFACE, b"settings"].concat();
+        assert_eq!(read(&more).await.unwrap(), PREFACE, "no byte of what follows");
+        for request in ["POST /v1/chat/completions HTTP/1.1\r\n", "PRI * HTTP/1.1\r\n\r\nab"] {
+            let start = read(request.as_bytes()).await.unwrap();
+            assert!(request.as_bytes().starts_with(&start));
+            assert_ne!(start.len(), PREFACE.len(), "{request}");
+        }
+        assert!(read(b"PRI * HT").await.is_err());
+        assert!(read(b"").await.is_err());
+    }
 }

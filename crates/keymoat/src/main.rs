@@ -1,5 +1,6 @@
 //! The binary: command line, wiring, process lifetime. No logic of its own.
 
+mod audit;
 mod banner;
 mod check;
 mod cli;
@@ -7,10 +8,13 @@ mod demo;
 mod door;
 mod listen;
 mod observe;
+mod patience;
+mod peers;
 mod reload;
 mod remote;
 mod say;
 mod serve;
+mod streams;
 mod tls;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -24,6 +28,7 @@ fn main() -> ExitCode {
         Command::Keys(keys) => remote::keys(keys),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
+        Command::Audit(audit) => audit::run(&audit),
         Command::Completions { shell } => completions(shell),
     }
 }

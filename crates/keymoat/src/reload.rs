@@ -1,7 +1,7 @@
 //! A changed configuration is taken over while serving: on SIGHUP, or when a
 //! file that it was read from changes. What cannot be read leaves the old one.
 
-use crate::{demo, say, serve};
+use crate::{demo, say};
 use config::{Config, ProcessEnv};
 use gateway::Gateway;
 use std::net::SocketAddr;
@@ -48,6 +48,7 @@ pub(crate) async fn watch(
     gateway: Arc<Gateway>,
     log: Redaction,
     mut files: Vec<PathBuf>,
+    mut had_master_key: bool,
 ) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     let mut seen = stamps(&files);
@@ -64,7 +65,14 @@ pub(crate) async fn watch(
         match source.read() {
             Ok((config, report)) => match gateway.reload(&config).await {
                 Ok(()) => {
-                    log.set(serve::redactor(&config));
+                    log.set(gateway.redactor().as_ref().clone());
+                    if had_master_key && config.access.master_key.is_none() {
+                        tracing::warn!(
+                            "the configuration names no master key any more; the one that it \
+                             named stays in force until a restart"
+                        );
+                    }
+                    had_master_key = config.access.master_key.is_some();
                     tracing::info!(
                         deployments = config.deployments.len(),
                         warnings = report.problems().count(),

@@ -222,12 +222,7 @@ fn ask(remote: &Remote, method: Method, path: &str, body: Option<Value>) -> Resu
             format!("{error}\nhint: is `keymoat serve` running? --url says where")
         })?;
         let status = answer.status();
-        let bytes = gateway::body::read_capped(
-            answer.into_body(),
-            ANSWER_MAX_BYTES,
-            &gateway::body::Budgets::default().answers_kib,
-        )
-        .await;
+        let bytes = gateway::body::read_capped(answer.into_body(), ANSWER_MAX_BYTES).await;
         let bytes = bytes.map_err(|error| error.to_string())?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|_| format!("{} answered {status} without JSON", remote.url))?;

@@ -24,6 +24,9 @@ use tokio::sync::watch;
 /// Configuration that cannot be served.
 const EXIT_CONFIG: u8 = 2;
 
+/// At the end, for answers that are read on for clients that have gone.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
     let loaded = match &asked.config {
@@ -69,7 +72,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     };
     let log = telemetry::logs::init(format, config.settings.log.level.as_str())
         .map_err(|error| error.to_string())?;
-    log.set(redactor(&config));
+    log.set(Redactor::new(config.secrets()));
     let simulator = match asked.config {
         Some(_) => None,
         None => Some(simulator::start().await.map_err(|error| format!("the demo: {error}"))?),
@@ -128,7 +131,9 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
     let source = Source { file: asked.config.clone(), simulator };
-    tokio::spawn(reload::watch(source, Arc::clone(&gateway), log, config.files.clone()));
+    let has_master_key = config.access.master_key.is_some();
+    let files = config.files.clone();
+    tokio::spawn(reload::watch(source, Arc::clone(&gateway), log, files, has_master_key));
 
     say::out(&banner::ready(&Ready {
         url: &url,
@@ -144,12 +149,10 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         stop.send_replace(true);
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
+    // Whatever was cut is settled by now, or is read to its end: records are
+    // written until the last of it is gone.
+    gateway.end_drains(DRAIN_MAX).await;
     tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
-}
-
-/// What must never stand in the log.
-pub(crate) fn redactor(config: &Config) -> Redactor {
-    Redactor::new(config.secrets())
 }
 
 /// The administrator's key, and how a person gets to see it.

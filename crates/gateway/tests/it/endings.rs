@@ -162,7 +162,7 @@ async fn a_reset_mid_stream_becomes_a_typed_error_and_never_an_ending() {
     assert_broken_chat(answer.text());
     let record = bench.record().await;
     assert_eq!(record.ending, Ending::UpstreamErrorAfter);
-    assert_eq!(record.error_class.as_deref(), Some("connection"));
+    assert_eq!(record.error_class.as_deref(), Some("server"));
 }
 
 #[tokio::test]

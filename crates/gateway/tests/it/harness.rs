@@ -14,7 +14,7 @@ use ledger::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -258,7 +258,8 @@ fn watchdog() -> mpsc::Sender<()> {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     std::thread::spawn(move || {
         if watched.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{test} is stuck");
+            // Not `eprintln`: what a test prints is shown at its end only.
+            writeln!(io::stderr(), "{test} is stuck").unwrap();
             std::process::abort();
         }
     });

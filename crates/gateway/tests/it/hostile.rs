@@ -89,9 +89,7 @@ async fn an_error_inside_a_stream_leaks_no_key_however_it_is_spelled() {
 async fn an_error_to_a_translated_client_leaks_no_key() {
     let (upstream, bench) = served("openai/gpt-up").await;
     let error = format!("data: {{\"error\":{{\"message\":\"bad key {PROVIDER_KEY}\"}}}}\n\n");
-    upstream.script(
-        Script::on("/chat/completions").sse([&chat_events()[..2], &[error]].concat()),
-    );
+    upstream.script(Script::on("/chat/completions").sse([&chat_events()[..2], &[error]].concat()));
     let answer = bench.message(CLAUDE).answer().await;
     assert!(answer.text().contains("event: error\n") && answer.text().contains("bad key"));
     assert!(!answer.text().contains(PROVIDER_KEY));
@@ -101,7 +99,8 @@ async fn an_error_to_a_translated_client_leaks_no_key() {
 async fn an_error_answer_leaks_no_key_however_it_is_spelled() {
     for key in [PROVIDER_KEY.to_owned(), escaped_key()] {
         let (upstream, bench) = served("openai/gpt-up").await;
-        let body = format!("{{\"error\":{{\"message\":\"no\",\"code\":\"x\",\"debug\":\"{key}\"}}}}");
+        let body =
+            format!("{{\"error\":{{\"message\":\"no\",\"code\":\"x\",\"debug\":\"{key}\"}}}}");
         let echo = [("content-type", "application/json"), ("x-echo", PROVIDER_KEY)];
         upstream.script(Script::on("/chat/completions").answer(400, &echo, body));
         let answer = bench.chat(WHOLE).answer().await;
@@ -191,7 +190,8 @@ async fn a_whole_answer_to_a_stream_is_told_as_one() {
                 tokio::time::pause();
                 std::future::pending::<()>().await;
             };
-            let response = tokio::select! { answer = call => answer, () = paused => unreachable!() };
+            let response =
+                tokio::select! { answer = call => answer, () = paused => unreachable!() };
             tokio::time::resume();
             gate.open();
             response
@@ -203,7 +203,8 @@ async fn a_whole_answer_to_a_stream_is_told_as_one() {
         let text = read(response.into_body()).await;
         let text = std::str::from_utf8(&text).unwrap();
         assert!(text.contains("Hello") && text.ends_with("data: [DONE]\n\n"), "{text}");
-        let data = |line: &str| line.is_empty() || line.starts_with(':') || line.starts_with("data: ");
+        let data =
+            |line: &str| line.is_empty() || line.starts_with(':') || line.starts_with("data: ");
         assert!(text.lines().all(data), "{text}");
     }
 }
@@ -213,9 +214,11 @@ async fn an_answer_in_an_encoding_that_nobody_asked_for_is_an_error() {
     let (upstream, bench) = served("openai/gpt-up").await;
     let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
     upstream.script(
-        Script::on("/chat/completions")
-            .when_header("accept-encoding", "identity")
-            .answer(200, &gzip, "\x1f\u{8b}..."),
+        Script::on("/chat/completions").when_header("accept-encoding", "identity").answer(
+            200,
+            &gzip,
+            "\x1f\u{8b}...",
+        ),
     );
     assert_eq!(bench.chat(WHOLE).answer().await.status, 502);
 }
@@ -224,7 +227,8 @@ async fn an_answer_in_an_encoding_that_nobody_asked_for_is_an_error() {
 async fn an_upstreams_other_success_is_passed_through() {
     let (upstream, bench) = served("openai/gpt-up").await;
     upstream.script(
-        Script::on("/chat/completions").json(202, canned::openai_chat_body(&Reply::text("m", &["a"]))),
+        Script::on("/chat/completions")
+            .json(202, canned::openai_chat_body(&Reply::text("m", &["a"]))),
     );
     assert_eq!(bench.chat(WHOLE).answer().await.status, 202);
 }

@@ -86,8 +86,7 @@ async fn a_provider_without_the_endpoint_is_named_in_a_400() {
         bench.post("/v1/embeddings", MASTER, r#"{"input":"a","model":"m"}"#).answer().await;
     assert_eq!(answer.status, 400);
     assert_eq!(answer.message(), "Anthropic has no embeddings endpoint.");
-    let record = bench.record().await;
-    assert_eq!((record.ending, record.cost), (Ending::Refused, NanoUsd::ZERO));
+    assert_eq!((bench.settled(), bench.opened().len()), (0, 0), "no permit was taken");
     assert!(upstream.received().is_empty());
 }
 
@@ -128,10 +127,10 @@ async fn a_wildcard_group_fills_in_what_the_client_named() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_request_is_refused_before_anything_is_held() {
+async fn what_cannot_be_a_request_is_refused_and_holds_nothing() {
     let sections = "keymoat: {listen: {body_max_bytes: 2048}}\n";
     let (upstream, bench) = one("openai/gpt-up", sections).await;
-    let key = bench.key(|key| key.rpm_limit = Some(1)).await;
+    let key = bench.key(|key| key.max_parallel_requests = Some(1)).await;
     let large = format!("{{\"model\":\"m\",\"messages\":[],\"user\":\"{}\"}}", "x".repeat(3000));
     for (body, status, word) in [
         ("", 400, ""),
@@ -149,11 +148,12 @@ async fn what_cannot_be_a_request_is_refused_before_anything_is_held() {
         let answer = bench.post("/v1/chat/completions", &key, body.to_owned()).answer().await;
         assert_eq!(answer.status, status, "{body:.40}: {}", answer.text());
         assert!(answer.message().contains(word), "{}", answer.text());
+        assert_eq!(bench.in_flight(&key, 1), 0);
     }
     assert!(upstream.received().is_empty());
     assert_eq!(bench.settled(), 0);
     let answer = bench.post("/v1/chat/completions", &key, r#"{"model":"m","messages":[]}"#);
-    assert_eq!(answer.answer().await.status, 200, "none of them counted as a request");
+    assert_eq!(answer.answer().await.status, 200);
 }
 
 #[tokio::test]
@@ -164,8 +164,7 @@ async fn an_unknown_parameter_of_the_other_dialect_is_refused_unless_it_may_be_d
     assert_eq!(answer.status, 400);
     assert!(answer.message().contains("logit_bias"), "{}", answer.text());
     assert!(upstream.received().is_empty());
-    let record = bench.record().await;
-    assert_eq!((record.ending, record.cost), (Ending::Refused, NanoUsd::ZERO));
+    assert_eq!((bench.settled(), bench.opened().len()), (0, 0), "no permit was taken");
 
     let dropping = body.replace("{\"model\"", "{\"drop_params\":true,\"model\"");
     assert_eq!(bench.chat(dropping).answer().await.status, 200);

@@ -37,6 +37,11 @@ impl Compile {
         }
     }
 
+    /// Counts a record that could not even be opened.
+    pub fn unreadable(&mut self, name: &str, why: String) {
+        self.spoilt(name, why);
+    }
+
     fn spoilt(&mut self, name: &str, why: String) {
         self.bad += 1;
         if self.bad_shown.len() < BAD_SHOWN_MAX {

@@ -7,9 +7,11 @@ pub mod compile;
 mod cvss;
 mod matching;
 pub mod osv;
+mod read;
 pub mod set;
 
 pub use matching::Hit;
+pub use read::{Unusable, read};
 pub use set::{Cover, Set};
 
 use crate::inventory::Ecosystem;

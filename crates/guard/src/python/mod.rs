@@ -3,6 +3,7 @@
 //! The grammar is that of Python's `packaging`, which is the oracle in the
 //! tests; a text that it refuses is refused here.
 
+pub mod artefact;
 pub mod marker;
 pub mod requirement;
 pub mod specifier;

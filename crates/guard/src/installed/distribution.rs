@@ -1,0 +1,181 @@
+//! One installed distribution: its name and version, where it came from, when.
+
+use super::{metadata, record, unreadable};
+use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
+use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
+use crate::tree;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// The largest METADATA or direct_url.json that is read, in bytes.
+const METADATA_MAX_BYTES: u64 = 8 << 20;
+
+/// One installed distribution.
+pub(super) struct Distribution {
+    /// What it says it is.
+    pub(super) package: Package,
+    /// Its own folder or file, `name-1.0.dist-info`.
+    pub(super) folder: PathBuf,
+    /// What its installer says it installed; `None` where none says.
+    pub(super) rows: Option<Vec<record::Row>>,
+}
+
+#[derive(Deserialize)]
+struct DirectUrl {
+    url: String,
+    dir_info: Option<DirInfo>,
+    vcs_info: Option<VcsInfo>,
+}
+
+#[derive(Deserialize)]
+struct DirInfo {
+    #[serde(default)]
+    editable: bool,
+}
+
+#[derive(Deserialize)]
+struct VcsInfo {
+    commit_id: Option<String>,
+}
+
+/// The distribution that the entry `name` of `site` describes; nothing if it
+/// describes none, a gap if it should and cannot be read.
+pub(super) fn read(site: &Path, name: &str) -> Option<Result<Distribution, Gap>> {
+    let folder = site.join(name);
+    if name.strip_suffix(".dist-info").is_some() {
+        return Some(dist_info(&folder));
+    }
+    name.strip_suffix(".egg-info")?;
+    let header = if folder.is_dir() { folder.join("PKG-INFO") } else { folder.clone() };
+    let read = |header: &Path| {
+        let package = described(header)?;
+        Ok(Distribution { package, folder: folder.clone(), rows: None })
+    };
+    Some(read(&header))
+}
+
+fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
+    let mut package = described(&folder.join("METADATA"))?;
+    package.since_ms =
+        ["INSTALLER", "RECORD"].iter().find_map(|file| changed_ms(&folder.join(file)));
+    if let Some(source) = direct_url(&folder.join("direct_url.json"))? {
+        package.source = source;
+    }
+    let path = folder.join("RECORD");
+    let rows = if path.exists() {
+        let text = tree::text(&path).map_err(|why| unreadable(&path, &why))?;
+        Some(
+            record::rows(&text)
+                .map_err(|line| malformed(&path, line, "it is no row of a RECORD"))?,
+        )
+    } else {
+        None
+    };
+    Ok(Distribution { package, folder: folder.to_owned(), rows })
+}
+
+fn described(header: &Path) -> Result<Package, Gap> {
+    let bytes = tree::bytes(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (name, version) = metadata::name_and_version(&text);
+    let (Some(name), Some(version)) = (name, version) else {
+        return Err(malformed(header, 0, "it names no distribution and version"));
+    };
+    let place = Place::whole(
+        header
+            .parent()
+            .filter(|p| p.file_name() != Some("site-packages".as_ref()))
+            .unwrap_or(header),
+    );
+    Ok(Package::new(Ecosystem::PyPi, name, Standing::Installed, place).at_version(version))
+}
+
+fn direct_url(path: &Path) -> Result<Option<Source>, Gap> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = tree::bytes(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
+    let direct: DirectUrl = serde_json::from_slice(&bytes)
+        .map_err(|_| malformed(path, 0, "it is not what PEP 610 describes"))?;
+    Ok(Some(match (direct.dir_info, direct.vcs_info) {
+        (Some(DirInfo { editable: true }), _) => Source::Own,
+        (Some(_), _) => {
+            let plain = direct.url.strip_prefix("file://").unwrap_or(&direct.url);
+            Source::Path { path: plain.into() }
+        }
+        (None, Some(vcs)) => Source::Vcs { url: direct.url, commit: vcs.commit_id },
+        (None, None) => Source::Url { url: direct.url },
+    }))
+}
+
+fn changed_ms(path: &Path) -> Option<i64> {
+    let changed = fs::metadata(path).ok()?.modified().ok()?;
+    i64::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+fn malformed(path: &Path, line: usize, text: &str) -> Gap {
+    let place = Place::whole(path);
+    Gap {
+        why: Why::Malformed,
+        subject: path.display().to_string(),
+        place: Some(place.at(u32::try_from(line).unwrap_or(u32::MAX))),
+        text: text.to_owned(),
+        do_first: "Install the distribution anew, from a file whose hash you know.".into(),
+    }
+}
+
+/// Names that are installed more than once in one place, and folders that do
+/// not belong to what is described in them.
+pub(super) fn twice(distributions: &[Distribution]) -> Vec<Finding> {
+    let mut by_name: BTreeMap<&str, Vec<&Distribution>> = BTreeMap::new();
+    for distribution in distributions {
+        by_name.entry(&distribution.package.name).or_default().push(distribution);
+    }
+    let mut findings: Vec<Finding> = by_name
+        .into_iter()
+        .filter(|(_, same)| same.len() > 1)
+        .map(|(name, same)| {
+            let seen = same.iter().map(|d| Evidence {
+                place: Some(Place::whole(&d.folder)),
+                text: d.package.shown(),
+            });
+            odd(
+                &format!("{name} (installed {} times)", same.len()),
+                seen.collect(),
+                "Two versions of one distribution lie over each other: nobody can say which files are whose, and checks that look at one version miss the other.",
+            )
+        })
+        .collect();
+    for distribution in distributions {
+        let stem = distribution.folder.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        // `name-1.0`, `name-1.0-py3.12` or `name`, in whatever spelling.
+        let rest = crate::name::pep503(stem);
+        let rest = rest.strip_prefix(distribution.package.name.as_str());
+        if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+            let text = format!("describes {}", distribution.package.shown());
+            let seen = Evidence { place: Some(Place::whole(&distribution.folder)), text };
+            findings.push(odd(
+                stem,
+                vec![seen],
+                "The folder is named after one distribution and describes another: tools that go by the folder's name are misled.",
+            ));
+        }
+    }
+    findings
+}
+
+fn odd(subject: &str, evidence: Vec<Evidence>, meaning: &str) -> Finding {
+    Finding {
+        severity: Severity::Medium,
+        kind: Kind::Integrity,
+        subject: subject.to_owned(),
+        evidence,
+        meaning: meaning.to_owned(),
+        do_first: "Make the environment anew from a lock file with hashes, and audit it again."
+            .into(),
+        advisories: Vec::new(),
+    }
+}

@@ -1,0 +1,312 @@
+//! Installed files against what their installers recorded.
+
+use super::distribution::Distribution;
+use super::{about, prefix_of, push_once};
+use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
+use crate::inventory::Place;
+use crate::judge::bad_files;
+use crate::manifest::Reading;
+use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+const THREADS_MAX: usize = 8;
+/// Files that one finding names; the rest are counted.
+const FILES_MAX: usize = 10;
+/// Files of a site folder that are looked at.
+const WALK_MAX: usize = 1_000_000;
+
+struct Job<'d> {
+    owner: usize,
+    path: PathBuf,
+    shown: &'d str,
+    expected: [u8; 32],
+}
+
+/// What became of a file since it was recorded.
+enum Change {
+    Gone,
+    Other([u8; 32]),
+}
+
+/// Adds to `reading` what is not as it was recorded.
+pub(super) fn judge(site: &Path, distributions: &mut [Distribution], reading: &mut Reading) {
+    let prefix = prefix_of(site);
+    let mut recorded: HashSet<PathBuf> = HashSet::new();
+    let mut all_recorded = true;
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    for (owner, distribution) in distributions.iter().enumerate() {
+        let Some(rows) = &distribution.rows else {
+            all_recorded = false;
+            reading.gaps.push(without_record(distribution));
+            continue;
+        };
+        for row in rows {
+            let path = plain(&site.join(&row.path));
+            if !path.starts_with(&prefix) {
+                let finding = leaves(distribution, &row.path);
+                push_once(&mut reading.findings, finding);
+                continue;
+            }
+            if let Some(expected) = row.sha256 {
+                if let Some((id, what)) = bad_files::known_bad(&hex(&expected)) {
+                    reading.findings.push(bad_files::found(about(&path), id, what));
+                }
+                jobs.push(Job { owner, path: path.clone(), shown: &row.path, expected });
+            } else if !row.has_hash && needs_hash(&row.path) {
+                let text = "is in RECORD without a hash";
+                push_once(&mut reading.findings, unlisted(distribution, &path, text));
+            }
+            recorded.insert(path);
+        }
+    }
+    changed(distributions, &jobs, reading);
+    if all_recorded {
+        unrecorded(site, &recorded, reading);
+    }
+}
+
+/// pip gives no hash to what it wrote itself: RECORD and compiled files.
+fn needs_hash(path: &str) -> bool {
+    let own = ["RECORD", "RECORD.jws", "RECORD.p7s"]
+        .iter()
+        .any(|name| path.ends_with(&format!(".dist-info/{name}")));
+    !own && path.strip_suffix(".pyc").is_none()
+}
+
+fn changed(distributions: &[Distribution], jobs: &[Job<'_>], reading: &mut Reading) {
+    let mut gone: BTreeMap<usize, Vec<&Job<'_>>> = BTreeMap::new();
+    for (index, change) in compare(jobs) {
+        let Some(job) = jobs.get(index) else { continue };
+        let Some(owner) = distributions.get(job.owner) else { continue };
+        match change {
+            Change::Gone => gone.entry(job.owner).or_default().push(job),
+            Change::Other(found) => {
+                if let Some((id, what)) = bad_files::known_bad(&hex(&found)) {
+                    reading.findings.push(bad_files::found(about(&job.path), id, what));
+                }
+                reading.findings.push(edited(owner, job));
+            }
+        }
+    }
+    for (owner, files) in gone {
+        let Some(owner) = distributions.get(owner) else { continue };
+        let mut evidence: Vec<Evidence> = files
+            .iter()
+            .take(FILES_MAX)
+            .map(|job| Evidence { place: Some(about(&job.path)), text: "is gone".into() })
+            .collect();
+        if files.len() > FILES_MAX {
+            let text = format!("and {} more", files.len() - FILES_MAX);
+            evidence.push(Evidence { place: None, text });
+        }
+        reading.findings.push(Finding {
+            severity: Severity::Low,
+            kind: Kind::Integrity,
+            subject: owner.package.shown(),
+            evidence,
+            meaning: "Files that were installed are not there any more. Slimmed images look like this; so does a clean-up after an attack.".into(),
+            do_first: "If nobody removed them on purpose, install the distribution anew from a file whose hash you know.".into(),
+            advisories: Vec::new(),
+        });
+    }
+}
+
+/// The jobs whose file is not as recorded, on several threads.
+fn compare(jobs: &[Job<'_>]) -> Vec<(usize, Change)> {
+    let next = AtomicUsize::new(0);
+    let changes = Mutex::new(Vec::new());
+    let work = || {
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { break };
+            let change = match sha256(&job.path, &mut buffer) {
+                Ok(found) if found == job.expected => continue,
+                Ok(found) => Change::Other(found),
+                Err(_) => Change::Gone,
+            };
+            changes.lock().unwrap_or_else(PoisonError::into_inner).push((index, change));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut changes = changes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    changes.sort_by_key(|(index, _)| *index);
+    changes
+}
+
+fn sha256(path: &Path, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
+    let mut file = fs::File::open(path)?;
+    let mut context = Context::new(&SHA256);
+    loop {
+        let count = file.read(buffer)?;
+        if count == 0 {
+            break;
+        }
+        context.update(buffer.get(..count).unwrap_or_default());
+    }
+    context.finish().as_ref().try_into().map_err(std::io::Error::other)
+}
+
+/// Files in `site` that no installer recorded.
+fn unrecorded(site: &Path, recorded: &HashSet<PathBuf>, reading: &mut Reading) {
+    let mut folders = vec![site.to_owned()];
+    let mut found: BTreeMap<PathBuf, (Vec<PathBuf>, bool)> = BTreeMap::new();
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            count += 1;
+            if count > WALK_MAX {
+                return;
+            }
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if !recorded.contains(&path) && !is_compiled_of(&path, recorded) {
+                let inside = path.strip_prefix(site).unwrap_or(&path);
+                let top = inside.components().next().map(|c| site.join(c)).unwrap_or_default();
+                let runs = is_code(&path);
+                let (files, any_runs) = found.entry(top).or_default();
+                files.push(path);
+                *any_runs |= runs;
+            }
+        }
+    }
+    for (top, (mut files, runs)) in found {
+        // virtualenv and uv put these there themselves; they are judged as start-up code.
+        let own = ["_virtualenv.py", "_virtualenv.pth", "__pycache__"];
+        if top.file_name().and_then(|n| n.to_str()).is_some_and(|n| own.contains(&n)) {
+            continue;
+        }
+        files.sort();
+        let shown = files.iter().take(FILES_MAX);
+        let mut evidence: Vec<Evidence> = shown
+            .map(|file| Evidence { place: Some(about(file)), text: "is in no RECORD".into() })
+            .collect();
+        if files.len() > FILES_MAX {
+            let text = format!("and {} more", files.len() - FILES_MAX);
+            evidence.push(Evidence { place: None, text });
+        }
+        reading.findings.push(Finding {
+            severity: if runs { Severity::Medium } else { Severity::Low },
+            kind: Kind::Integrity,
+            subject: top.display().to_string(),
+            evidence,
+            meaning: "No installer recorded this: it was put beside the installed packages by something else.".into(),
+            do_first: "Find out what put it there. If nobody knows, keep a copy and make the environment anew.".into(),
+            advisories: Vec::new(),
+        });
+    }
+}
+
+fn is_code(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    ["py", "pyc", "pth", "start", "so", "pyd", "dll", "sh", "exe"].contains(&ending)
+}
+
+/// Whether `path` is the compiled form of a recorded source beside it.
+fn is_compiled_of(path: &Path, recorded: &HashSet<PathBuf>) -> bool {
+    let in_cache = path.parent().and_then(Path::file_name) == Some("__pycache__".as_ref());
+    let stem = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .and_then(|n| n.strip_suffix(".pyc")?.split('.').next());
+    match (in_cache, stem, path.ancestors().nth(2)) {
+        (true, Some(stem), Some(folder)) => recorded.contains(&folder.join(format!("{stem}.py"))),
+        _ => false,
+    }
+}
+
+fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
+    let name = job.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let roots = matches!(name, "cacert.pem" | "roots.pem" | "ca-bundle.crt");
+    Finding {
+        severity: if roots { Severity::Medium } else { Severity::High },
+        kind: Kind::Integrity,
+        subject: format!("{} of {}", job.shown, owner.package.shown()),
+        evidence: vec![Evidence {
+            place: Some(about(&job.path)),
+            text: "its SHA-256 is not the one in RECORD".into(),
+        }],
+        meaning: if roots {
+            "The list of trusted authorities was changed after it was installed. Corporate proxies do that; so does somebody who wants to read the traffic.".into()
+        } else {
+            "The file was changed after it was installed, or its wheel was made so that they differ. Installers do not notice either.".to_owned()
+        },
+        do_first: "Compare it with the same file of the genuine wheel. If nobody changed it on purpose, treat the machine as compromised.".into(),
+        advisories: Vec::new(),
+    }
+}
+
+fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
+    Finding {
+        severity: Severity::High,
+        kind: Kind::Integrity,
+        subject: format!("{} of {}", path.display(), owner.package.shown()),
+        evidence: vec![Evidence { place: Some(about(path)), text: text.into() }],
+        meaning: "The wheel carried a file that its own list does not name; installers add it without a hash. Build tools do not make such wheels.".into(),
+        do_first: "Read the file. Compare the wheel with the source of that release.".into(),
+        advisories: Vec::new(),
+    }
+}
+
+fn leaves(owner: &Distribution, row: &str) -> Finding {
+    Finding {
+        severity: Severity::High,
+        kind: Kind::Integrity,
+        subject: format!("{row} of {}", owner.package.shown()),
+        evidence: vec![Evidence {
+            place: Some(Place::whole(owner.folder.join("RECORD"))),
+            text: format!("records {row}, outside of the environment"),
+        }],
+        meaning: "A package wrote, or claims to have written, outside of the environment that it was installed into.".into(),
+        do_first: "Look at that path. Make the environment anew without this package until it is explained.".into(),
+        advisories: Vec::new(),
+    }
+}
+
+fn without_record(distribution: &Distribution) -> Gap {
+    Gap {
+        why: Why::NoRecord,
+        subject: distribution.package.shown(),
+        place: Some(Place::whole(&distribution.folder)),
+        text: "its installer kept no RECORD: its files cannot be compared with anything".into(),
+        do_first: "Compare them with the system's package manager, or install from wheels into an environment.".into(),
+    }
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
+}
+
+/// `path` without `.` and `..`, by its text: links are not followed.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !plain.pop() {
+                    plain.push("..");
+                }
+            }
+            _ => plain.push(part),
+        }
+    }
+    plain
+}

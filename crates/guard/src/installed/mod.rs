@@ -1,0 +1,94 @@
+//! A folder into which Python distributions are installed: what is there,
+//! whether it is what was recorded, and what runs at every Python start.
+//!
+//! Read, never imported: no file here is executed, and none is trusted to say
+//! what another one holds. That RECORD lists a file proves nothing about what
+//! the file does; the start-up rules do not ask it.
+
+mod distribution;
+mod integrity;
+mod metadata;
+mod record;
+mod startup;
+
+use crate::finding::{Finding, Gap, Why};
+use crate::inventory::Place;
+use crate::manifest::Reading;
+use distribution::Distribution;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is installed in `site`, and what is wrong with it.
+pub(crate) fn read(site: &Path) -> Reading {
+    let mut reading = Reading::default();
+    let names = match names_in(site) {
+        Ok(names) => names,
+        Err(why) => {
+            reading.gaps.push(unreadable(site, &why));
+            return reading;
+        }
+    };
+    let mut distributions: Vec<Distribution> = Vec::new();
+    for name in &names {
+        match distribution::read(site, name) {
+            Some(Ok(distribution)) => distributions.push(distribution),
+            Some(Err(gap)) => reading.gaps.push(gap),
+            None => {}
+        }
+    }
+    reading.findings.extend(distribution::twice(&distributions));
+    integrity::judge(site, &mut distributions, &mut reading);
+    startup::judge(site, &names, &mut reading);
+    reading.packages.extend(distributions.into_iter().map(|d| d.package));
+    reading
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>, String> {
+    let listing = fs::read_dir(folder).map_err(|error| error.to_string())?;
+    let mut names: Vec<String> =
+        listing.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The root of the environment that `site` belongs to: files of its
+/// distributions may lie in it and nowhere else.
+fn prefix_of(site: &Path) -> PathBuf {
+    let above = |levels: usize| site.ancestors().nth(levels).map(Path::to_owned);
+    let name = |levels: usize| {
+        site.ancestors()
+            .nth(levels)
+            .and_then(Path::file_name)
+            .and_then(|n| n.to_str())
+            .unwrap_or("")
+    };
+    let deep = name(1).starts_with("python") || name(1).starts_with("pypy");
+    let levels = match (deep, name(1).eq_ignore_ascii_case("lib")) {
+        (true, _) if name(2).starts_with("lib") => 3,
+        (false, true) => 2,
+        _ => 1,
+    };
+    above(levels).unwrap_or_else(|| site.to_owned())
+}
+
+fn unreadable(path: &Path, why: &str) -> Gap {
+    Gap {
+        why: Why::Unreadable,
+        subject: path.display().to_string(),
+        place: None,
+        text: why.to_owned(),
+        do_first: "Make it readable, or name another path.".into(),
+    }
+}
+
+/// A finding about one file.
+fn about(file: &Path) -> Place {
+    Place::whole(file)
+}
+
+/// Adds `finding` unless one like it is there: one file, one finding.
+fn push_once(findings: &mut Vec<Finding>, finding: Finding) {
+    if !findings.contains(&finding) {
+        findings.push(finding);
+    }
+}

@@ -1,0 +1,76 @@
+//! `pdm.lock`, versions 2 to 4.
+
+use super::{Malformed, Reading, full_commit, link, toml_file};
+use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
+use crate::name::pep503;
+use crate::python::Requirement;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    package: Vec<Entry>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    /// By `"name version"`, before version 4 of the format.
+    #[serde(default)]
+    files: BTreeMap<String, Vec<Artefact>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: Spanned<String>,
+    version: Option<String>,
+    git: Option<String>,
+    hg: Option<String>,
+    revision: Option<String>,
+    url: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    files: Vec<Artefact>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Artefact {
+    hash: Option<String>,
+}
+
+/// What the text of such a file says.
+pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
+    let (file, lines) = toml_file::read::<File>(text)?;
+    let mut reading = Reading::default();
+    let mut edges = Vec::new();
+    for entry in file.package {
+        let name = entry.name.get_ref();
+        let place = place.at(lines.at(entry.name.span().start));
+        let mut package = Package::new(Ecosystem::PyPi, name, Standing::Locked, place);
+        let apart = entry.version.as_ref().map(|version| format!("{name} {version}"));
+        let apart = apart.and_then(|key| file.metadata.files.get(&key)).into_iter().flatten();
+        let files = entry.files.iter().chain(apart);
+        package.hashes = files.filter_map(|f| Hash::read(f.hash.as_deref()?)).collect();
+        if let Some(version) = &entry.version {
+            package = package.at_version(version);
+        }
+        if let Some(url) = entry.git.or(entry.hg) {
+            let commit = entry.revision.as_deref().and_then(full_commit);
+            package.source = Source::Vcs { url, commit };
+        } else if let Some(url) = entry.url {
+            package.source = Source::Url { url };
+        } else if let Some(path) = entry.path {
+            package.source = Source::Path { path: path.into() };
+        }
+        let needed = entry.dependencies.iter().filter_map(|text| Requirement::read(text).ok());
+        edges.extend(needed.map(|needed| (package.name.clone(), pep503(&needed.name))));
+        reading.packages.push(package);
+    }
+    link(&mut reading.packages, &edges);
+    Ok(reading)
+}

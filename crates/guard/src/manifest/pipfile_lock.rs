@@ -1,0 +1,58 @@
+//! `Pipfile.lock`: JSON; each member but `_meta` is a group of packages.
+
+use super::json::Json;
+use super::{Malformed, Reading, full_commit};
+use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
+use serde::Deserialize;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    version: Option<String>,
+    hashes: Vec<String>,
+    git: Option<String>,
+    r#ref: Option<String>,
+    path: Option<String>,
+    file: Option<String>,
+}
+
+/// What the text of such a file says.
+pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
+    let json = Json::new(text);
+    let mut reading = Reading::default();
+    for (group, members) in json.members()? {
+        if group == "_meta" {
+            continue;
+        }
+        for (name, value) in json.inside(members)? {
+            let entry: Entry = json.read(value)?;
+            let place = place.at(json.line(value));
+            let mut package = Package::new(Ecosystem::PyPi, &name, Standing::Locked, place);
+            package.hashes = entry.hashes.iter().filter_map(|text| Hash::read(text)).collect();
+            match entry.version.as_deref().map(|text| (text, text.strip_prefix("=="))) {
+                Some((_, Some(exact))) if !exact.ends_with(".*") => {
+                    package = package.at_version(exact.trim_start_matches('='));
+                }
+                Some(("*", _)) | None => {}
+                Some((range, _)) => package.range = Some(range.to_owned()),
+            }
+            package.source = source(entry);
+            reading.packages.push(package);
+        }
+    }
+    Ok(reading)
+}
+
+fn source(entry: Entry) -> Source {
+    if let Some(url) = entry.git {
+        return Source::Vcs { url, commit: entry.r#ref.as_deref().and_then(full_commit) };
+    }
+    if let Some(url) = entry.file {
+        return Source::Url { url };
+    }
+    match entry.path.as_deref() {
+        Some("." | "./") => Source::Own,
+        Some(path) => Source::Path { path: path.into() },
+        None => Source::registry(),
+    }
+}

@@ -1,0 +1,85 @@
+//! `poetry.lock`, with hashes beside each package (2) or in one table (1).
+
+use super::{Malformed, Reading, full_commit, link, toml_file};
+use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
+use crate::name::pep503;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::{Spanned, Table};
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    package: Vec<Entry>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    files: BTreeMap<String, Vec<Artefact>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: Spanned<String>,
+    version: String,
+    source: Option<From>,
+    #[serde(default)]
+    files: Vec<Artefact>,
+    #[serde(default)]
+    dependencies: Table,
+}
+
+#[derive(Deserialize)]
+struct From {
+    r#type: String,
+    #[serde(default)]
+    url: String,
+    reference: Option<String>,
+    resolved_reference: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Artefact {
+    hash: Option<String>,
+}
+
+/// What the text of such a file says.
+pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
+    let (file, lines) = toml_file::read::<File>(text)?;
+    let mut apart: BTreeMap<String, Vec<Artefact>> = BTreeMap::new();
+    for (name, files) in file.metadata.files {
+        apart.entry(pep503(&name)).or_default().extend(files);
+    }
+    let mut reading = Reading::default();
+    let mut edges = Vec::new();
+    for entry in file.package {
+        let place = place.at(lines.at(entry.name.span().start));
+        let mut package =
+            Package::new(Ecosystem::PyPi, entry.name.get_ref(), Standing::Locked, place)
+                .at_version(&entry.version);
+        if let Some(from) = entry.source {
+            package.source = source(from);
+        }
+        let files = entry.files.iter().chain(apart.get(&package.name).into_iter().flatten());
+        package.hashes = files.filter_map(|f| Hash::read(f.hash.as_deref()?)).collect();
+        edges.extend(entry.dependencies.keys().map(|name| (package.name.clone(), pep503(name))));
+        reading.packages.push(package);
+    }
+    link(&mut reading.packages, &edges);
+    Ok(reading)
+}
+
+fn source(from: From) -> Source {
+    match from.r#type.as_str() {
+        "legacy" => Source::Registry { url: Some(from.url) },
+        "url" => Source::Url { url: from.url },
+        "directory" | "file" => Source::Path { path: from.url.into() },
+        _ => {
+            let revision = from.resolved_reference.or(from.reference).unwrap_or_default();
+            Source::Vcs { url: from.url, commit: full_commit(&revision) }
+        }
+    }
+}

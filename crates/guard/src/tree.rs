@@ -1,0 +1,133 @@
+//! The one place that reads the disk: bounded, and never through a link that
+//! it met on the way.
+
+use crate::manifest::Format;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// The largest lock or requirement file that is read, in bytes.
+pub(crate) const FILE_MAX_BYTES: u64 = 64 << 20;
+/// Entries of folders that are looked at before a walk stops.
+const ENTRIES_MAX: usize = 2_000_000;
+/// Folders that hold neither locks nor environments of their own.
+const SKIPPED: [&str; 8] =
+    [".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache"];
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Files of a format that we read.
+    pub(crate) manifests: Vec<(PathBuf, Format)>,
+    /// Folders into which Python distributions are installed.
+    pub(crate) site_dirs: Vec<PathBuf>,
+    /// What could not be opened, and why.
+    pub(crate) unreadable: Vec<(PathBuf, String)>,
+    /// Whether the walk stopped before it was through.
+    pub(crate) cut_short: bool,
+}
+
+/// Everything to audit at `path`, which is a file or a folder to walk through.
+pub(crate) fn find(path: &Path, found: &mut Found) {
+    let kind = match fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) => {
+            found.unreadable.push((path.to_owned(), reason(&error)));
+            return;
+        }
+    };
+    if kind.is_file() {
+        match Format::of(path).or_else(|| text_file(path)) {
+            Some(format) => found.manifests.push((path.to_owned(), format)),
+            None => found.unreadable.push((
+                path.to_owned(),
+                "its name is that of no lock or requirement file that is read".to_owned(),
+            )),
+        }
+        return;
+    }
+    walk(path, found);
+    found.manifests.sort_by(|a, b| a.0.cmp(&b.0));
+    found.manifests.dedup();
+    found.site_dirs.sort();
+    found.site_dirs.dedup();
+}
+
+/// A file that is named outright and ends in .txt or .in is a requirement file.
+fn text_file(path: &Path) -> Option<Format> {
+    let ending = path.extension()?.to_str()?;
+    matches!(ending, "txt" | "in").then_some(Format::Requirements)
+}
+
+fn walk(top: &Path, found: &mut Found) {
+    let mut folders = vec![top.to_owned()];
+    let mut entries = 0;
+    while let Some(folder) = folders.pop() {
+        let listing = match fs::read_dir(&folder) {
+            Ok(listing) => listing,
+            Err(error) => {
+                found.unreadable.push((folder, reason(&error)));
+                continue;
+            }
+        };
+        if is_site_dir(&folder) {
+            found.site_dirs.push(folder);
+            continue;
+        }
+        for entry in listing.flatten() {
+            entries += 1;
+            if entries > ENTRIES_MAX {
+                found.cut_short = true;
+                return;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                let skipped = entry.file_name().to_str().is_some_and(|n| SKIPPED.contains(&n));
+                if !skipped {
+                    folders.push(path);
+                }
+            } else if let Some(format) = Format::of(&path) {
+                found.manifests.push((path, format));
+            }
+        }
+    }
+}
+
+/// Whether distributions are installed into `folder`: by its name, as every
+/// installer knows it.
+fn is_site_dir(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    matches!(name, Some("site-packages" | "dist-packages"))
+}
+
+/// The bytes of a file of at most `max_bytes`.
+pub(crate) fn bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
+    let file = fs::File::open(path).map_err(|error| reason(&error))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(format!("it is larger than {} MiB", max_bytes >> 20));
+    }
+    Ok(bytes)
+}
+
+/// The text of a lock or requirement file.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
+    let bytes = bytes(path, FILE_MAX_BYTES)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..at).unwrap_or_default();
+        let line = before.split(|byte| *byte == b'\n').count();
+        format!("line {line} is not UTF-8")
+    })
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,166 @@
+//! What goes on on one HTTP/2 connection: whether anything does, and whether
+//! some answer is not taken. HTTP/1 needs none of this, since there the
+//! connection itself stalls; here one stream's window can, for ever, while the
+//! connection answers pings.
+
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How often a connection is looked at.
+pub(crate) const LOOK: Duration = Duration::from_secs(30);
+
+/// Looks after which an answer that is not taken, or a connection without
+/// requests, is given up.
+const LOOKS_MAX: u32 = 3;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Streams {
+    open: Mutex<Vec<Weak<Taken>>>,
+    /// Looks since the last request ended.
+    idle_looks: AtomicU32,
+}
+
+/// How an answer is taken.
+#[derive(Default)]
+struct Taken {
+    /// Looks since a piece was handed over that the next was not asked for
+    /// after; 0 while one is asked for.
+    waits: AtomicU32,
+}
+
+/// What a look shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// All is well.
+    Busy,
+    /// There has been no request for a while.
+    Idle,
+    /// An answer is not taken.
+    Stalled,
+}
+
+/// A request under way: until its answer's body is dropped.
+pub(crate) struct Open(Arc<Taken>);
+
+impl Streams {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Taken>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(&self) -> Open {
+        self.idle_looks.store(0, Ordering::Relaxed);
+        let taken = Arc::new(Taken::default());
+        let mut open = self.lock();
+        open.retain(|taken| taken.strong_count() > 0);
+        open.push(Arc::downgrade(&taken));
+        Open(taken)
+    }
+
+    /// To be called every [`LOOK`].
+    pub(crate) fn look(&self) -> Seen {
+        let mut open = self.lock();
+        open.retain(|taken| taken.strong_count() > 0);
+        if open.is_empty() {
+            let looks = self.idle_looks.fetch_add(1, Ordering::Relaxed) + 1;
+            return if looks >= LOOKS_MAX { Seen::Idle } else { Seen::Busy };
+        }
+        let mut stalled = false;
+        for taken in open.iter().filter_map(Weak::upgrade) {
+            let waits = taken.waits.load(Ordering::Relaxed);
+            if waits > 0 {
+                // Lost where the next piece is asked for at this moment, which
+                // is a look too few and no more.
+                let more = taken.waits.compare_exchange(
+                    waits,
+                    waits + 1,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                stalled |= more.is_ok() && waits >= LOOKS_MAX;
+            }
+        }
+        if stalled { Seen::Stalled } else { Seen::Busy }
+    }
+}
+
+/// An answer's body, watched where it goes out on HTTP/2.
+pub(crate) struct Watched<B> {
+    body: B,
+    open: Option<Open>,
+}
+
+impl<B> Watched<B> {
+    /// `open`: of the request that it answers.
+    pub(crate) fn new(body: B, open: Option<Open>) -> Self {
+        Self { body, open }
+    }
+}
+
+impl<B: Body + Unpin> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Some(Open(taken)) = &self.open {
+            let handed_over = matches!(frame, Poll::Ready(Some(Ok(_))));
+            taken.waits.store(u32::from(handed_over), Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOKS_MAX, Seen, Streams, Watched};
+    use bytes::Bytes;
+    use http_body::Body as _;
+    use http_body_util::Full;
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn a_connection_without_requests_is_idle_after_a_while() {
+        let streams = Streams::default();
+        let open = streams.begin();
+        for _ in 0..10 {
+            assert_eq!(streams.look(), Seen::Busy, "a slow answer is no idleness");
+        }
+        drop(open);
+        let looks: Vec<Seen> = (0..LOOKS_MAX).map(|_| streams.look()).collect();
+        assert_eq!(looks, [Seen::Busy, Seen::Busy, Seen::Idle]);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_stalls_and_one_that_ended_does_not() {
+        let streams = Streams::default();
+        let mut body = Watched::new(Full::new(Bytes::from_static(b"x")), Some(streams.begin()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        for _ in 0..LOOKS_MAX - 1 {
+            assert_eq!(streams.look(), Seen::Busy);
+        }
+        assert_eq!(streams.look(), Seen::Stalled);
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready(), "the end was asked for");
+        for _ in 0..10 {
+            assert_eq!(streams.look(), Seen::Busy);
+        }
+    }
+}
