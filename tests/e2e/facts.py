@@ -150,3 +150,59 @@ READERS = {
     ("anthropic", False): lambda raw: anthropic_unary(json.loads(raw)),
     ("anthropic", True): anthropic_stream,
 }
+
+
+# What a request says: atoms in order, the system's words apart.
+
+
+def _atoms(body):
+    """(role, kind, value) for every part of a request of either dialect."""
+    yield from (("system", "text", text) for text in _texts(body.get("system")))
+    for message in body.get("messages") or []:
+        role, content = message["role"], message.get("content")
+        if role == "tool":
+            yield "user", "result", "".join(_texts(content))
+            continue
+        role = "system" if role == "developer" else role
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content or []:
+            kind = part.get("type")
+            if kind in ("text", "refusal"):
+                yield role, "text", part[kind]
+            elif kind == "tool_use":
+                yield role, "call", (part["name"], part["input"])
+            elif kind == "tool_result":
+                yield role, "result", "".join(_texts(part.get("content")))
+            elif kind in ("image", "image_url"):
+                yield role, "image", ""
+            elif kind == "document" and part["source"]["type"] == "text":
+                # A text in words is said in words.
+                yield role, "text", (part.get("title") or "") + part["source"]["data"]
+            elif kind in ("document", "file", "document_url"):
+                yield role, "document", ""
+        for call in message.get("tool_calls") or []:
+            yield role, "call", (call["function"]["name"], _arguments(call["function"]["arguments"]))
+
+
+def _texts(content):
+    if isinstance(content, str):
+        return [content]
+    return [p["text"] for p in content or [] if isinstance(p, dict) and p.get("type") == "text"]
+
+
+def request(body):
+    """System words, and atoms with neighbouring words of one role joined; white space at edges is nobody's."""
+    system, atoms = "", []
+    for role, kind, value in _atoms(body):
+        if kind == "text" and role == "system":
+            system += "".join(value.split())
+        elif kind == "text" and value.strip():
+            value = "".join(value.split())
+            if atoms and atoms[-1][:2] == (role, "text"):
+                value = atoms.pop()[2] + value
+            atoms.append((role, "text", value))
+        elif kind != "text":
+            atoms.append((role, kind, value))
+    tools = [*(tool.get("function", tool) for tool in body.get("tools") or []), *(body.get("functions") or [])]
+    # Those of the client's own; a provider's server tools have types of theirs.
+    tools = [tool["name"] for tool in tools if tool.get("name") and ("parameters" in tool or "input_schema" in tool)]
+    return {"system": system, "atoms": atoms, "tools": tools}

@@ -12,7 +12,7 @@ import re
 import pytest
 
 import facts
-from support import PLAIN, PRICE_IN, PRICE_OUT, SHARED, Gateway, Upstream
+from support import PLAIN, PRICE_IN, PRICE_OUT, SHARED, Gateway, Upstream, standard_config
 
 RECORDINGS = SHARED / "recordings"
 # Providers that speak OpenAI chat, at any address.
@@ -108,7 +108,14 @@ def test_same_dialect_is_byte_identical(replay, number):
     response = recording["response"]
     if response["status"] != 200 or error_inside(response):
         assert answer.status_code == response["status"] or (response["status"] == 200 and answer.status_code >= 400)
-        assert answer.content == PLAIN.post(f"{upstream.url}/r/{number}/as-it-is").content, "an error is relayed raw"
+        provider = PLAIN.post(f"{upstream.url}/r/{number}/as-it-is").content
+        if response["status"] == 401:
+            # It speaks of our credential, not of the client's key, and must not read as the latter.
+            message = answer.json()["error"]["message"]
+            assert "the gateway's credential" in message
+            assert all(words in message for words in said(json.loads(provider)))
+        else:
+            assert answer.content == provider, "an error is relayed raw"
         return
     assert answer.status_code == 200
     if streamed:
@@ -205,3 +212,48 @@ def said(body):
     error = body.get("error") if isinstance(body.get("error"), dict) else body
     message = error.get("message") or error.get("detail")
     return [message] if isinstance(message, str) else []
+
+
+RECORDED_REQUESTS = [n for n, (_, _, r) in enumerate(ALL) if isinstance((r.get("request") or {}).get("body"), dict)]
+
+
+@pytest.mark.parametrize("number", RECORDED_REQUESTS, ids=[ALL[n][1].stem for n in RECORDED_REQUESTS])
+def test_translated_requests_say_the_same(translating, upstream, number):
+    dialect, _, recording = ALL[number]
+    body = recording["request"]["body"]
+    group = "chat-anthropic" if dialect == "openai" else "chat-openai"
+    upstream.forget()
+    answer = translating.post(PATH[dialect], {**body, "model": group})
+    if answer.status_code == 400:
+        error = answer.json()["error"]
+        assert any(word in json.dumps(body) for word in UNSPEAKABLE), error
+        assert error["message"] and not upstream.received()
+        return
+    assert answer.status_code == 200, answer.text
+    arrived = facts.request(json.loads(upstream.received()[-1]["body"]))
+    # Where a schema or a form of answer has no word of its own, a tool or a sentence says it.
+    shape = (body.get("response_format") or {}).get("type")
+    if shape == "json_schema" and OUR_TOOL in arrived["tools"]:
+        arrived["tools"].remove(OUR_TOOL)
+    if shape == "json_object":
+        arrived["system"] = arrived["system"].removesuffix(OUR_SENTENCE)
+    assert arrived == facts.request(body)
+
+
+@pytest.fixture(scope="module")
+def translating(upstream, tmp_path_factory):
+    config = standard_config(upstream.url)
+    config["litellm_settings"]["drop_params"] = True
+    gateway = Gateway(tmp_path_factory.mktemp("translating"), config)
+    yield gateway
+    gateway.stop()
+
+
+# What the other dialect has no word for: refused with a reason, never left out.
+UNSPEAKABLE = [
+    "input_audio",
+    "max_completion_tokens",  # beside max_tokens
+    '"reasoning_effort": "default"',
+]
+OUR_TOOL = "keymoat_json_answer"
+OUR_SENTENCE = "".join("Answer with a single JSON object and nothing else: no words around it, no code fence.".split())
