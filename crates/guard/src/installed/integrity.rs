@@ -1,7 +1,7 @@
 //! Installed files against what their installers recorded.
 
 use super::distribution::Distribution;
-use super::{about, prefix_of, push_once};
+use super::{about, hex, prefix_of, push_once};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
 use crate::judge::bad_files;
@@ -283,15 +283,6 @@ fn without_record(distribution: &Distribution) -> Gap {
         text: "its installer kept no RECORD: its files cannot be compared with anything".into(),
         do_first: "Compare them with the system's package manager, or install from wheels into an environment.".into(),
     }
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
-    for byte in bytes {
-        write!(text, "{byte:02x}").unwrap_or_default();
-    }
-    text
 }
 
 /// `path` without `.` and `..`, by its text: links are not followed.

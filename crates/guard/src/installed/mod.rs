@@ -14,6 +14,7 @@ mod startup;
 use crate::finding::{Finding, Gap, Why};
 use crate::inventory::Place;
 use crate::manifest::Reading;
+use aws_lc_rs::digest::{SHA256, digest};
 use distribution::Distribution;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,6 +85,21 @@ fn unreadable(path: &Path, why: &str) -> Gap {
 /// A finding about one file.
 fn about(file: &Path) -> Place {
     Place::whole(file)
+}
+
+/// The SHA-256 of `bytes`, in lower-case hexadecimal digits.
+fn sha256_of(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string has no way to fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
 }
 
 /// Adds `finding` unless one like it is there: one file, one finding.

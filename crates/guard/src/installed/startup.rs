@@ -19,10 +19,17 @@ const LINE_HONEST_MAX: usize = 1024;
 /// Of a line that is shown, in characters.
 const SHOWN_MAX_CHARS: usize = 120;
 
-/// Lines that well-known tools write; `{}` stands for names of modules.
-const KNOWN_LINES: [&str; 7] = [
-    "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; enabled and __import__('_distutils_hack').add_shim();",
-    "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'stdlib') == 'local'; enabled and __import__('_distutils_hack').add_shim();",
+/// SHA-256 of lines that well-known tools write, without blanks at their end.
+const KNOWN_SHA256: [&str; 3] = [
+    // coverage 7: measures a process only if its environment asks for it
+    "2cbb286eeaf39b2cd7d68cb09c1bc3cfb0cc8d27da949004d0c22698f127f270",
+    // setuptools: its own distutils, or the standard library's
+    "2f70c2fa9227e9db9348215d9c7b246d2786aac7516f86d71a5952c7c225aa16",
+    "792f1e64bdbc639bc9e69672208025d82d37f615b5a6bbff981b444ec1f214a5",
+];
+/// Lines that well-known tools write with names of their own in them; `{}`
+/// stands for names of modules.
+const KNOWN_LINES: [&str; 5] = [
     "import _virtualenv",
     "import pywin32_bootstrap",
     "import __editable___{}_finder; __editable___{}_finder.install()",
@@ -240,6 +247,10 @@ fn traits(code: &str) -> Vec<&'static str> {
 }
 
 fn is_known(line: &str) -> bool {
+    let sha256 = crate::installed::sha256_of(line.as_bytes());
+    if KNOWN_SHA256.contains(&sha256.as_str()) {
+        return true;
+    }
     KNOWN_LINES.iter().any(|known| {
         fits(line, known)
             || known.contains("sitedir") && fits(line, &format!("{known}{KNOWN_TAIL}"))
@@ -274,14 +285,14 @@ mod tests {
 
     #[test]
     fn what_well_known_tools_write_is_quiet() {
-        let namespace = KNOWN_LINES[5].replacen("{}", "'google',", 1).replace("{}", "'google'");
+        let namespace = KNOWN_LINES[3].replacen("{}", "'google',", 1).replace("{}", "'google'");
         let nested = format!(
             "{}{}",
-            KNOWN_LINES[6].replacen("{}", "'a', 'b'", 1).replace("{}", "'a.b'"),
+            KNOWN_LINES[4].replacen("{}", "'a', 'b'", 1).replace("{}", "'a.b'"),
             ";m and setattr(sys.modules['a'], 'b', m)"
         );
         for quiet in [
-            KNOWN_LINES[0],
+            "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; enabled and __import__('_distutils_hack').add_shim(); \n",
             "import _virtualenv\n",
             "import __editable___my_pkg_1_0_finder; __editable___my_pkg_1_0_finder.install()",
             &namespace,
