@@ -11,8 +11,8 @@ pub(crate) const FILE_MAX_BYTES: u64 = 64 << 20;
 /// Entries of folders that are looked at before a walk stops.
 const ENTRIES_MAX: usize = 2_000_000;
 /// Folders that hold neither locks nor environments of their own.
-const SKIPPED: [&str; 8] =
-    [".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".mypy_cache", ".ruff_cache"];
+const SKIPPED: [&str; 7] =
+    [".git", ".hg", ".svn", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache"];
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -74,6 +74,7 @@ fn walk(top: &Path, found: &mut Found) {
             found.site_dirs.push(folder);
             continue;
         }
+        let (mut inner, mut unpacked) = (Vec::new(), false);
         for entry in listing.flatten() {
             entries += 1;
             if entries > ENTRIES_MAX {
@@ -83,13 +84,21 @@ fn walk(top: &Path, found: &mut Found) {
             let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
             if kind.is_dir() {
-                let skipped = entry.file_name().to_str().is_some_and(|n| SKIPPED.contains(&n));
-                if !skipped {
-                    folders.push(path);
+                let name = entry.file_name();
+                let name = name.to_str().unwrap_or_default();
+                unpacked |= path.extension().is_some_and(|e| e == "dist-info");
+                if !SKIPPED.contains(&name) {
+                    inner.push(path);
                 }
             } else if let Some(format) = Format::of(&path) {
                 found.manifests.push((path, format));
             }
+        }
+        // An unpacked wheel, as the caches of installers keep them.
+        if unpacked {
+            found.site_dirs.push(folder);
+        } else {
+            folders.extend(inner);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Installed files against what their installers recorded.
 
 use super::distribution::Distribution;
-use super::{about, hex, prefix_of, push_once};
+use super::{about, hex, plain, prefix_of, push_once};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
 use crate::judge::bad_files;
@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Read as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -283,21 +283,4 @@ fn without_record(distribution: &Distribution) -> Gap {
         text: "its installer kept no RECORD: its files cannot be compared with anything".into(),
         do_first: "Compare them with the system's package manager, or install from wheels into an environment.".into(),
     }
-}
-
-/// `path` without `.` and `..`, by its text: links are not followed.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !plain.pop() {
-                    plain.push("..");
-                }
-            }
-            _ => plain.push(part),
-        }
-    }
-    plain
 }

@@ -17,7 +17,7 @@ use crate::manifest::Reading;
 use aws_lc_rs::digest::{SHA256, digest};
 use distribution::Distribution;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What is installed in `site`, and what is wrong with it.
 pub(crate) fn read(site: &Path) -> Reading {
@@ -85,6 +85,23 @@ fn unreadable(path: &Path, why: &str) -> Gap {
 /// A finding about one file.
 fn about(file: &Path) -> Place {
     Place::whole(file)
+}
+
+/// `path` without `.` and `..`, by its text: links are not followed.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !plain.pop() {
+                    plain.push("..");
+                }
+            }
+            _ => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The SHA-256 of `bytes`, in lower-case hexadecimal digits.

@@ -6,7 +6,7 @@
 //! with the right hash. Nothing is executed; the traits below are words, and
 //! what they miss is still reported as unknown code.
 
-use super::{about, unreadable};
+use super::{about, plain, unreadable};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::manifest::Reading;
 use crate::tree;
@@ -155,7 +155,11 @@ pub(super) fn pth(path: &Path, text: &str) -> Vec<Finding> {
     let lines = (1_u32..).zip(text.split(['\n', '\r']));
     for (number, line) in lines {
         let runs = line.starts_with("import ") || line.starts_with("import\t");
-        if !runs || is_known(line.trim_end()) {
+        if !runs {
+            findings.extend(outside(path, line, number));
+            continue;
+        }
+        if is_known(line.trim_end()) {
             continue;
         }
         let found = traits(line);
@@ -175,6 +179,31 @@ pub(super) fn pth(path: &Path, text: &str) -> Vec<Finding> {
         findings.push(finding(path, severity, evidence));
     }
     findings
+}
+
+/// A line that adds a path of another place to the search for modules.
+fn outside(path: &Path, line: &str, number: u32) -> Option<Finding> {
+    let added = line.trim_end();
+    if added.is_empty() || added.starts_with('#') || added.trim() != added {
+        return None;
+    }
+    let site = path.parent()?;
+    let added = site.join(added);
+    if plain(&added).starts_with(super::prefix_of(site)) {
+        return None;
+    }
+    Some(Finding {
+        severity: Severity::Low,
+        kind: Kind::Origin,
+        subject: path.file_name()?.to_str()?.to_owned(),
+        evidence: vec![Evidence {
+            place: Some(about(path).at(number)),
+            text: format!("adds {} to the search for modules", added.display()),
+        }],
+        meaning: "Modules are also taken from outside of the environment. Editable installations do that; nothing there is recorded or compared.".into(),
+        do_first: "Make sure that the path is yours and that nobody else can write to it.".into(),
+        advisories: Vec::new(),
+    })
 }
 
 /// `module:callable` lines, called at every start.
@@ -297,7 +326,7 @@ mod tests {
             "import __editable___my_pkg_1_0_finder; __editable___my_pkg_1_0_finder.install()",
             &namespace,
             &nested,
-            "# import os\n\n../elsewhere\nimportant/path\n import os\n",
+            "# import os\n\n./elsewhere\nimportant/path\n import os\n",
         ] {
             assert_eq!(severities(quiet), [], "{quiet}");
         }
@@ -326,6 +355,24 @@ mod tests {
         let editable = "import __editable___a_finder; import evil; __editable___a_finder.install()";
         assert_eq!(severities(editable), [Severity::Medium]);
         assert_eq!(severities("a\rimport thing"), [Severity::Medium]);
+    }
+
+    #[test]
+    fn a_path_of_another_place_is_told() {
+        let path = Path::new("env/lib/python3.12/site-packages/x.pth");
+        let of = |text| pth(path, text).len();
+        assert_eq!(of("/home/me/project/src\n"), 1);
+        assert_eq!(of("../../../../elsewhere\n"), 1);
+        assert_eq!(of("./here\n../../../share\n"), 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "(import |[ -~\n\r\té]){0,80}") {
+            let path = Path::new("site-packages/x.pth");
+            let _: usize = pth(path, &text).len() + start(path, &text).len() + module(path, &text).len();
+            let _: (bool, bool) = (super::super::record::rows(&text).is_ok(), super::super::metadata::name_and_version(&text).0.is_some());
+        }
     }
 
     #[test]

@@ -255,3 +255,15 @@ fn a_distribution_from_a_repository_is_not_what_advisories_speak_of() {
             .any(|gap| gap.why == Why::UnknownSource && gap.text.contains("84748be16341"))
     );
 }
+
+#[test]
+fn an_unpacked_wheel_in_a_cache_is_an_installation_too() {
+    let env = Env::new();
+    env.install("litellm", "1.82.8", &[("litellm_init.pth", LAUNCHER)]);
+    let cache = env.top.join("cache/archive-v0/3fQx");
+    fs::create_dir_all(cache.parent().unwrap()).unwrap();
+    fs::rename(env.site(), &cache).unwrap();
+    let report = env.audit();
+    assert!(report.findings.iter().any(|f| f.kind == Kind::Malicious));
+    assert!(report.findings.iter().any(|f| f.kind == Kind::StartupCode));
+}
