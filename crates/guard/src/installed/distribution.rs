@@ -136,7 +136,8 @@ pub(super) fn twice(distributions: &[Distribution]) -> Vec<Finding> {
     }
     let mut findings: Vec<Finding> = by_name
         .into_iter()
-        .filter(|(_, same)| same.len() > 1)
+        // Debian keeps an egg-info beside the dist-info of one and the same version.
+        .filter(|(_, same)| same.windows(2).any(|p| matches!(p, [a, b] if a.package.version != b.package.version)))
         .map(|(name, same)| {
             let seen = same.iter().map(|d| Evidence {
                 place: Some(Place::whole(&d.folder)),

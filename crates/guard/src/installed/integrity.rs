@@ -230,19 +230,24 @@ fn is_compiled_of(path: &Path, recorded: &HashSet<PathBuf>) -> bool {
 fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
     let name = job.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let roots = matches!(name, "cacert.pem" | "roots.pem" | "ca-bundle.crt");
+    let of_system = job.path.iter().any(|part| part == "dist-packages");
+    let stripped = of_system && job.path.extension().is_some_and(|ending| ending == "so");
+    let meaning = if roots {
+        "The list of trusted authorities was changed after it was installed. Corporate proxies do that; so does somebody who wants to read the traffic."
+    } else if stripped {
+        "The compiled module was changed after its wheel was made. Debian and Ubuntu strip the modules that they package; `debsums` says whether this is still theirs."
+    } else {
+        "The file was changed after it was installed, or its wheel was made so that they differ. Installers do not notice either."
+    };
     Finding {
-        severity: if roots { Severity::Medium } else { Severity::High },
+        severity: if roots || stripped { Severity::Medium } else { Severity::High },
         kind: Kind::Integrity,
         subject: format!("{} of {}", job.shown, owner.package.shown()),
         evidence: vec![Evidence {
             place: Some(about(&job.path)),
             text: "its SHA-256 is not the one in RECORD".into(),
         }],
-        meaning: if roots {
-            "The list of trusted authorities was changed after it was installed. Corporate proxies do that; so does somebody who wants to read the traffic.".into()
-        } else {
-            "The file was changed after it was installed, or its wheel was made so that they differ. Installers do not notice either.".to_owned()
-        },
+        meaning: meaning.into(),
         do_first: "Compare it with the same file of the genuine wheel. If nobody changed it on purpose, treat the machine as compromised.".into(),
         advisories: Vec::new(),
     }
