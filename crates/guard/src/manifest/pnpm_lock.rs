@@ -6,6 +6,7 @@
 use super::yaml::{self, Node};
 use super::{Malformed, Reading, full_commit, link};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
+use crate::python::requirement::quoted;
 
 /// What the text of such a file says.
 pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
@@ -19,7 +20,7 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     for part in ["packages", "snapshots"] {
         for (key, line, entry) in root.get(part).map(Node::entries).unwrap_or_default() {
             let Some((name, version)) = name_and_version(key, entry) else {
-                let what = format!("`{key}` is no name and version");
+                let what = format!("`{}` is no name and version", quoted(key));
                 return Err(Malformed { line: *line, what });
             };
             for needed in ["dependencies", "optionalDependencies"] {

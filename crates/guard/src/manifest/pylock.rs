@@ -3,6 +3,7 @@
 use super::{Malformed, Reading, full_commit, link, toml_file};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
+use crate::python::requirement::quoted;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -79,7 +80,7 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
             package = package.at_version(version.get_ref());
             if !package.version.as_ref().is_some_and(crate::version::Version::is_ordered) {
                 let line = lines.at(version.span().start);
-                let what = format!("`{}` is not a version", version.get_ref());
+                let what = format!("`{}` is not a version", quoted(version.get_ref()));
                 return Err(Malformed { line, what });
             }
         }

@@ -7,6 +7,7 @@ use super::{Malformed, Reading, full_commit};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
 use crate::python::Requirement;
+use crate::python::requirement::quoted;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -15,7 +16,7 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     let lines = Lines::of(text);
     let root = DeTable::parse(text).map_err(|error| Malformed {
         line: error.span().map_or(0, |span| lines.at(span.start)),
-        what: error.message().lines().next().unwrap_or("not valid TOML").to_owned(),
+        what: super::toml_file::told(error.message()),
     })?;
     let mut file = File { lines, place, reading: Reading::default() };
     let root = root.get_ref();
@@ -97,7 +98,7 @@ impl File<'_> {
                 Ok(requirement) => self.reading.packages.push(wanted(&requirement, &place)),
                 Err(why) => self.reading.gaps.push(Gap {
                     why: Why::Malformed,
-                    subject: text.chars().take(60).collect(),
+                    subject: quoted(text),
                     place: Some(place),
                     text: why,
                     do_first: "correct the requirement; installers would refuse it".into(),

@@ -7,6 +7,7 @@
 use super::{Reading, full_commit};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
+use crate::python::requirement::quoted;
 use crate::python::{Requirement, Specifiers, artefact};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -144,7 +145,7 @@ impl Files<'_> {
         let mut package = match read_one(wanted, place) {
             Ok(package) => package,
             Err(why) => {
-                let shown: String = wanted.chars().take(60).collect();
+                let shown = quoted(wanted);
                 self.gap(
                     Why::Malformed,
                     &shown,
@@ -438,8 +439,10 @@ fn is_loopback(address: &str) -> bool {
     ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
 }
 
-/// `address` without the name and password that may stand before the host.
+/// `address` without the name and password that may stand before the host, and
+/// without what follows its path, which may be a token.
 fn without_credentials(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or(address);
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let (authority, path) =
         rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
@@ -509,6 +512,24 @@ mod tests {
         assert_eq!(lines, [1, 2, 3]);
         assert!(!format!("{reading:?}").contains("hunter2"));
         assert_eq!(reading.gaps.len(), 1);
+    }
+
+    #[test]
+    fn no_message_shows_a_password() {
+        for line in [
+            "foo https://user:hunter2@h/x",
+            "foo==https://user:hunter2@h/x",
+            "foo; https://user:hunter2@h/x",
+            "https://user:hunter2@h/x?token=hunter2",
+            "-r https://user:hunter2@h/x",
+            "-e git+https://user:hunter2@h/x",
+            "--index-url https://user:hunter2@h/x",
+            "foo @ https://user:hunter2@h/x --hash=x",
+            "--bogus=https://user:hunter2@h/x",
+        ] {
+            let reading = read_text(line);
+            assert!(!format!("{reading:?}").contains("hunter2"), "{line}: {reading:?}");
+        }
     }
 
     #[test]

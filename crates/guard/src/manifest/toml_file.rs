@@ -12,9 +12,15 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<(T, Lines), Malfor
         Ok(value) => Ok((value, lines)),
         Err(error) => {
             let line = error.span().map_or(0, |span| lines.at(span.start));
-            // Its message may show the line; what a file holds is not ours to print.
-            let what = error.message().lines().next().unwrap_or("not valid TOML");
-            Err(Malformed { line, what: what.to_owned() })
+            Err(Malformed { line, what: told(error.message()) })
         }
     }
+}
+
+/// The parser's first words: it may go on to show a value, and a value may be
+/// an address with a password in it.
+pub(super) fn told(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let shown = first.split("://").next().unwrap_or_default();
+    if shown.is_empty() { "not valid TOML".to_owned() } else { shown.to_owned() }
 }

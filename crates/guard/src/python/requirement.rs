@@ -3,6 +3,9 @@
 use super::marker;
 use super::specifier::Specifiers;
 
+/// Of a text that is wrong, what a message shows.
+const QUOTED_MAX_CHARS: usize = 60;
+
 /// What is wanted of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
@@ -58,12 +61,12 @@ fn marker_after(scan: &mut Scan<'_>) -> Result<Option<String>, String> {
         return Ok(None);
     }
     if !scan.take(";") {
-        return Err(format!("`{}` is neither a version nor `; marker`", scan.shown_rest()));
+        return Err(format!("`{}` is neither a version nor `; marker`", quoted(scan.rest)));
     }
     let text = scan.rest;
     let marker = marker::expression(scan, 0);
     if marker.is_none() || !scan.at_end() {
-        return Err(format!("`{}` is not an environment marker", text.trim()));
+        return Err(format!("`{}` is not an environment marker", quoted(text)));
     }
     Ok(Some(text.trim().to_owned()))
 }
@@ -106,7 +109,8 @@ fn specifiers(scan: &mut Scan<'_>) -> Result<Specifiers, String> {
         }
         scan.space();
     }
-    let wrong = |part: String| format!("`{part}` is not a version comparison such as `>=1.0`");
+    let wrong =
+        |part: String| format!("`{}` is not a version comparison such as `>=1.0`", quoted(&part));
     if scan.rest.starts_with(',') {
         return Err(wrong(",".into()));
     }
@@ -128,6 +132,18 @@ fn identifier<'t>(scan: &mut Scan<'t>) -> Option<&'t str> {
     }
     scan.rest = scan.rest.get(found.len()..)?;
     Some(found)
+}
+
+/// The beginning of `text` as a message may show it: of an address no more
+/// than its scheme, since what follows may be a password.
+pub(crate) fn quoted(text: &str) -> String {
+    let text = text.trim();
+    match text.split_once("://") {
+        Some((before, _)) => {
+            format!("{}://…", before.chars().take(QUOTED_MAX_CHARS).collect::<String>())
+        }
+        None => text.chars().take(QUOTED_MAX_CHARS).collect(),
+    }
 }
 
 /// A place in a text that moves forward.
@@ -189,9 +205,5 @@ impl<'t> Scan<'t> {
 
     fn while_not(&mut self, stop: impl Fn(char) -> bool) {
         self.rest = self.rest.trim_start_matches(|l| !stop(l));
-    }
-
-    fn shown_rest(&self) -> String {
-        self.rest.trim().chars().take(40).collect()
     }
 }

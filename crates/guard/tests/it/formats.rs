@@ -107,6 +107,23 @@ fn a_file_cut_anywhere_is_read_or_refused_with_a_line() {
     }
 }
 
+#[test]
+fn no_refusal_shows_a_password() {
+    let secret = "https://user:hunter2@h/x";
+    for (format, text) in FILES {
+        for (from, to) in [("VERSION", secret), ("\n", secret), ("[", secret), ("1.14.1", secret)] {
+            let shown = match read(format, &text.replacen(from, to, 3)) {
+                Ok(reading) => format!("{:?}{:?}", reading.gaps, reading.findings),
+                Err(malformed) => malformed.to_string(),
+            };
+            assert!(!shown.contains("hunter2"), "{format:?}: {shown}");
+        }
+    }
+    let typed = format!("[[package]]\nname = 'a'\nversion = '1'\nwheels = '{secret}'\n");
+    let refused = read(Format::UvLock, &typed).unwrap_err().to_string();
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
 /// A file with some of its bytes replaced, doubled or gone.
 fn mutated() -> impl Strategy<Value = (Format, String)> {
     let edit = (
