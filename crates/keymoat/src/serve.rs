@@ -143,9 +143,11 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         demo: simulator.is_some(),
     }));
     let (stop, stopped) = watch::channel(false);
+    let stopping = Arc::clone(&door);
     tokio::spawn(async move {
         wait_for_stop().await;
         tracing::info!("stopping: running requests are finished first");
+        stopping.console.drain();
         stop.send_replace(true);
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
