@@ -96,6 +96,8 @@ pub struct Facts {
     pub max_output_tokens: Option<u64>,
     /// Web searches that a call makes unasked, where they have a price.
     pub own_searches: u64,
+    /// The model is known, and does not think out of sight.
+    pub shows_all_output: bool,
     /// Claude models that think with an effort, not with a budget.
     pub adaptive_thinking: bool,
     /// Claude models with structured outputs of their own.
@@ -124,6 +126,7 @@ impl Facts {
             price_version: price_version.into(),
             max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
             max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
+            shows_all_output: known.is_some_and(|m| m.supports("reasoning") != Some(true)),
             adaptive_thinking: thinks_adaptively(model),
             native_json_schema: has_structured_outputs(model),
         }

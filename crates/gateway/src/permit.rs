@@ -287,6 +287,13 @@ impl Permit {
         Settled { cost, usage }
     }
 
+    /// Whether what the client saw, before it went away, is all that was made.
+    fn was_shown(&self, ending: Ending) -> bool {
+        ending == Ending::ClientGoneAfter
+            && self.candidate.facts.shows_all_output
+            && !self.bound.rereads
+    }
+
     /// What the attempt cost, and how we know.
     ///
     /// Reported usage is priced. Without it, a provider that answered, or that
@@ -332,6 +339,15 @@ impl Permit {
                 Usage { input: self.body_bytes.min(self.bound.input_tokens), ..Usage::default() }
             }
             (Some(usage), Some(_)) if nothing_made => usage,
+            // All of the output was shown: no token is less than a byte, and a
+            // few may have been under way.
+            (usage, Some(_)) if self.was_shown(ending) => {
+                let usage = usage.unwrap_or_default();
+                let input = if usage.input > 0 { usage.input } else { self.bound.input_tokens };
+                let shown = self.seen.output_bytes.saturating_add(UNDER_WAY_TOKENS);
+                let output = usage.output.max(shown.min(self.bound.output_tokens));
+                Usage { input, output, ..usage }
+            }
             // The input is known by now; the output is what was allowed.
             (Some(usage), Some(_)) if usage.input > 0 && !self.bound.rereads => {
                 Usage { output: usage.output.max(self.bound.output_tokens), ..usage }
@@ -348,6 +364,9 @@ impl Permit {
         (cost.total.max(most), CostSource::Estimated)
     }
 }
+
+/// What a provider may have made and not yet sent when its client hangs up.
+const UNDER_WAY_TOKENS: u64 = 256;
 
 /// Whether all that a call may use has a price that can be counted.
 fn covers(prices: Option<&Prices>, surface: Surface, bound: &Bound) -> bool {

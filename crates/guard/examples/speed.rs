@@ -31,7 +31,7 @@ fn main() {
     all.add(set);
     let Ok(reading) = Format::UvLock.read(&lock, &place, &|_| Err(String::new())) else { return };
     timed("  match 2,000 packages", || {
-        drop(guard::judge::packages(&reading.packages, &all, &terms()))
+        drop(guard::judge::packages(&reading.packages, &all, &terms()));
     });
 
     for path in std::env::args().skip(1) {
