@@ -1,6 +1,9 @@
 """Embeddings, completions, models, token counts, health and metrics."""
 
+import openai
 import pytest
+
+from support import COST
 
 
 @pytest.mark.parametrize("given,count", [("one", 1), (["one", "two"], 2), ([1, 2, 3], 1)])
@@ -75,6 +78,33 @@ def test_metrics_use_the_names_that_dashboards_know(gateway):
     text = gateway.get("/metrics").text
     assert "litellm_proxy_total_requests_metric" in text
     assert "sk-" not in text
+
+
+def test_metrics_count_each_request_once_and_each_attempt_once(gateway):
+    key = gateway.new_key(key_alias="counted", rpm_limit=3)
+    gateway.chat(key)
+    gateway.chat(key, model="breaks", num_retries=1)
+    gateway.chat(key, model="openai/gpt-error-500")
+    assert gateway.chat(key).status_code == 429
+    assert len(gateway.settled_records(5, api_key=key)) == 5
+
+    def total(metric):
+        lines = [line for line in gateway.get("/metrics").text.splitlines() if line.startswith(metric + "{")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if 'api_key_alias="counted"' in line)
+
+    assert total("litellm_proxy_total_requests_metric_total") == 3
+    assert total("litellm_proxy_failed_requests_metric_total") == 1
+    assert total("litellm_deployment_total_requests_total") == 5
+    assert total("litellm_deployment_failure_responses_total") == 3
+    assert total("litellm_spend_metric_total") == pytest.approx(2 * COST)
+    # A request that was refused before it had a call counts too, without its key.
+    refused = [line for line in gateway.get("/metrics").text.splitlines() if 'exception_status="429"' in line]
+    assert any(line.startswith("litellm_proxy_failed_requests_metric_total{") for line in refused)
+
+
+def test_embeddings_of_a_provider_without_any_are_a_400(openai_client):
+    with pytest.raises(openai.BadRequestError, match="embeddings"):
+        openai_client.embeddings.create(model="chat-anthropic", input="x")
 
 
 def test_response_headers_say_who_answered_and_what_it_cost(gateway):

@@ -103,3 +103,10 @@ def test_structured_output_is_json_that_fits_the_schema(openai_client, group, st
     else:
         text = answer.choices[0].message.content
     assert json.loads(text) == EXPECTED
+
+
+def test_structured_output_for_an_anthropic_client(anthropic_client, group):
+    answer = anthropic_client.messages.create(
+        model=group, max_tokens=50, messages=ASK, output_config={"format": {"type": "json_schema", "schema": SCHEMA}}
+    )
+    assert json.loads("".join(b.text for b in answer.content)) == EXPECTED

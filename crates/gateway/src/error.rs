@@ -58,6 +58,8 @@ pub struct Failure {
     /// The provider's own body, to be given back as it is: same dialect, no
     /// secret in it, within the size cap.
     pub relayed: Option<Bytes>,
+    /// Whoever counts requests has been told.
+    pub counted: bool,
 }
 
 impl Failure {
@@ -75,6 +77,7 @@ impl Failure {
             retry_after_ms: None,
             headers: HeaderMap::new(),
             relayed: None,
+            counted: false,
         }
     }
 

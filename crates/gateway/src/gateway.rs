@@ -1,9 +1,10 @@
 //! What lives as long as the process and is shared by all requests.
 
+use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::detach::Drains;
 use crate::dice::Dice;
-use crate::error::Fault;
+use crate::error::{Failure, Fault};
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget;
@@ -18,7 +19,7 @@ use egress::Egress;
 use http::StatusCode;
 use ledger::{Book, Journal, KeyHasher, Store};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a gateway is made of.
@@ -58,6 +59,21 @@ pub struct Gateway {
     runtime: ArcSwap<Runtime>,
     lasting: Lasting,
     spool_dir: PathBuf,
+    on_failure: OnceLock<OnFailure>,
+}
+
+/// Told of every request that ended without an answer: records tell only of
+/// attempts, and not which was the last.
+pub type OnFailure = Box<dyn Fn(&Ended<'_>) + Send + Sync>;
+
+/// A request that ended without an answer.
+pub struct Ended<'a> {
+    /// The path template.
+    pub route: &'static str,
+    /// What the client is told.
+    pub failure: &'a Failure,
+    /// The call, where it got as far as an attempt.
+    pub call: Option<&'a Call>,
 }
 
 impl Gateway {
@@ -87,6 +103,7 @@ impl Gateway {
             drains: Drains::default(),
             lasting,
             spool_dir: parts.spool_dir,
+            on_failure: OnceLock::new(),
         }))
     }
 
@@ -123,6 +140,21 @@ impl Gateway {
     /// gone, and cuts what is left after `limit`: all of it is settled then.
     pub async fn end_drains(&self, limit: Duration) {
         self.drains.end(limit).await;
+    }
+
+    /// Has `told` told of every request that ends without an answer; the
+    /// first one given stays.
+    pub fn on_failure(&self, told: OnFailure) {
+        self.on_failure.get_or_init(|| told);
+    }
+
+    /// A request ended without an answer.
+    pub(crate) fn ended(&self, route: &'static str, failure: &mut Failure, call: Option<&Call>) {
+        if !std::mem::replace(&mut failure.counted, true)
+            && let Some(told) = self.on_failure.get()
+        {
+            told(&Ended { route, failure, call });
+        }
     }
 
     /// The configuration of now.

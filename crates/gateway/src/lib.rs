@@ -41,6 +41,6 @@ pub mod unsettled;
 pub mod wire;
 
 pub use error::{Compat, Failure, Fault};
-pub use gateway::{Gateway, Parts};
+pub use gateway::{Ended, Gateway, OnFailure, Parts};
 pub use respond::Body;
 pub use runtime::Runtime;

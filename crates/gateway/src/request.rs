@@ -27,6 +27,7 @@ use crate::route::Route;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use std::sync::Arc;
 
 /// Answers one request, whatever comes of it.
 pub async fn handle<B>(received: Received, body: B) -> Response<Body>
@@ -36,9 +37,11 @@ where
 {
     let (dialect, compat, route) =
         (received.surface.dialect(), received.runtime.compat, received.route);
+    let gateway = Arc::clone(&received.gateway);
     match answer(received, body).await {
         Ok(response) => response,
-        Err(failure) => {
+        Err(mut failure) => {
+            gateway.ended(route, &mut failure, None);
             failure.log(route);
             failure.into_response(dialect, compat)
         }
@@ -56,7 +59,7 @@ where
 
     let peek = admission.call.stream.then_some(admission.runtime.peek);
     let face = admission.face();
-    let mut attempts = Detach::new(admission.client(), attempts(admission));
+    let mut attempts = Detach::new(admission.client(), counted(admission));
     let Some(peek) = peek else { return attempts.await };
     match tokio::time::timeout(peek, &mut attempts).await {
         Ok(answered) => answered,
@@ -64,6 +67,19 @@ where
             Ok(event_stream(HeaderMap::new(), Body::Late(Box::new(Late::new(attempts, face)))))
         }
     }
+}
+
+/// The attempts; that none gave an answer is told while it is known whose call
+/// it was.
+async fn counted(admission: Admission) -> Result<Response<Body>, Failure> {
+    let (gateway, call) = (Arc::clone(&admission.gateway), Arc::clone(&admission.call));
+    let mut answered = attempts(admission).await;
+    if let Err(failure) = &mut answered
+        && !call.client.is_gone()
+    {
+        gateway.ended(call.route, failure, Some(&call));
+    }
+    answered
 }
 
 /// Tries until something semantic comes back, or nothing is left to try.

@@ -29,7 +29,7 @@ fn observation(record: &SpendRecord) -> Observation {
         route: Some(route(&record.call_type).into()),
         status: record.status,
         stream: false,
-        ends_request: true,
+        ends_request: ends_request(record.ending),
         total_us,
         failure,
         attempt: Some(Attempt {
@@ -49,9 +49,47 @@ fn observation(record: &SpendRecord) -> Observation {
     }
 }
 
+/// Whether no other attempt can follow. Before the first semantic byte one may;
+/// a request that ends there is told of by [`on_failure`].
+fn ends_request(ending: Ending) -> bool {
+    !matches!(
+        ending,
+        Ending::UpstreamErrorBefore | Ending::Timeout | Ending::Refused | Ending::HedgeLoser
+    )
+}
+
+/// Counts every request that ended without an answer.
+pub(crate) fn on_failure(metrics: Arc<Metrics>) -> gateway::OnFailure {
+    Box::new(move |ended| {
+        let key = ended.call.and_then(|call| call.principal.key.as_ref());
+        let text = |field: &Option<String>| field.as_deref().map(Arc::from);
+        let status = ended.failure.status.as_u16();
+        let word = gateway::error::class_word(ended.failure.class);
+        metrics.observe_all(&[Observation {
+            key_hash: key.map(|key| key.hash.to_string().into()),
+            key_alias: key.and_then(|key| text(&key.alias)),
+            team: key.and_then(|key| text(&key.team_id)),
+            user: key.and_then(|key| text(&key.user_id)),
+            requested_model: ended.call.map(|call| Arc::clone(&call.requested_model)),
+            route: Some(ended.route.into()),
+            status,
+            ends_request: true,
+            failure: Some(Failure { class: class_of(Some(word)).into(), status }),
+            ..Observation::default()
+        }]);
+    })
+}
+
 /// LiteLLM's exception classes.
 fn class(record: &SpendRecord) -> &'static str {
-    match record.error_class.as_deref() {
+    if record.error_class.is_none() && record.ending == Ending::Timeout {
+        return "Timeout";
+    }
+    class_of(record.error_class.as_deref())
+}
+
+fn class_of(word: Option<&str>) -> &'static str {
+    match word {
         Some("bad_request") => "BadRequestError",
         Some("context_length") => "ContextWindowExceededError",
         Some("content_policy") => "ContentPolicyViolationError",
@@ -62,7 +100,6 @@ fn class(record: &SpendRecord) -> &'static str {
         Some("overloaded") => "ServiceUnavailableError",
         Some("timeout") => "Timeout",
         Some("connection") => "APIConnectionError",
-        _ if record.ending == Ending::Timeout => "Timeout",
         _ => "InternalServerError",
     }
 }

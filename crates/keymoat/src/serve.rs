@@ -106,6 +106,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         &config,
     )
     .await?;
+    gateway.on_failure(observe::on_failure(Arc::clone(&metrics)));
 
     let listen = &config.settings.listen;
     let address =

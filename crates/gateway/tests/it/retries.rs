@@ -529,3 +529,24 @@ async fn a_unary_call_is_never_answered_before_its_answer() {
     let (answer, ()) = tokio::join!(call, open);
     assert_eq!(answer.status, 500, "a status, not an event");
 }
+
+#[tokio::test]
+async fn a_request_that_ends_without_an_answer_is_told_of_once_however_many_attempts_it_took() {
+    use std::sync::{Arc, Mutex};
+    let (first, second, bench) = two("router_settings: {num_retries: 1}\n").await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ended = Arc::clone(&told);
+    bench.gateway.on_failure(Box::new(move |failed| {
+        let model = failed.call.map(|call| call.requested_model.to_string());
+        ended.lock().unwrap().push((failed.failure.status.as_u16(), model));
+    }));
+    first.script(soon(503)).script(canned::openai_error(500));
+    second.script(canned::openai_chat("Hello")).script(canned::openai_error(500));
+    assert_eq!(bench.chat(CHAT).answer().await.status, 200);
+    assert!(told.lock().unwrap().is_empty(), "the second attempt answered");
+
+    bench.clock.advance_ms(60_000);
+    assert_eq!(bench.chat(CHAT).answer().await.status, 500);
+    assert_eq!(bench.chat("{").answer().await.status, 400);
+    assert_eq!(*told.lock().unwrap(), [(500, Some("m".to_owned())), (400, None)]);
+}
