@@ -213,6 +213,13 @@ def by_call(rows):
     return calls
 
 
+def early_in_the_minute():
+    """Rates are counted by the clock's minute: a test of them must not see it turn."""
+    late = time.time() % 60 - 50
+    if late > 0:
+        time.sleep(10 - late)
+
+
 def environment(folder, extra=None):
     """A clean environment: what the gateway reads is what a test gives it."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support import COST, by_call
+from support import COST, by_call, early_in_the_minute
 
 
 def in_parallel(count, call):
@@ -46,6 +46,7 @@ def test_a_budget_is_never_exceeded_by_concurrent_requests(gateway):
 
 
 def test_requests_per_minute(gateway):
+    early_in_the_minute()
     key = gateway.new_key(rpm_limit=3)
     statuses = [gateway.chat(key=key).status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
@@ -55,12 +56,14 @@ def test_requests_per_minute(gateway):
 
 
 def test_requests_per_minute_hold_under_concurrency(gateway):
+    early_in_the_minute()
     key = gateway.new_key(rpm_limit=5)
     statuses = [a.status_code for a in in_parallel(20, lambda: gateway.chat(key=key))]
     assert statuses.count(200) == 5 and statuses.count(429) == 15
 
 
 def test_tokens_per_minute(gateway):
+    early_in_the_minute()
     key = gateway.new_key(tpm_limit=60)
     statuses = [gateway.chat(key=key, max_tokens=7, text="x").status_code for _ in range(8)]
     assert statuses[0] == 200 and statuses[-1] == 429

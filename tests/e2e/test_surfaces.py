@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from support import COST
+from support import COST, early_in_the_minute
 
 
 @pytest.mark.parametrize("given,count", [("one", 1), (["one", "two"], 2), ([1, 2, 3], 1)])
@@ -81,6 +81,7 @@ def test_metrics_use_the_names_that_dashboards_know(gateway):
 
 
 def test_metrics_count_each_request_once_and_each_attempt_once(gateway):
+    early_in_the_minute()
     key = gateway.new_key(key_alias="counted", rpm_limit=3)
     gateway.chat(key)
     gateway.chat(key, model="breaks", num_retries=1)
