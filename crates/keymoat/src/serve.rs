@@ -15,6 +15,7 @@ use ledger::KeyHasher;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::DataDir;
 use tokio::net::TcpListener;
@@ -126,9 +127,14 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
         header_max_bytes: listen.header_max_bytes,
         drain_timeout: Duration::from_millis(listen.drain_timeout_ms),
     };
+    let journal = Arc::clone(&state.journal);
     let console = Console::new(console::Parts {
         gateway: Arc::clone(&gateway),
-        render_metrics: Arc::new(move || metrics.render()),
+        render_metrics: Arc::new(move || {
+            let waiting = i64::try_from(journal.depth()).unwrap_or(i64::MAX);
+            metrics.gauges.spool_records.store(waiting, Ordering::Relaxed);
+            metrics.render()
+        }),
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
     let source = Source { file: asked.config.clone(), simulator };

@@ -7,24 +7,20 @@
 //! `user_agent` always do: every client could make new series with them.
 
 use crate::exposition::Family;
-use crate::families::{COUNT, LEVEL, Label as L, Name, SPECS, Spec};
+use crate::families::{LEVEL, Label as L, Name, SPECS, Spec};
 use crate::observation::{Attempt, DeploymentState, Failure, Observation, Text};
 use base::NanoUsd;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Series that a family may have before [`OTHER`](crate::exposition::OTHER).
 pub const SERIES_MAX: usize = 5_000;
 
-/// Levels of this process, for the request path to keep.
+/// Levels of this process, for whoever renders to set.
 #[derive(Debug, Default)]
 pub struct Gauges {
-    /// Requests between their first byte in and their last byte out.
-    pub requests_in_flight: AtomicI64,
     /// Spend records in the spool that the database has not got yet.
     pub spool_records: AtomicI64,
-    /// Observations that were lost because their channel was full.
-    pub observations_dropped: AtomicU64,
 }
 
 /// All metrics of the process.
@@ -94,32 +90,11 @@ impl Metrics {
         for family in &*self.families.lock().unwrap_or_else(PoisonError::into_inner) {
             family.render(&mut text);
         }
-        let Gauges { requests_in_flight, spool_records, observations_dropped } = &self.gauges;
-        let dropped = observations_dropped.load(Ordering::Relaxed);
-        for (name, help, kind, value) in [
-            (
-                "keymoat_requests_in_flight",
-                "Requests that are being answered.",
-                LEVEL,
-                i128::from(requests_in_flight.load(Ordering::Relaxed)),
-            ),
-            (
-                "keymoat_spool_records",
-                "Spend records that wait for the database.",
-                LEVEL,
-                i128::from(spool_records.load(Ordering::Relaxed)),
-            ),
-            (
-                "keymoat_metrics_dropped",
-                "Finished requests that these metrics leave out.",
-                COUNT,
-                i128::from(dropped),
-            ),
-        ] {
-            let mut family = Family::new(name, help, kind, Vec::new(), 1);
-            family.set(&[], value);
-            family.render(&mut text);
-        }
+        let waiting = self.gauges.spool_records.load(Ordering::Relaxed);
+        let help = "Spend records that wait for the database.";
+        let mut family = Family::new("keymoat_spool_records", help, LEVEL, Vec::new(), 1);
+        family.set(&[], waiting.into());
+        family.render(&mut text);
         text
     }
 

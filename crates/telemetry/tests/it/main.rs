@@ -69,7 +69,7 @@ fn the_text_is_the_golden_one() {
         NanoUsd(-1_500_000_000),
         NanoUsd(10_000_000_000),
     );
-    metrics.gauges.requests_in_flight.store(3, std::sync::atomic::Ordering::Relaxed);
+    metrics.gauges.spool_records.store(3, std::sync::atomic::Ordering::Relaxed);
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/metrics.txt");
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
