@@ -6,6 +6,7 @@
 //! gap is never "clean". Knows nothing of the gateway.
 
 pub mod advisory;
+pub mod archive;
 pub mod audit;
 pub mod finding;
 mod installed;

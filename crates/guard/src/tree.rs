@@ -132,7 +132,7 @@ pub(crate) fn text(path: &Path) -> Result<String, String> {
     })
 }
 
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "it is not there".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -8,10 +8,12 @@
 )]
 
 mod advisories;
+mod archive;
 mod environment;
 mod formats;
 mod outcomes;
 mod packaging;
+mod packed;
 mod shared;
 
 use guard::inventory::Place;
