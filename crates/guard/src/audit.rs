@@ -1,14 +1,16 @@
 //! Paths in, one report out.
 
-use crate::advisory::Advisories;
-use crate::finding::{Finding, Gap, Outcome, Why};
+use crate::advisory::{Advisories, Hit};
+use crate::finding::{Finding, Gap, Kind, Outcome, Why};
 use crate::installed;
-use crate::inventory::Place;
+use crate::inventory::{Ecosystem, Package, Place, Source};
 use crate::judge::{self, Terms};
 use crate::manifest::{Format, Reading};
 use crate::tree::{self, Found};
+use crate::version::Version;
 use base::clock::rfc3339;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What to audit, and on what terms.
@@ -31,12 +33,63 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
+    /// What was seen or could not be looked at, and was agreed to be left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
     /// The files that were read, and the folders with installed packages.
     pub files: Vec<PathBuf>,
     /// How many packages they hold, each counted once a place.
     pub packages: usize,
+    /// What is known against releases that are there, one entry a release.
+    pub known: Vec<Known>,
+    /// The packages themselves, in the order in which they were read.
+    #[serde(skip)]
+    pub inventory: Vec<Package>,
     /// The advisories that were asked.
     pub advisories: Vec<AdvisorySet>,
+}
+
+/// Something that was seen or could not be looked at, and that an entry of the
+/// ignore file takes out of the answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ignored {
+    /// What it is.
+    #[serde(flatten)]
+    pub what: IgnoredThing,
+    /// Why it is left, in the words of whoever decided it.
+    pub reason: String,
+    /// The last day on which it is left, `2026-12-31`.
+    pub expires: String,
+    /// Why the hole does no harm here, in CycloneDX's words, if it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+    /// The entry.
+    pub entry: Place,
+}
+
+/// A finding or a gap.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IgnoredThing {
+    /// What was seen.
+    Finding(Finding),
+    /// What could not be looked at.
+    Gap(Gap),
+}
+
+/// What is known against one release.
+#[derive(Clone, Debug, Serialize)]
+pub struct Known {
+    /// Its name and version, as the findings on it have it for a subject.
+    pub subject: String,
+    /// Whose name and version it is.
+    pub ecosystem: Ecosystem,
+    /// Its name, in the normal spelling.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// Each thing known, the worst first.
+    pub hits: Vec<Hit>,
 }
 
 /// A set of advisories that was asked.
@@ -146,11 +199,41 @@ fn report(ask: &Ask, mut reading: Reading, files: Vec<PathBuf>, advisories: &Adv
         at: rfc3339(ask.terms.now_ms),
         outcome: Outcome::of(&reading.findings, &reading.gaps),
         packages: reading.packages.len(),
+        known: known(&reading, advisories),
+        inventory: reading.packages,
         advisories: sets.collect(),
         findings: reading.findings,
         gaps: reading.gaps,
+        ignored: Vec::new(),
         files,
     }
+}
+
+/// The hits behind the findings on releases: they rest on advisories, and
+/// formats for machines need these apart.
+fn known(reading: &Reading, advisories: &Advisories) -> Vec<Known> {
+    let is_on_release = |f: &&Finding| matches!(f.kind, Kind::Malicious | Kind::Vulnerable);
+    let subjects: Vec<&str> =
+        reading.findings.iter().filter(is_on_release).map(|f| f.subject.as_str()).collect();
+    if subjects.is_empty() {
+        return Vec::new();
+    }
+    let mut known: BTreeMap<(String, Ecosystem), Known> = BTreeMap::new();
+    for package in &reading.packages {
+        let (Some(version), subject) = (&package.version, package.shown()) else { continue };
+        if package.source == Source::Own || !subjects.contains(&subject.as_str()) {
+            continue;
+        }
+        let ecosystem = package.ecosystem;
+        known.entry((subject.clone(), ecosystem)).or_insert_with(|| Known {
+            subject,
+            ecosystem,
+            name: package.name.clone(),
+            version: version.clone(),
+            hits: advisories.hits(ecosystem, &package.name, version),
+        });
+    }
+    known.into_values().filter(|known| !known.hits.is_empty()).collect()
 }
 
 fn unreadable(path: &Path, why: &str) -> Gap {

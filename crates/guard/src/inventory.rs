@@ -65,7 +65,8 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        let file: &Path = &self.file;
+        write!(f, "{}", file.strip_prefix("./").unwrap_or(file).display())?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
         }

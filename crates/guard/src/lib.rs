@@ -9,6 +9,7 @@ pub mod advisory;
 pub mod archive;
 pub mod audit;
 pub mod finding;
+mod graph;
 mod installed;
 pub mod inventory;
 pub mod judge;

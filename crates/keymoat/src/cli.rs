@@ -112,9 +112,35 @@ pub(crate) struct Audit {
     /// What came in the last so many hours is listed
     #[arg(long, value_name = "HOURS", default_value_t = 72)]
     pub(crate) since: u32,
-    /// Print JSON
-    #[arg(long)]
+    /// What to print: a text for people, or a format for machines
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: AuditFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
+    /// Write the report to a file, all of it or nothing, and only the answer to
+    /// the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The time that the report bears, in seconds since 1970, so that the same
+    /// findings give the same bytes. Judges nothing: ages count from now
+    #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
+    pub(crate) timestamp: Option<i64>,
+}
+
+/// How `keymoat audit` prints what it found.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people
+    Table,
+    /// Everything, in fields of our own
+    Json,
+    /// SARIF 2.1.0: code hosts show it beside the lines
+    Sarif,
+    /// CycloneDX 1.6 JSON: the packages and what is known against them (VEX)
+    Cyclonedx,
+    /// JUnit XML: one case a package, as CI servers show test results
+    Junit,
 }
 
 /// `keymoat doctor`

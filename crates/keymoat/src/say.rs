@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 /// To standard output, as it is.
 pub(crate) fn out(text: &str) {
@@ -12,6 +13,27 @@ pub(crate) fn out(text: &str) {
 /// To standard error, with a line's end.
 pub(crate) fn err(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// To a file, all of it or nothing: whoever reads it meets the old text or the
+/// new one. A link is followed, and a device such as `/dev/stdout` written to.
+pub(crate) fn file(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if path.metadata().is_ok_and(|kind| !kind.is_file()) {
+        return std::fs::write(path, text);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let beside = path.with_file_name(name);
+    let written = std::fs::File::create_new(&beside).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        drop(std::fs::remove_file(&beside));
+    }
+    written
 }
 
 /// Rows in columns that line up; the first row is the heading.

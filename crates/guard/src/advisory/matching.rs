@@ -5,10 +5,11 @@ use super::osv::{Affected, Event, Range, Record};
 use crate::finding::Severity;
 use crate::inventory::Ecosystem;
 use crate::version::Version;
+use serde::Serialize;
 use std::cmp::Ordering;
 
 /// One thing known against a version, however many records tell of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hit {
     /// Every id of it, the preferred one first.
     pub ids: Vec<String>,

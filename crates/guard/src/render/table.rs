@@ -2,7 +2,7 @@
 //! is wrong and what to do about it, the worst first, then what is not known.
 //! No meaning by colour; lines fit a terminal.
 
-use crate::audit::Report;
+use crate::audit::{Ignored, IgnoredThing, Report};
 use crate::finding::{Evidence, Finding, Gap, Kind, Outcome, Severity, Why};
 use std::fmt::Write as _;
 
@@ -16,12 +16,14 @@ const GAP_SUBJECTS_MAX: usize = 12;
 /// The report as text.
 pub fn table(report: &Report) -> String {
     let mut out = String::new();
-    line(&mut out, &headline(report));
+    wrapped(&mut out, &headline(report));
+    wrapped(&mut out, &counts(report));
     line(&mut out, "");
     for finding in &report.findings {
         one(&mut out, finding);
     }
     not_audited(&mut out, &report.gaps);
+    ignored(&mut out, &report.ignored);
     basis(&mut out, report);
     out
 }
@@ -31,34 +33,71 @@ fn line(out: &mut String, text: &str) {
     writeln!(out, "{text}").unwrap_or_default();
 }
 
-fn headline(report: &Report) -> String {
-    let count = |kind| report.findings.iter().filter(|f| f.kind == kind).count();
-    let serious = report.findings.iter().filter(|f| f.severity >= Severity::Medium).count();
-    let gaps = report.gaps.len();
-    match report.outcome {
-        Outcome::Clean => format!(
-            "CLEAN. All of {} audited; nothing is known against any of it.",
-            plural(report.packages, "package")
-        ),
-        Outcome::NotAudited => format!(
-            "NOT AUDITED. Nothing was found, but {} could not be judged: this is no all-clear.",
-            plural(gaps, "thing")
-        ),
-        Outcome::Affected => {
-            let mut text = match count(Kind::Malicious) {
-                0 => format!("AFFECTED. {} to act on.", plural(serious, "finding")),
-                n => format!(
-                    "AFFECTED. {} MALICIOUS: act on that before anything else.",
-                    plural(n, "release")
-                ),
+/// The first line: the answer, the worst of it, and what to do first.
+pub fn headline(report: &Report) -> String {
+    match (report.outcome, report.findings.first()) {
+        (Outcome::Affected, Some(worst)) => {
+            let alike = report.findings.iter().filter(|f| f.kind == worst.kind).count() - 1;
+            let others = match (alike, worst.kind) {
+                (0, _) => String::new(),
+                (n, Kind::Malicious) => format!(", and {n} more MALICIOUS"),
+                (n, _) => format!(", and {n} more like it"),
             };
-            if gaps > 0 {
-                write!(text, " {} more could not be judged.", plural(gaps, "thing"))
-                    .unwrap_or_default();
-            }
-            text
+            let place = worst.evidence.iter().find_map(|evidence| evidence.place.as_ref());
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+            let first = first_sentence(&worst.do_first);
+            format!("AFFECTED. {}{place}{others}. First: {first}", title(worst))
+        }
+        (Outcome::Clean | Outcome::Affected, _) => format!(
+            "CLEAN. All of {} audited; nothing is known against {}.",
+            plural(report.packages, "package"),
+            if report.ignored.is_empty() { "any of it" } else { "it but what is ignored" }
+        ),
+        (Outcome::NotAudited, _) => {
+            let many = plural(report.gaps.len(), "thing");
+            let first = most_frequent(&report.gaps).map(first_sentence).unwrap_or_default();
+            format!(
+                "NOT AUDITED. Nothing was found, but {many} could not be judged: this is no all-clear. First: {first}"
+            )
         }
     }
+}
+
+/// How much of what there is, in the order in which it matters.
+fn counts(report: &Report) -> String {
+    let count = |kind| report.findings.iter().filter(|f| f.kind == kind).count();
+    let serious = report.findings.iter().filter(|f| f.severity >= Severity::Medium).count();
+    let slight = report.findings.len() - serious;
+    let on_releases = [Kind::Malicious, Kind::Vulnerable];
+    let others = report
+        .findings
+        .iter()
+        .filter(|f| f.severity >= Severity::Medium && !on_releases.contains(&f.kind))
+        .count();
+    let parts = [
+        (count(Kind::Malicious), "malicious"),
+        (count(Kind::Vulnerable), "vulnerable"),
+        (others, "more to act on"),
+        (slight, "worth knowing"),
+        (report.gaps.len(), "not audited"),
+        (report.ignored.len(), "ignored"),
+    ];
+    let parts = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { String::new() } else { format!("{}.", parts.join(", ")) }
+}
+
+/// What to do about the largest part of `gaps`.
+fn most_frequent(gaps: &[Gap]) -> Option<&str> {
+    let count = |text: &str| gaps.iter().filter(|gap| gap.do_first == text).count();
+    let mut texts: Vec<&str> = gaps.iter().map(|gap| gap.do_first.as_str()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.into_iter().max_by_key(|text| count(text))
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.find(". ").and_then(|at| text.get(..=at)).unwrap_or(text)
 }
 
 fn one(out: &mut String, finding: &Finding) {
@@ -69,19 +108,7 @@ fn one(out: &mut String, finding: &Finding) {
         Severity::Low => "low",
         Severity::Info => "info",
     };
-    let subject = &finding.subject;
-    let title = match finding.kind {
-        Kind::Malicious => format!("{subject} is MALICIOUS"),
-        Kind::Vulnerable => format!("{subject} is vulnerable"),
-        Kind::StartupCode => format!("{subject} runs at every Python start"),
-        Kind::Integrity => format!("{subject} is not what was recorded"),
-        Kind::Origin => format!("{subject} weakens where packages come from"),
-        Kind::Pin if finding.severity >= Severity::Medium => {
-            format!("{subject} lets bad releases in")
-        }
-        Kind::Pin | Kind::Recent => subject.clone(),
-    };
-    field(out, severity, &title);
+    field(out, severity, &title(finding));
     for (at, evidence) in finding.evidence.iter().take(EVIDENCE_MAX).enumerate() {
         field(out, if at == 0 { "seen" } else { "" }, &shown(evidence));
     }
@@ -91,6 +118,22 @@ fn one(out: &mut String, finding: &Finding) {
     field(out, "means", &finding.meaning);
     field(out, "do first", &finding.do_first);
     line(out, "");
+}
+
+/// What was found, in a line.
+pub(super) fn title(finding: &Finding) -> String {
+    let subject = &finding.subject;
+    match finding.kind {
+        Kind::Malicious => format!("{subject} is MALICIOUS"),
+        Kind::Vulnerable => format!("{subject} is vulnerable"),
+        Kind::StartupCode => format!("{subject} runs at every Python start"),
+        Kind::Integrity => format!("{subject} is not what was recorded"),
+        Kind::Origin => format!("{subject} weakens where packages come from"),
+        Kind::Pin if finding.severity >= Severity::Medium => {
+            format!("{subject} lets bad releases in")
+        }
+        Kind::Pin | Kind::Recent => subject.clone(),
+    }
 }
 
 fn shown(evidence: &Evidence) -> String {
@@ -132,7 +175,7 @@ fn not_audited(out: &mut String, gaps: &[Gap]) {
                 write!(names, " and {} more", subjects.len() - GAP_SUBJECTS_MAX)
                     .unwrap_or_default();
             }
-            field(out, reason, &format!("{}: {}", plural(group.len(), "time"), first.text));
+            field(out, reason, &format!("{} times: {}", subjects.len(), first.text));
             field(out, "", &names);
         } else {
             for gap in group {
@@ -145,6 +188,26 @@ fn not_audited(out: &mut String, gaps: &[Gap]) {
             }
         }
         field(out, "do first", &first.do_first);
+    }
+    line(out, "");
+}
+
+fn ignored(out: &mut String, ignored: &[Ignored]) {
+    if ignored.is_empty() {
+        return;
+    }
+    line(out, "IGNORED, by an entry of the ignore file");
+    for entry in ignored {
+        let what = match &entry.what {
+            IgnoredThing::Finding(finding) if finding.advisories.is_empty() => title(finding),
+            IgnoredThing::Finding(finding) => {
+                let ids: Vec<&str> =
+                    finding.advisories.iter().take(1).map(String::as_str).collect();
+                format!("{} ({})", title(finding), ids.join(", "))
+            }
+            IgnoredThing::Gap(gap) => format!("{}: {}", gap.subject, gap.text),
+        };
+        field(out, "until", &format!("{}  {what}: {}", entry.expires, entry.reason));
     }
     line(out, "");
 }
@@ -175,16 +238,33 @@ fn basis(out: &mut String, report: &Report) {
     }
 }
 
+/// A text that is wrapped; nothing if it is empty.
+fn wrapped(out: &mut String, text: &str) {
+    for current in lines(text, WIDTH) {
+        line(out, &current);
+    }
+}
+
 /// A label and a text that is wrapped beside it.
 fn field(out: &mut String, label: &str, text: &str) {
-    let mut current = String::new();
     let mut label = label;
+    for current in lines(text, WIDTH - INDENT) {
+        line(out, format!("{label:<INDENT$}{current}").trim_end());
+        label = "";
+    }
+    if !label.is_empty() && text.trim().is_empty() {
+        line(out, label);
+    }
+}
+
+/// `text` in lines of at most `width` characters, but for longer words.
+fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut current = String::new();
     for word in text.split_whitespace() {
         let wide = current.chars().count() + word.chars().count() + 1;
-        if !current.is_empty() && wide > WIDTH - INDENT {
-            line(out, &format!("{label:<INDENT$}{current}"));
-            label = "";
-            current.clear();
+        if !current.is_empty() && wide > width {
+            lines.push(std::mem::take(&mut current));
         }
         if !current.is_empty() {
             current.push(' ');
@@ -192,7 +272,8 @@ fn field(out: &mut String, label: &str, text: &str) {
         // What files hold must not drive the terminal that shows it.
         current.extend(word.chars().map(|l| if l.is_control() { '\u{fffd}' } else { l }));
     }
-    line(out, format!("{label:<INDENT$}{current}").trim_end());
+    lines.extend((!current.is_empty()).then_some(current));
+    lines
 }
 
 fn plural(count: usize, what: &str) -> String {
