@@ -15,6 +15,7 @@ mod account;
 mod allowance;
 mod book;
 mod cell;
+mod compact;
 mod hasher;
 mod inline;
 mod journal;

@@ -3,8 +3,7 @@
 //! A [`SpendRecord`] holds what LiteLLM's `SpendLogs` row holds (litellm
 //! section 9) without content, and what that row cannot say: which attempt, how
 //! it ended, where its cost came from and which prices it was computed with.
-//! As JSON, what is empty is left out, and what is missing is empty, so that
-//! records of older and newer versions read alike.
+//! How it is written down says `compact`.
 
 use crate::record_id::RecordId;
 use base::{KeyHash, NanoUsd};
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// The upstream's own ending was seen, with its usage.
@@ -37,13 +36,28 @@ pub enum Ending {
     HedgeLoser,
     /// We refused: no upstream was called.
     Refused,
-    /// The process ended before the attempt did. Also what a record without
-    /// this field counts as: charged in full.
+    /// The process ended before the attempt did: charged in full.
     #[default]
     Crashed,
 }
 
 impl Ending {
+    /// In the order of their numbers, which are written down: add at the end.
+    pub const ALL: [Self; 12] = [
+        Self::Complete,
+        Self::CompleteWithoutUsage,
+        Self::ClientGoneBefore,
+        Self::ClientGoneAfter,
+        Self::UpstreamErrorBefore,
+        Self::UpstreamErrorAfter,
+        Self::Timeout,
+        Self::CutByGuardrail,
+        Self::CutByBudget,
+        Self::HedgeLoser,
+        Self::Refused,
+        Self::Crashed,
+    ];
+
     /// Whether the client has its whole answer: LiteLLM's `success`.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Complete | Self::CompleteWithoutUsage)
@@ -69,7 +83,7 @@ impl Ending {
 }
 
 /// Where a cost came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CostSource {
     /// The provider stated it.
@@ -81,6 +95,21 @@ pub enum CostSource {
     /// Nothing was spent.
     #[default]
     None,
+}
+
+impl CostSource {
+    /// In the order of their numbers, which are written down: add at the end.
+    pub const ALL: [Self; 4] = [Self::Provider, Self::Computed, Self::Estimated, Self::None];
+
+    /// As it stands in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Computed => "computed",
+            Self::Estimated => "estimated",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Counts, normalised: `input` and `output` are totals, the others say what
@@ -130,96 +159,68 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// One attempt. Texts are shared so that a record costs few allocations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendRecord {
     /// Call and attempt; what makes the record one and the same.
     pub id: RecordId,
     /// What the client may look it up by: the answer's id, or the call's.
-    #[serde(default)]
     pub request_id: Arc<str>,
     /// `acompletion`, `anthropic_messages`, `aembedding`, …: LiteLLM's names.
-    #[serde(default)]
     pub call_type: Arc<str>,
     /// How it ended.
-    #[serde(default)]
     pub ending: Ending,
     /// The status that the client saw; 0 where it saw none.
-    #[serde(default)]
     pub status: u16,
     /// The class of error, without content: `rate_limit`, `timeout`, …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_class: Option<Arc<str>>,
     /// Exact.
-    #[serde(default)]
     pub cost: NanoUsd,
     /// Where it came from.
-    #[serde(default)]
     pub cost_source: CostSource,
     /// The version of the prices that it was computed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<Arc<str>>,
     /// What was consumed.
-    #[serde(default)]
     pub usage: UsageCounts,
     /// What the client asked for.
-    #[serde(default)]
     pub model_group: Arc<str>,
     /// What the upstream was asked for.
-    #[serde(default)]
     pub upstream_model: Arc<str>,
     /// Empty where none was chosen.
-    #[serde(default)]
     pub deployment_id: Arc<str>,
     /// The provider's name.
-    #[serde(default)]
     pub provider: Arc<str>,
     /// Scheme, host and port.
-    #[serde(default)]
     pub api_base: Arc<str>,
     /// The provider credential's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_id: Option<Arc<str>>,
     /// `None` for the master key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<KeyHash>,
     /// The key's alias then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_alias: Option<Arc<str>>,
     /// The key's user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Arc<str>>,
     /// The customer whom the request names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_user: Option<Arc<str>>,
     /// The key's team.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<Arc<str>>,
     /// The key's organisation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<Arc<str>>,
     /// The key's tags and the request's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Arc<str>>,
     /// [`crate::Reservation::reserved_ms`]: says whose window pays. Nought
     /// counts as `start_ms`.
-    #[serde(default)]
     pub reserved_ms: i64,
     /// When the attempt began, milliseconds since 1970.
     pub start_ms: i64,
     /// When the first byte of the answer came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<i64>,
     /// When it ended.
-    #[serde(default)]
     pub end_ms: i64,
     /// The client's address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_ip: Option<Arc<str>>,
     /// The client's session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Arc<str>>,
     /// Whether our own response cache answered.
-    #[serde(default)]
     pub cache_hit: bool,
 }
 

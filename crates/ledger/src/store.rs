@@ -128,9 +128,6 @@ pub struct Batch {
     pub to: Position,
     /// Attempts that have ended.
     pub records: Vec<SpendRecord>,
-    /// The same records as JSON, in the same order, where they were read as
-    /// such; else empty.
-    pub texts: Vec<Box<str>>,
     /// Attempts that are still running while the file that says so goes away.
     pub parked: Vec<Opened>,
     /// Attempts parked earlier that have ended.

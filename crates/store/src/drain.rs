@@ -9,13 +9,14 @@
 //! before the file goes away; most end sooner and never touch the database.
 
 use crate::data_dir::sync_dir;
-use crate::frame::{Began, Entry};
+use crate::frame::{self, Began, Entry};
 use crate::segment::{self, Reader, Stop};
 use crate::spool::Spool;
 use ledger::{Batch, Boxed, Journal, Position, RecordId, SpendRecord, SpoolId, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -29,6 +30,11 @@ pub type Observer = Box<dyn Fn(&[SpendRecord]) + Send>;
 pub(crate) const BATCH: usize = 500;
 /// How long to gather a batch.
 const GATHER: Duration = Duration::from_millis(50);
+/// How much longer where there are many: a commit costs as much as a hundred
+/// records, and it is shared.
+const GATHER_MANY: Duration = Duration::from_millis(200);
+/// More than this after [`GATHER`] is many.
+const FEW: u64 = 16;
 const BACKOFF: [Duration; 6] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
@@ -56,26 +62,22 @@ impl Attempts {
             Entry::Opened(opened) => {
                 self.running.insert(opened.id, opened);
             }
-            Entry::Record(record, text) => {
+            Entry::Record(record) => {
                 if self.running.remove(&record.id).is_none() && self.parked.remove(&record.id) {
                     batch.unparked.push(record.id);
                 }
                 batch.records.push(record);
-                batch.texts.push(text);
             }
             Entry::Unreadable(payload) => set_aside(dir, &payload),
         }
     }
 }
 
-/// A record of another version is kept for who can read it.
+/// An entry of another version is kept, as it was written, for who can read it.
 fn set_aside(dir: &Path, payload: &[u8]) {
-    let path = dir.join("unreadable.jsonl");
-    let json = payload.get(1..).unwrap_or_default();
-    let kept = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| {
-        file.write_all(json)?;
-        file.write_all(b"\n")
-    });
+    let path = dir.join("unreadable.frames");
+    let kept = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let kept = kept.and_then(|mut file| file.write_all(&frame::framed(payload)));
     match kept {
         Ok(()) => tracing::error!(path = %path.display(), "a spooled record cannot be read; kept"),
         Err(error) => {
@@ -110,9 +112,7 @@ impl Drainer {
         let mut failures = 0;
         loop {
             self.spool.wait_for_records();
-            if !self.spool.is_closing() && self.spool.depth() < BATCH as u64 {
-                std::thread::park_timeout(GATHER);
-            }
+            self.gather();
             match self.catch_up() {
                 Ok(()) => failures = 0,
                 Err(error) => {
@@ -135,6 +135,16 @@ impl Drainer {
         }
     }
 
+    fn gather(&self) {
+        let more = || !self.spool.is_closing() && self.spool.depth() < BATCH as u64;
+        if more() {
+            std::thread::park_timeout(GATHER);
+        }
+        if more() && self.spool.depth() > FEW {
+            std::thread::park_timeout(GATHER_MANY);
+        }
+    }
+
     fn catch_up(&mut self) -> Result<(), StoreError> {
         while let Step::Moved = self.step()? {}
         Ok(())
@@ -147,7 +157,7 @@ impl Drainer {
             spool: self.id,
             to: self.position,
             records: vec![],
-            texts: vec![],
+
             parked: vec![],
             unparked: vec![],
         };
@@ -206,7 +216,7 @@ impl Drainer {
             if batch.records.len() >= BATCH {
                 break;
             }
-            match reader.next(end)? {
+            match reader.next(end, batch.records.last())? {
                 Ok(entry) => attempts.see(entry, dir, batch),
                 Err(stop) => {
                     batch.to.offset = reader.offset;
@@ -269,14 +279,8 @@ impl Drainer {
         if all && self.attempts.running.is_empty() {
             let path = segment::path_of(self.spool.dir(), active);
             let to = Position { segment: active + 1, offset: 0 };
-            let batch = Batch {
-                spool: self.id,
-                to,
-                records: vec![],
-                texts: vec![],
-                parked: vec![],
-                unparked: vec![],
-            };
+            let batch =
+                Batch { spool: self.id, to, records: vec![], parked: vec![], unparked: vec![] };
             if block_on(self.store.drain(Arc::new(batch))).is_ok()
                 && let Err(error) = fs::remove_file(&path)
             {

@@ -1,29 +1,30 @@
-//! One entry of the spool: length, checksum, kind, record id and JSON.
+//! One entry of the spool: length, checksum, kind, record id, and the rest as
+//! `ledger` writes it.
 //!
 //! `length` (u32, little endian) counts what follows the checksum; `checksum`
 //! (u32, little endian) is its CRC-32. The id stands apart so that an attempt
-//! which begins and ends is matched without reading what it began with. A process that dies while it writes leaves a frame
-//! that does not check; nothing after it can be trusted to begin where it seems
-//! to.
+//! which begins and ends is matched without reading what it began with. A
+//! process that dies while it writes leaves a frame that does not check;
+//! nothing after it can be trusted to begin where it seems to.
 
 use ledger::{Opened, RecordId, SpendRecord};
-use serde::Serialize;
 use std::io;
 
 /// Bytes before the payload.
 pub(crate) const HEADER: usize = 8;
-/// A record is about one kilobyte; more than this is a mistake or damage.
+/// A record is some hundred bytes; more than this is a mistake or damage.
 pub(crate) const MAX_PAYLOAD: usize = 1 << 20;
 
-const OPENED: u8 = 1;
-const RECORD: u8 = 2;
+/// 1 and 2 were the same as JSON.
+const OPENED: u8 = 3;
+const RECORD: u8 = 4;
 
 /// What an entry says.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, straight into a batch")]
 pub(crate) enum Entry {
     Opened(Began),
-    Record(SpendRecord, Box<str>),
+    Record(SpendRecord),
     /// Whole, but of a version that we do not know.
     Unreadable(Vec<u8>),
 }
@@ -32,14 +33,14 @@ pub(crate) enum Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Began {
     pub(crate) id: RecordId,
-    json: Box<[u8]>,
+    bytes: Box<[u8]>,
 }
 
 impl Began {
     /// What it began with; `None` where that is of a version that we do not
     /// know.
     pub(crate) fn read(&self) -> Option<Opened> {
-        serde_json::from_slice(&self.json).ok()
+        Opened::decode(self.id, &self.bytes)
     }
 }
 
@@ -57,21 +58,40 @@ pub(crate) enum Next {
 
 /// Replaces what is in `into` by the frame of an attempt that begins.
 pub(crate) fn encode_opened(opened: &Opened, into: &mut Vec<u8>) -> io::Result<()> {
-    encode(OPENED, opened.id, opened, into)
+    encode(OPENED, opened.id, |into| opened.encode(into), into)
 }
 
 /// Replaces what is in `into` by the frame of an attempt that has ended.
 pub(crate) fn encode_record(record: &SpendRecord, into: &mut Vec<u8>) -> io::Result<()> {
-    encode(RECORD, record.id, record, into)
+    encode(RECORD, record.id, |into| record.encode(into), into)
 }
 
-fn encode(kind: u8, id: RecordId, value: &impl Serialize, into: &mut Vec<u8>) -> io::Result<()> {
+fn encode(
+    kind: u8,
+    id: RecordId,
+    rest: impl FnOnce(&mut Vec<u8>),
+    into: &mut Vec<u8>,
+) -> io::Result<()> {
     into.clear();
     into.extend_from_slice(&[0; HEADER]);
     into.push(kind);
     into.extend_from_slice(&id.to_bytes());
-    serde_json::to_writer(&mut *into, value)?;
-    let Some((header, payload)) = into.split_at_mut_checked(HEADER) else {
+    rest(into);
+    seal(into)
+}
+
+/// An entry's bytes as [`decode`] gave them, in a frame again.
+pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; HEADER];
+    frame.extend_from_slice(payload);
+    // No longer than what was read.
+    let _fits = seal(&mut frame);
+    frame
+}
+
+/// Fills in the header.
+fn seal(frame: &mut [u8]) -> io::Result<()> {
+    let Some((header, payload)) = frame.split_at_mut_checked(HEADER) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
     if payload.len() > MAX_PAYLOAD {
@@ -88,8 +108,9 @@ fn encode(kind: u8, id: RecordId, value: &impl Serialize, into: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// Reads the frame at the beginning of `bytes`.
-pub(crate) fn decode(bytes: &[u8]) -> Next {
+/// Reads the frame at the beginning of `bytes`. A record shares what it can
+/// with `like`.
+pub(crate) fn decode(bytes: &[u8], like: Option<&SpendRecord>) -> Next {
     let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
         return Next::Incomplete(HEADER);
     };
@@ -103,20 +124,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Next {
         return Next::Damaged;
     }
     Next::Entry(
-        entry(payload).unwrap_or_else(|| Entry::Unreadable(payload.to_vec())),
+        entry(payload, like).unwrap_or_else(|| Entry::Unreadable(payload.to_vec())),
         HEADER + length,
     )
 }
 
-fn entry(payload: &[u8]) -> Option<Entry> {
+fn entry(payload: &[u8], like: Option<&SpendRecord>) -> Option<Entry> {
     let (kind, rest) = payload.split_first()?;
-    let (id, json) = rest.split_first_chunk()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    let id = RecordId::from_bytes(*id);
     match *kind {
-        OPENED => Some(Entry::Opened(Began { id: RecordId::from_bytes(*id), json: json.into() })),
-        RECORD => {
-            let text = std::str::from_utf8(json).ok()?;
-            Some(Entry::Record(serde_json::from_str(text).ok()?, text.into()))
-        }
+        OPENED => Some(Entry::Opened(Began { id, bytes: rest.into() })),
+        RECORD => SpendRecord::decode(id, rest, like).map(Entry::Record),
         _ => None,
     }
 }
@@ -139,14 +158,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_cut_short_it_is_incomplete() {
         let (record, bytes) = frame();
-        match decode(&bytes) {
-            Next::Entry(Entry::Record(read, _), size) => {
+        match decode(&bytes, None) {
+            Next::Entry(Entry::Record(read), size) => {
                 assert_eq!((read, size), (record, bytes.len()));
             }
             other => panic!("{other:?}"),
         }
         for end in 0..bytes.len() {
-            assert!(matches!(decode(&bytes[..end]), Next::Incomplete(_)), "cut at {end}");
+            assert!(matches!(decode(&bytes[..end], None), Next::Incomplete(_)), "cut at {end}");
         }
     }
 
@@ -156,14 +175,14 @@ mod tests {
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
-            assert!(!matches!(decode(&changed), Next::Entry(..)), "byte {at}");
+            assert!(!matches!(decode(&changed, None), Next::Entry(..)), "byte {at}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = decode(&bytes);
+            let _ = decode(&bytes, None);
         }
     }
 }

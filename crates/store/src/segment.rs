@@ -2,6 +2,7 @@
 
 use crate::error::OpenError;
 use crate::frame::{self, Entry, Next};
+use ledger::SpendRecord;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -60,13 +61,18 @@ impl Reader {
         Ok(self.file.metadata()?.len())
     }
 
-    /// The next entry before `end`.
-    pub(crate) fn next(&mut self, end: u64) -> io::Result<Result<Entry, Stop>> {
+    /// The next entry before `end`; a record shares what it can with `like`.
+    pub(crate) fn next(
+        &mut self,
+        end: u64,
+        like: Option<&SpendRecord>,
+    ) -> io::Result<Result<Entry, Stop>> {
         loop {
             if self.offset >= end {
                 return Ok(Err(Stop::End));
             }
-            let needed = match frame::decode(self.buffer.get(self.at..).unwrap_or_default()) {
+            let bytes = self.buffer.get(self.at..).unwrap_or_default();
+            let needed = match frame::decode(bytes, like) {
                 Next::Entry(entry, size) => {
                     self.at += size;
                     self.offset += size as u64;

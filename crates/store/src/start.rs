@@ -191,12 +191,12 @@ fn running_at(
     let mut running = std::collections::HashMap::new();
     let mut reader = Reader::open(dir, position.segment, 0)?;
     let end = position.offset.min(reader.file_len()?);
-    while let Ok(entry) = reader.next(end)? {
+    while let Ok(entry) = reader.next(end, None)? {
         match entry {
             Entry::Opened(opened) => {
                 running.insert(opened.id, opened);
             }
-            Entry::Record(record, _) => {
+            Entry::Record(record) => {
                 running.remove(&record.id);
             }
             Entry::Unreadable(_) => {}
@@ -222,9 +222,7 @@ fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, Store
         let records: Vec<SpendRecord> =
             part.into_iter().map(|opened| opened.crashed(now_ms)).collect();
         let to = drainer.position;
-        let texts = vec![];
-        let batch =
-            Arc::new(Batch { spool: drainer.id, to, records, texts, parked: vec![], unparked });
+        let batch = Arc::new(Batch { spool: drainer.id, to, records, parked: vec![], unparked });
         block_on(drainer.store.drain(Arc::clone(&batch)))?;
         (drainer.observer)(&batch.records);
     }

@@ -1,39 +1,100 @@
-//! Records as JSON.
+//! Records as bytes.
 
 use base::{CallId, KeyHash, NanoUsd};
 use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, UsageCounts};
+use proptest::prelude::*;
+use std::sync::Arc;
 
 fn id() -> RecordId {
     RecordId { call: CallId::new(1_774_348_740_123, [9; 10]), attempt: 2 }
 }
 
-#[test]
-fn a_record_survives_json_and_leaves_out_what_is_empty() {
-    let record = SpendRecord {
+fn record() -> SpendRecord {
+    SpendRecord {
         request_id: "chatcmpl-1".into(),
         ending: Ending::Complete,
         status: 200,
-        cost: NanoUsd(12_500_000),
+        error_class: Some("".into()),
+        cost: NanoUsd(-12_500_000),
         cost_source: CostSource::Computed,
-        usage: UsageCounts { input: 10, output: 5, ..UsageCounts::default() },
+        usage: UsageCounts { input: 10, output: 5, searches: u64::MAX, ..UsageCounts::default() },
+        model_group: "gpt-é".into(),
         key_hash: Some(KeyHash([3; 32])),
-        tags: vec!["a".into(), "b\"\n".into()],
+        tags: vec!["a".into(), "b\"\n".into(), "".into()],
+        end_ms: i64::MIN,
+        first_byte_ms: Some(i64::MAX),
+        session_id: Some("s".into()),
+        cache_hit: true,
         ..SpendRecord::new(id(), 1_774_348_740_123)
-    };
-    let json = serde_json::to_string(&record).unwrap();
-    assert_eq!(serde_json::from_str::<SpendRecord>(&json).unwrap(), record);
-    assert!(json.contains(r#""cost":12500000,"cost_source":"computed""#), "{json}");
-    assert!(!json.contains("null") && !json.contains("reasoning"), "{json}");
+    }
+}
+
+fn bytes(record: &SpendRecord) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes);
+    bytes
 }
 
 #[test]
-fn a_record_from_another_version_is_read_and_an_unknown_ending_is_not_guessed() {
-    let least = r#"{"id":"019d1f6d-261b-7909-8909-090909090909.2","start_ms":5,"new_field":1}"#;
-    let record: SpendRecord = serde_json::from_str(least).unwrap();
-    assert_eq!((record.id, record.ending, record.cost), (id(), Ending::Crashed, NanoUsd::ZERO));
-    assert_eq!(record.charged_ms(), 5);
-    let strange = r#"{"id":"019d1f6d-261b-7909-8909-090909090909.2","start_ms":5,"ending":"x"}"#;
-    assert!(serde_json::from_str::<SpendRecord>(strange).is_err());
+fn a_record_comes_back_as_it_was_written_whatever_it_is_compared_with() {
+    let empty = SpendRecord::new(id(), 5);
+    for record in [record(), empty.clone()] {
+        for like in [None, Some(&empty), Some(&record)] {
+            assert_eq!(SpendRecord::decode(id(), &bytes(&record), like).as_ref(), Some(&record));
+        }
+    }
+    assert!(bytes(&empty).len() < 60, "{}", bytes(&empty).len());
+}
+
+#[test]
+fn texts_of_the_record_before_are_shared() {
+    let before = record();
+    let after = SpendRecord::decode(id(), &bytes(&before), Some(&before)).unwrap();
+    assert!(Arc::ptr_eq(&before.model_group, &after.model_group));
+    assert!(Arc::ptr_eq(&before.tags[1], &after.tags[1]));
+}
+
+#[test]
+fn fields_that_an_older_version_lacks_are_empty_and_those_of_a_newer_one_are_left() {
+    let whole = bytes(&record());
+    let older = SpendRecord::decode(id(), &whole[..whole.len() - 1], None).unwrap();
+    assert_eq!(older, SpendRecord { cache_hit: false, ..record() });
+    let newer = [&whole[..], &[1, 2, 3]].concat();
+    assert_eq!(SpendRecord::decode(id(), &newer, None), Some(record()));
+    let mut strange = bytes(&SpendRecord::new(id(), 5));
+    strange[2] = 99;
+    assert_eq!(SpendRecord::decode(id(), &strange, None), None, "no ending is guessed");
+}
+
+#[test]
+fn endings_and_sources_keep_their_numbers() {
+    assert!(Ending::ALL.iter().enumerate().all(|(place, ending)| *ending as usize == place));
+    assert!(CostSource::ALL.iter().enumerate().all(|(place, source)| *source as usize == place));
+    let words: Vec<&str> = Ending::ALL.iter().map(|ending| ending.as_str()).collect();
+    let json = serde_json::to_string(&Ending::ALL).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<&str>>(&json).unwrap(), words);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        let _ = SpendRecord::decode(id(), &bytes, None);
+        let _ = Opened::decode(id(), &bytes);
+    }
+
+    #[test]
+    fn numbers_come_back(
+        input: u64, cost: i64, start_ms: i64, end_ms: i64, first_byte_ms: Option<i64>,
+    ) {
+        let record = SpendRecord {
+            cost: NanoUsd(cost),
+            usage: UsageCounts { input, ..UsageCounts::default() },
+            end_ms,
+            first_byte_ms,
+            ..SpendRecord::new(id(), start_ms)
+        };
+        prop_assert_eq!(SpendRecord::decode(id(), &bytes(&record), None), Some(record));
+    }
 }
 
 #[test]
@@ -43,6 +104,9 @@ fn what_was_let_through_and_never_ended_is_charged_in_full() {
             "start_ms":5,"user_id":"u","model_group":"m"}"#,
     )
     .unwrap();
+    let mut bytes = Vec::new();
+    opened.encode(&mut bytes);
+    assert_eq!(Opened::decode(opened.id, &bytes).as_ref(), Some(&opened));
     let record = opened.crashed(9);
     assert_eq!((record.cost, record.cost_source), (NanoUsd(70), CostSource::Estimated));
     assert_eq!((record.ending, record.charged_ms(), record.end_ms), (Ending::Crashed, 4, 9));

@@ -6,8 +6,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::Path;
 
 /// In order; the number is the place in this list, counted from 1.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("0001_keys_and_spend", include_str!("../../migrations/0001_keys_and_spend.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_keys_and_spend", include_str!("../../migrations/0001_keys_and_spend.sql")),
+    ("0002_spend_records", include_str!("../../migrations/0002_spend_records.sql")),
+];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,
@@ -59,4 +61,73 @@ fn check(applied: &[(i64, String, i64)], path: &Path) -> Result<(), OpenError> {
 
 fn checksum(sql: &str) -> i64 {
     i64::from(crc32fast::hash(sql.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CREATE, MIGRATIONS, RECORD, checksum, run};
+    use crate::sqlite::spend_row;
+    use base::{CallId, KeyHash, NanoUsd};
+    use ledger::{CostSource, Ending, RecordId, SpendRecord, UsageCounts};
+    use rusqlite::{Connection, params};
+    use std::path::Path;
+
+    /// As the first version left it.
+    fn first_version() -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        let (name, sql) = MIGRATIONS[0];
+        db.execute_batch(CREATE).unwrap();
+        db.execute_batch(sql).unwrap();
+        db.execute(RECORD, params![1, name, checksum(sql), 5]).unwrap();
+        db
+    }
+
+    #[test]
+    fn records_of_the_first_version_are_kept_whole() {
+        let mut db = first_version();
+        let call = CallId::new(1_774_348_740_123, [9; 10]);
+        let put =
+            "INSERT INTO spend_records (id, request_id, key_hash, model_group, cost, start_ms,
+            record) VALUES (?, NULL, ?, 'm', 7, 5, ?)";
+        let full = r#"{"id":"x","request_id":"chatcmpl-1","ending":"complete","status":200,"cost":7,
+            "cost_source":"computed","usage":{"input":3,"searches":1},"model_group":"m",
+            "tags":["a\"b"],"reserved_ms":4,"start_ms":5,"first_byte_ms":6,"end_ms":9,
+            "cache_hit":false,"key_hash":"y"}"#;
+        let least = format!(r#"{{"request_id":"{call}","start_ms":5}}"#);
+        db.execute(put, params![format!("{call}.12"), [3_u8; 32], full]).unwrap();
+        db.execute(put, params![format!("{call}.300"), None::<[u8; 32]>, least]).unwrap();
+        run(&mut db, Path::new("x"), 6).unwrap();
+        run(&mut db, Path::new("x"), 7).unwrap();
+        let mut statement = db.prepare("SELECT * FROM spend_records ORDER BY id").unwrap();
+        let rows: Vec<SpendRecord> =
+            statement.query_map([], spend_row::read).unwrap().map(Result::unwrap).collect();
+        let cost = NanoUsd(7);
+        let expected = [
+            SpendRecord {
+                request_id: "chatcmpl-1".into(),
+                ending: Ending::Complete,
+                status: 200,
+                cost,
+                cost_source: CostSource::Computed,
+                usage: UsageCounts { input: 3, searches: 1, ..UsageCounts::default() },
+                model_group: "m".into(),
+                key_hash: Some(KeyHash([3; 32])),
+                tags: vec!["a\"b".into()],
+                reserved_ms: 4,
+                first_byte_ms: Some(6),
+                end_ms: 9,
+                ..SpendRecord::new(RecordId { call, attempt: 12 }, 5)
+            },
+            SpendRecord {
+                request_id: call.to_string().into(),
+                cost,
+                model_group: "m".into(),
+                ending: Ending::Crashed,
+                reserved_ms: 0,
+                end_ms: 0,
+                ..SpendRecord::new(RecordId { call, attempt: 300 }, 5)
+            },
+        ];
+        assert_eq!(rows, expected);
+    }
 }

@@ -9,6 +9,7 @@ mod connection;
 mod keys;
 mod migrate;
 mod spend;
+mod spend_row;
 
 use crate::error::OpenError;
 use base::KeyHash;

@@ -1,21 +1,18 @@
 //! Spend records and the positions of spools.
 
 use super::connection::error;
-use base::{KeyHash, NanoUsd};
+use super::spend_row::{self, columns};
+use base::{CallId, KeyHash, NanoUsd};
 use ledger::{
-    Account, Batch, DaySpend, Opened, Position, SpendFilter, SpendRecord, SpoolId, StoreError,
-    Window,
+    Account, Batch, DaySpend, Opened, Position, RecordId, SpendFilter, SpendRecord, SpoolId,
+    StoreError, Window,
 };
 use rusqlite::{
     Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
 };
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-const INSERT: &str = "INSERT INTO spend_records
-    (id, request_id, key_hash, user_id, team_id, end_user, model_group, cost, start_ms, record)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
     budget_began_ms, last_active_ms FROM virtual_keys WHERE hash = ?1";
 const SET_ACCOUNT: &str = "UPDATE virtual_keys SET spend = ?2, total_spend = ?3,
@@ -31,47 +28,89 @@ const PARKED: &str = "SELECT opened FROM parked_attempts WHERE spool = ?1 ORDER 
 macro_rules! filtered {
     () => {
         " FROM spend_records
-         WHERE (:user_id IS NULL OR user_id = :user_id)
+         WHERE id >= :id_from AND id < :id_to
+           AND (:user_id IS NULL OR user_id = :user_id)
            AND (:team_id IS NULL OR team_id = :team_id)
            AND (:end_user IS NULL OR end_user = :end_user)
            AND (:start_ms IS NULL OR start_ms >= :start_ms)
            AND (:end_ms IS NULL OR start_ms < :end_ms)"
     };
 }
-macro_rules! of_key {
+macro_rules! of_request {
     () => {
-        " AND (:key_hash IS NULL OR key_hash = :key_hash)
-          AND (:request_id IS NULL OR request_id = :request_id)"
+        " AND (:request_id IS NULL OR request_id = :request_id
+               OR (id >= :own_from AND id <= :own_to))"
     };
 }
 macro_rules! page {
     () => {
-        " ORDER BY start_ms DESC, id DESC LIMIT :limit OFFSET :offset"
+        " ORDER BY id DESC LIMIT :limit OFFSET :offset"
     };
 }
-const LOGS: &str = concat!("SELECT record", filtered!(), of_key!(), page!());
+const LOGS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    filtered!(),
+    " AND (:key_hash IS NULL OR key_hash = :key_hash)",
+    of_request!(),
+    page!()
+);
 // The same for one key and for one request, so that their indexes serve.
 const LOGS_OF_KEY: &str = concat!(
-    "SELECT record",
+    "SELECT ",
+    columns!(),
     filtered!(),
-    " AND key_hash = :key_hash
-     AND (:request_id IS NULL OR request_id = :request_id)",
+    " AND key_hash = :key_hash",
+    of_request!(),
     page!()
 );
 const LOGS_OF_REQUEST: &str = concat!(
-    "SELECT record",
+    "SELECT ",
+    columns!(),
     filtered!(),
     " AND (:key_hash IS NULL OR key_hash = :key_hash)
-     AND (request_id = :request_id OR (id >= :request_id || '.' AND id < :request_id || '/'))",
+     AND (request_id = :request_id OR (id >= :own_from AND id <= :own_to))",
     page!()
 );
 const BY_DAY: &str = concat!(
     "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, \
      sum(cost)",
     filtered!(),
-    of_key!(),
+    " AND (:key_hash IS NULL OR key_hash = :key_hash)",
+    of_request!(),
     " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
 );
+
+/// An attempt begins no later than this after its call.
+const CALL_MAX_MS: i64 = 86_400_000;
+
+/// Ids between which all records of a filter lie: both a stretch of time, and
+/// the call that a request id may name.
+struct Ids {
+    from: [u8; RecordId::LEN],
+    to: [u8; RecordId::LEN],
+    own: Option<CallId>,
+}
+
+impl Ids {
+    fn of(filter: &SpendFilter) -> Self {
+        let at = |ms: i64| {
+            let call = CallId::new(ms.clamp(0, (1 << 48) - 1), [0; 10]);
+            RecordId { call, attempt: 0 }.to_bytes()
+        };
+        let own = filter.request_id.as_ref().and_then(|id| format!("{id}.0").parse().ok());
+        Self {
+            from: filter.start_ms.map_or([0; _], |ms| at(ms.saturating_sub(CALL_MAX_MS))),
+            to: filter.end_ms.map_or([0xff; _], at),
+            own: own.map(|id: RecordId| id.call),
+        }
+    }
+
+    /// The own call's first or last attempt; null where there is none.
+    fn own(&self, attempt: u16) -> Option<[u8; RecordId::LEN]> {
+        self.own.map(|call| RecordId { call, attempt }.to_bytes())
+    }
+}
 
 /// In one transaction. Where the position begins a file, the files before it
 /// go away next, so that commit is synced to disk and with it all before it.
@@ -111,32 +150,9 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
         .map_err(error)?;
     let mut new = 0;
     let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
-    let mut insert = tx.prepare_cached(INSERT).map_err(error)?;
-    for (place, record) in batch.records.iter().enumerate() {
-        let json = match batch.texts.get(place) {
-            Some(text) => Cow::Borrowed(&**text),
-            None => serde_json::to_string(record)
-                .map(Cow::Owned)
-                .map_err(|error| StoreError::Damaged(error.to_string()))?,
-        };
-        let id = record.id.to_string();
-        // The index is for ids that clients gave; our own is found by `id`.
-        let own = record.request_id.is_empty() || id.starts_with(&*record.request_id);
-        let inserted = insert
-            .execute(params![
-                id,
-                (!own).then_some(&*record.request_id),
-                record.key_hash.map(|hash| hash.0),
-                record.user_id.as_deref(),
-                record.team_id.as_deref(),
-                record.end_user.as_deref(),
-                &*record.model_group,
-                record.cost.0,
-                record.start_ms,
-                json,
-            ])
-            .map_err(error)?;
-        if inserted == 0 {
+    let mut statement = tx.prepare_cached(spend_row::INSERT).map_err(error)?;
+    for record in &batch.records {
+        if !spend_row::insert(&mut statement, record)? {
             continue;
         }
         new += 1;
@@ -238,6 +254,7 @@ pub(super) fn logs(
         (None, None) => LOGS,
     };
     let mut statement = db.prepare_cached(sql).map_err(error)?;
+    let ids = Ids::of(filter);
     let rows = statement
         .query_map(
             named_params! {
@@ -245,22 +262,21 @@ pub(super) fn logs(
                 ":end_user": filter.end_user, ":start_ms": filter.start_ms,
                 ":end_ms": filter.end_ms, ":key_hash": filter.key_hash.map(|hash| hash.0),
                 ":request_id": filter.request_id, ":limit": limit,
+                ":id_from": ids.from, ":id_to": ids.to,
+                ":own_from": ids.own(0), ":own_to": ids.own(u16::MAX),
                 ":offset": i64::try_from(offset).unwrap_or(i64::MAX),
             },
-            |row| row.get::<_, String>(0),
+            spend_row::read,
         )
         .map_err(error)?;
-    rows.map(|json| {
-        let json = json.map_err(error)?;
-        serde_json::from_str(&json).map_err(|cause| StoreError::Damaged(cause.to_string()))
-    })
-    .collect()
+    rows.map(|record| record.map_err(error)).collect()
 }
 
 type DayRow = (String, String, String, Option<[u8; 32]>, i64);
 
 pub(super) fn by_day(db: &Connection, filter: &SpendFilter) -> Result<Vec<DaySpend>, StoreError> {
     let mut statement = db.prepare_cached(BY_DAY).map_err(error)?;
+    let ids = Ids::of(filter);
     let rows = statement
         .query_map(
             named_params! {
@@ -268,6 +284,8 @@ pub(super) fn by_day(db: &Connection, filter: &SpendFilter) -> Result<Vec<DaySpe
                 ":end_user": filter.end_user, ":start_ms": filter.start_ms,
                 ":end_ms": filter.end_ms, ":key_hash": filter.key_hash.map(|hash| hash.0),
                 ":request_id": filter.request_id,
+                ":id_from": ids.from, ":id_to": ids.to,
+                ":own_from": ids.own(0), ":own_to": ids.own(u16::MAX),
             },
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
         )

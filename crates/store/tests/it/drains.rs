@@ -244,7 +244,7 @@ async fn several_spools_drain_into_one_store_at_the_same_time() {
                         spool: SpoolId([spool; 16]),
                         to: Position { segment: 1, offset: step },
                         records: (first..first + 50).map(|n| record(n, 1, 1)).collect(),
-                        texts: vec![],
+
                         parked: vec![],
                         unparked: vec![],
                     };

@@ -11,7 +11,7 @@ const SPOOL: SpoolId = SpoolId([1; 16]);
 
 fn batch(records: Vec<ledger::SpendRecord>, offset: u64) -> Arc<Batch> {
     let to = Position { segment: 1, offset };
-    Arc::new(Batch { spool: SPOOL, to, records, texts: vec![], parked: vec![], unparked: vec![] })
+    Arc::new(Batch { spool: SPOOL, to, records, parked: vec![], unparked: vec![] })
 }
 
 pub(crate) async fn keys_come_back_as_they_went_in(store: &dyn Store) {
@@ -142,7 +142,7 @@ pub(crate) async fn records_are_put_in_once_with_their_keys_balance(store: &dyn 
 pub(crate) async fn what_is_parked_stays_until_it_ends(store: &dyn Store) {
     let change = |parked, unparked, offset| {
         let to = Position { segment: 2, offset };
-        Arc::new(Batch { spool: SPOOL, to, records: vec![], texts: vec![], parked, unparked })
+        Arc::new(Batch { spool: SPOOL, to, records: vec![], parked, unparked })
     };
     let parked = vec![opened(1, 1, 10), opened(2, 1, 20)];
     store.drain(change(parked.clone(), vec![], 0)).await.unwrap();
