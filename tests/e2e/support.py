@@ -221,12 +221,13 @@ def early_in_the_minute():
 
 
 def environment(folder, extra=None):
-    """A clean environment: what the gateway reads is what a test gives it."""
+    """A clean environment: what the gateway reads is what a test gives it; `None` takes away."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     home = pathlib.Path(folder) / "home"
     home.mkdir(exist_ok=True)
     keys = {f"E2E_{name.upper()}_KEY": value for name, value in PROVIDER_KEYS.items()}
-    return {**kept, "HOME": str(home), "LITELLM_MASTER_KEY": MASTER_KEY, **keys, **(extra or {})}
+    given = {**kept, "HOME": str(home), "LITELLM_MASTER_KEY": MASTER_KEY, **keys, **(extra or {})}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def deployment(group, provider, model, base, **params):

@@ -155,6 +155,10 @@ fn listen(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut Settings,
                 said.body_max_bytes = bytes.is_some();
                 set(&mut listen.body_max_bytes, bytes);
             }
+            "drain_delay_ms" => {
+                let ms = reader.within(&field, 0, DURATION_MAX_MS);
+                set(&mut listen.drain_delay_ms, ms);
+            }
             "drain_timeout_ms" => {
                 let ms = reader.within(&field, 0, DURATION_MAX_MS);
                 set(&mut listen.drain_timeout_ms, ms);

@@ -456,7 +456,7 @@ pub(crate) const KEYMOAT: Section = ours(
 );
 pub(crate) const LISTEN: Section = ours(
     "host port tls trusted_proxies connections_max header_timeout_ms header_max_bytes \
-        body_max_bytes drain_timeout_ms",
+        body_max_bytes drain_delay_ms drain_timeout_ms",
 );
 pub(crate) const TLS: Section = ours("cert key");
 pub(crate) const EGRESS: Section = ours("roots");

@@ -56,7 +56,10 @@ pub struct Listen {
     pub header_max_bytes: usize,
     /// Of a request's body; 64 MiB.
     pub body_max_bytes: u64,
-    /// For running requests after SIGTERM; 30,000.
+    /// After SIGTERM, how long new requests are still taken while probes are
+    /// told to go elsewhere; 0.
+    pub drain_delay_ms: u64,
+    /// For running requests after that; 30,000.
     pub drain_timeout_ms: u64,
 }
 
@@ -222,6 +225,7 @@ impl Default for Listen {
             header_timeout_ms: 10_000,
             header_max_bytes: 64 << 10,
             body_max_bytes: 64 << 20,
+            drain_delay_ms: 0,
             drain_timeout_ms: 30_000,
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::cli::{CheckConfig, Doctor};
 use crate::say;
+use crate::serve::egress_settings;
 use config::{Config, ProcessEnv};
 use egress::{Egress, Limits, Policy, Reach};
 use http::{HeaderMap, Method};
@@ -200,7 +201,7 @@ fn providers(config: &Config) -> Vec<Finding> {
         origins.insert(deployment.origin.clone(), deployment.provider.name);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(runtime), Ok(egress)) = (runtime, Egress::new(egress::Settings::default())) else {
+    let (Ok(runtime), Ok(egress)) = (runtime, Egress::new(egress_settings(config))) else {
         return vec![finding(Verdict::Problem, "providers", "the network side does not start")];
     };
     egress.set_policy(&policy);

@@ -167,6 +167,9 @@ pub(crate) struct Remote {
     /// one that `keymoat serve` keeps in its data directory
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// PEM certificates to trust for https instead of the usual authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,12 +4,13 @@
 use crate::{demo, say};
 use config::{Config, ProcessEnv};
 use gateway::Gateway;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use telemetry::Redaction;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -42,22 +43,22 @@ impl Source {
     }
 }
 
-/// Takes changes over until the process ends.
+/// Takes changes over until the process ends. `seen`: the files of the
+/// configuration that is served, as they were before it was read.
 pub(crate) async fn watch(
     source: Source,
+    mut hangup: Signal,
     gateway: Arc<Gateway>,
     log: Redaction,
-    mut files: Vec<PathBuf>,
+    mut seen: Stamps,
     mut had_master_key: bool,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut seen = stamps(&files);
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
             () = tokio::time::sleep(LOOK) => false,
         };
-        let now = stamps(&files);
+        let now = seen.now();
         if !asked && now == seen {
             continue;
         }
@@ -79,8 +80,7 @@ pub(crate) async fn watch(
                         "the configuration was taken over; listener, data directory and threads \
                          change at a restart"
                     );
-                    files = config.files;
-                    seen = stamps(&files);
+                    seen = seen.of(&config.files);
                 }
                 Err(problem) => {
                     tracing::error!(
@@ -97,11 +97,58 @@ pub(crate) async fn watch(
     }
 }
 
-/// What tells one state of the files from another.
-fn stamps(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
-    let stamp = |file: &PathBuf| {
-        let meta = std::fs::metadata(Path::new(file)).ok()?;
-        Some((meta.modified().ok()?, meta.len()))
-    };
-    files.iter().map(stamp).collect()
+/// What tells one state of a file from another; none where it is not there.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The state of some files. Taken before they are read: what is written while
+/// they are read then shows as a change.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Stamps(BTreeMap<PathBuf, Stamp>);
+
+impl Stamps {
+    /// Of these files, now.
+    pub(crate) fn take<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        Self(files.into_iter().map(|file| (file.clone(), stamp(file))).collect())
+    }
+
+    /// Of the same files, now.
+    fn now(&self) -> Self {
+        Self::take(self.0.keys())
+    }
+
+    /// Of `files`: as they were where they are known, else as they are now.
+    pub(crate) fn of(mut self, files: &[PathBuf]) -> Self {
+        let known = |file: &PathBuf| self.0.remove(file).unwrap_or_else(|| stamp(file));
+        Self(
+            files.iter().map(known).zip(files).map(|(stamp, file)| (file.clone(), stamp)).collect(),
+        )
+    }
+}
+
+fn stamp(file: &PathBuf) -> Stamp {
+    let meta = std::fs::metadata(file).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stamps;
+
+    #[test]
+    fn what_is_written_while_a_file_is_read_shows_as_a_change() {
+        let dir = std::env::temp_dir().join(format!("keymoat-stamps-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (known, new) = (dir.join("known"), dir.join("new"));
+        std::fs::write(&known, "a").unwrap();
+        let before = Stamps::take([&known]);
+        std::fs::write(&known, "ab").unwrap();
+        std::fs::write(&new, "x").unwrap();
+        let seen = before.of(&[known.clone(), new.clone()]);
+        assert!(seen.now() != seen, "the second write came after the first look");
+        let seen = seen.now();
+        assert!(seen.now() == seen);
+        std::fs::remove_file(&new).unwrap();
+        assert!(seen.now() != seen);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -213,7 +213,11 @@ fn ask(remote: &Remote, method: Method, path: &str, body: Option<Value>) -> Resu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let egress = egress::Egress::new(egress::Settings::default()).map_err(|e| e.to_string())?;
+        let mut settings = egress::Settings::default();
+        if let Some(file) = &remote.ca {
+            settings.roots = egress::Roots::Files(vec![file.clone()]);
+        }
+        let egress = egress::Egress::new(settings).map_err(|error| error.to_string())?;
         let mut policy = egress::Policy::default();
         policy.allow(origin, egress::Reach::Named);
         egress.set_policy(&policy);

@@ -4,7 +4,7 @@ use crate::banner::{self, Ready};
 use crate::cli::Serve;
 use crate::door::Door;
 use crate::listen::{self, Limits};
-use crate::reload::{self, Source};
+use crate::reload::{self, Source, Stamps};
 use crate::{demo, observe, say, tls};
 use base::{Clock, Redactor, Secret, SystemClock};
 use config::{Config, LogFormat, SpoolSync};
@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::DataDir;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Configuration that cannot be served.
@@ -30,6 +30,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
+    let seen = Stamps::take(&asked.config);
     let loaded = match &asked.config {
         Some(file) => config::load(file, &config::ProcessEnv),
         None => config::defaults(&config::ProcessEnv),
@@ -39,8 +40,9 @@ pub(crate) fn run(asked: &Serve) -> ExitCode {
         say::err(&problems);
     }
     let Some(config) = loaded.config else { return ExitCode::from(EXIT_CONFIG) };
+    let seen = seen.of(&config.files);
     match runtime(&config) {
-        Ok(runtime) => match runtime.block_on(serve(asked, config)) {
+        Ok(runtime) => match runtime.block_on(serve(asked, config, seen)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => {
                 say::err(&format!("error: {problem}"));
@@ -65,7 +67,10 @@ fn runtime(config: &Config) -> std::io::Result<tokio::runtime::Runtime> {
     }
 }
 
-async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
+async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), String> {
+    // First of all: a signal that nobody listens for ends the process.
+    let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+    let mut ends = Ends::new().map_err(|error| error.to_string())?;
     let format = match config.settings.log.format {
         LogFormat::Auto => telemetry::Format::Auto,
         LogFormat::Text => telemetry::Format::Text,
@@ -139,8 +144,7 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
     let source = Source { file: asked.config.clone(), simulator };
     let has_master_key = config.access.master_key.is_some();
-    let files = config.files.clone();
-    tokio::spawn(reload::watch(source, Arc::clone(&gateway), log, files, has_master_key));
+    tokio::spawn(reload::watch(source, hangup, Arc::clone(&gateway), log, seen, has_master_key));
 
     say::out(&banner::ready(&Ready {
         url: &url,
@@ -151,10 +155,13 @@ async fn serve(asked: &Serve, mut config: Config) -> Result<(), String> {
     }));
     let (stop, stopped) = watch::channel(false);
     let stopping = Arc::clone(&door);
+    let delay = Duration::from_millis(listen.drain_delay_ms);
     tokio::spawn(async move {
-        wait_for_stop().await;
+        ends.asked().await;
         tracing::info!("stopping: running requests are finished first");
         stopping.console.drain();
+        // Who asks twice does not want to wait for balancers.
+        tokio::select! { () = tokio::time::sleep(delay) => {}, () = ends.asked() => {} }
         stop.send_replace(true);
     });
     listen::run(listener, acceptor, door, limits, stopped).await;
@@ -194,7 +201,7 @@ fn spool_settings(config: &Config) -> store::Settings {
     }
 }
 
-fn egress_settings(config: &Config) -> egress::Settings {
+pub(crate) fn egress_settings(config: &Config) -> egress::Settings {
     let roots = match &config.settings.roots {
         config::Roots::Webpki => egress::Roots::Webpki,
         config::Roots::Native => egress::Roots::Native,
@@ -215,12 +222,19 @@ fn warn_if_open(bound: SocketAddr, tls: bool) {
     }
 }
 
-/// SIGTERM or SIGINT.
-async fn wait_for_stop() {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+/// SIGTERM and SIGINT.
+struct Ends {
+    term: Signal,
+    int: Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns when one of them comes.
+    async fn asked(&mut self) {
+        tokio::select! { _ = self.term.recv() => {}, _ = self.int.recv() => {} }
+    }
 }
