@@ -24,7 +24,7 @@ use dialect::head::{Head, HeadError, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::{DecodeError, Dialect, ErrorClass};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl Admitted {
     ///
     /// # Errors
     /// 400, 408, 413, or LiteLLM's refusals of a model.
-    pub async fn resolve<B>(self, body: B) -> Result<Admission, Failure>
+    pub async fn resolve<B>(self, body: B) -> Result<Box<Admission>, Failure>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
@@ -145,7 +145,7 @@ impl Admitted {
         };
         let requested_model = named.into();
         let call = Arc::new(call(&received, principal, &head, requested_model));
-        Ok(Admission {
+        Ok(Box::new(Admission {
             gateway: received.gateway,
             runtime: received.runtime,
             call,
@@ -154,9 +154,14 @@ impl Admitted {
             head,
             found,
             hold,
-        })
+        }))
     }
 }
+
+const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
+const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
+const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
 
 fn call(
     received: &Received,
@@ -164,12 +169,12 @@ fn call(
     head: &Head,
     requested_model: Arc<str>,
 ) -> Call {
-    let text = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| received.headers.get(name).and_then(|value| value.to_str().ok());
     let key = principal.key.as_ref().map(|key| key.hash);
     let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
-    let end_user = head.user().or_else(|| text("x-litellm-end-user-id"));
+    let end_user = head.user().or_else(|| text(END_USER_ID));
     Call {
-        id: call::shown_id(text("x-litellm-call-id"), record_call),
+        id: call::shown_id(text(CALL_ID), record_call),
         record_call,
         client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
         surface: received.surface,
@@ -180,8 +185,8 @@ fn call(
         received_at_ms: received.at_ms,
         received_at: received.at,
         end_user: end_user.map(Into::into),
-        tags: tags(head, text("x-litellm-tags")),
-        session_id: text("x-litellm-session-id").map(Into::into),
+        tags: tags(head, text(TAGS)),
+        session_id: text(SESSION_ID).map(Into::into),
         service_tier: head.service_tier().map(Into::into),
         call_type: record::call_type(received.surface),
         client_ip: received.client_ip.clone(),

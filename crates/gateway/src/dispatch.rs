@@ -17,7 +17,7 @@ use vault::Outgoing;
 /// An attempt that reached its upstream and was not refused at once.
 pub struct Dispatched {
     /// The permit, to be settled by the relay.
-    pub permit: Permit,
+    pub permit: Box<Permit>,
     /// The upstream's answer; its body is still to come.
     pub response: Response<egress::Body>,
     /// How the answer must be changed on its way back.
@@ -38,7 +38,7 @@ pub struct Exchange {
 /// # Errors
 /// A [`Failed`] whose permit is settled.
 pub async fn dispatch(
-    mut permit: Permit,
+    mut permit: Box<Permit>,
     effective: Effective<'_>,
     admission: &Admission,
 ) -> Result<Dispatched, Failed> {
@@ -77,7 +77,8 @@ pub async fn dispatch(
             if dispatched.response.status().is_success() {
                 Ok(dispatched)
             } else {
-                Err(refused_upstream(dispatched, admission).await)
+                // Boxed, for its state is large and mostly not there.
+                Err(Box::pin(refused_upstream(dispatched, admission)).await)
             }
         }
         Err(error) => Err(unreachable_upstream(permit, &error)),
@@ -150,7 +151,7 @@ const ERROR_BODY_MAX_BYTES: usize = 1 << 20;
 const ERROR_BODY_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// No HTTP answer came.
-fn unreachable_upstream(mut permit: Permit, error: &egress::Error) -> Failed {
+fn unreachable_upstream(mut permit: Box<Permit>, error: &egress::Error) -> Failed {
     let nothing_sent = error.certainty() == egress::Certainty::NothingSent;
     let (class, status, message, ending) = match error {
         egress::Error::Timeout { after_ms, .. } => (

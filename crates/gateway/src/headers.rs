@@ -9,10 +9,18 @@ use dialect::Dialect;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::VirtualKey;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Client headers that mean something to the provider. No other is forwarded:
 /// not cookies, not credentials, not what names the client's network.
-const FORWARDED: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
+const FORWARDED: [HeaderName; 3] = [
+    VERSION_OF_ANTHROPIC,
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+];
+
+const VERSION_OF_ANTHROPIC: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// Forwarded under another value: see [`idempotency_key`].
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -22,15 +30,15 @@ const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// What goes upstream, without the credential.
 pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = if admission.call.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     let same = candidate.dialect() == admission.call.surface.dialect();
     if same {
         for name in FORWARDED {
-            if let Some(value) = admission.client_headers.get(name) {
-                headers.insert(HeaderName::from_static(name), value.clone());
+            if let Some(value) = admission.client_headers.get(&name) {
+                headers.insert(name, value.clone());
             }
         }
         if let Some(value) = idempotency_key(admission) {
@@ -38,7 +46,7 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
         }
     }
     if candidate.dialect() == Dialect::AnthropicMessages {
-        headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
+        headers.entry(VERSION_OF_ANTHROPIC).or_insert(ANTHROPIC_VERSION);
     }
     for (name, value) in &candidate.deployment.extra_headers {
         headers.insert(name.clone(), value.clone());
@@ -81,12 +89,33 @@ pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
         {
             into.append(name.clone(), value.clone());
         }
-        let prefixed = [PROVIDER_PREFIX, text].concat();
-        if let Ok(prefixed) = HeaderName::from_bytes(prefixed.as_bytes()) {
+        if let Some(prefixed) = prefixed(name) {
             into.append(prefixed, value.clone());
         }
     }
 }
+
+/// The name with [`PROVIDER_PREFIX`]. Providers send the same names with every
+/// answer, so each is made once; a few hundred are remembered.
+fn prefixed(name: &HeaderName) -> Option<HeaderName> {
+    thread_local! {
+        static MADE: RefCell<HashMap<HeaderName, HeaderName>> = RefCell::default();
+    }
+    MADE.with_borrow_mut(|made| {
+        if let Some(known) = made.get(name) {
+            return Some(known.clone());
+        }
+        let new = [PROVIDER_PREFIX, name.as_str()].concat();
+        let new = HeaderName::from_bytes(new.as_bytes()).ok()?;
+        if made.len() < REMEMBERED_MAX {
+            made.insert(name.clone(), new.clone());
+        }
+        Some(new)
+    })
+}
+
+/// So that an upstream which makes names up fills no memory.
+const REMEMBERED_MAX: usize = 256;
 
 const PROVIDER_PREFIX: &str = "llm_provider-";
 

@@ -128,7 +128,7 @@ impl Permit {
         candidate: Candidate,
         effective: &Effective<'_>,
         attempt: u32,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Box<Self>, Refused> {
         let gateway = &admission.gateway;
         if gateway.journal.is_full() {
             return Err(Refused::SpoolFull);
@@ -168,7 +168,7 @@ impl Permit {
             let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
             Some(ledger::reserve(&cells, Ask { money, tokens }).map_err(Refused::Allowance)?)
         };
-        let permit = Self {
+        let permit = Box::new(Self {
             gateway: Arc::clone(gateway),
             call: Arc::clone(&admission.call),
             candidate,
@@ -188,7 +188,7 @@ impl Permit {
             started_at: gateway.clock.monotonic(),
             phase: Phase::Prepared,
             settled: false,
-        };
+        });
         permit.write_down()?;
         Ok(permit)
     }
@@ -246,7 +246,7 @@ impl Permit {
     }
 
     /// Settles with the truth, as `ending` and what was seen tell it.
-    pub fn settle(mut self, ending: Ending) -> Settled {
+    pub fn settle(mut self: Box<Self>, ending: Ending) -> Settled {
         self.settle_once(ending)
     }
 

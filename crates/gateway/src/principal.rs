@@ -6,7 +6,7 @@ use crate::headers;
 use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ledger::{Cell, Unit, VirtualKey};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -146,24 +146,24 @@ impl Principals {
 }
 
 /// The headers that may carry the key, first present wins (LiteLLM's order).
-const KEY_HEADERS: [&str; 6] = [
-    "x-litellm-api-key",
-    "authorization",
-    "api-key",
-    "x-api-key",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
+const KEY_HEADERS: [HeaderName; 6] = [
+    HeaderName::from_static("x-litellm-api-key"),
+    header::AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
 ];
 
 /// The key that the client sent, without its scheme.
 pub fn presented_key<'a>(headers: &'a HeaderMap, own_header: Option<&str>) -> Option<&'a str> {
-    let from = |name: &str| {
-        let text = headers.get(name)?.to_str().ok()?.trim();
+    let key = |value: &'a HeaderValue| {
+        let text = value.to_str().ok()?.trim();
         (!text.is_empty()).then(|| without_scheme(text))
     };
     match own_header {
-        Some(name) => from(name),
-        None => KEY_HEADERS.iter().find_map(|name| from(name)),
+        Some(name) => headers.get(name).and_then(key),
+        None => KEY_HEADERS.iter().find_map(|name| headers.get(name).and_then(key)),
     }
 }
 

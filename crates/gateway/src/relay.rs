@@ -70,7 +70,7 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
 }
 
 async fn unary(
-    mut permit: Permit,
+    mut permit: Box<Permit>,
     upstream: egress::Body,
     exchange: Exchange,
     admission: &Admission,
@@ -167,18 +167,18 @@ fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Resu
 }
 
 async fn stream(
-    permit: Permit,
+    permit: Box<Permit>,
     upstream: egress::Body,
     exchange: Exchange,
     admission: &mut Admission,
 ) -> Result<Answer, Failed> {
     let limit_ms = admission.first_byte_ms(permit.candidate());
     let left = Duration::from_millis(limit_ms).saturating_sub(permit.elapsed());
-    let mut stream = Stream::new(permit, upstream, exchange, admission);
+    let mut stream = Box::new(Stream::new(permit, upstream, exchange, admission));
     match tokio::time::timeout(left, stream.first()).await {
         Ok(First::Semantic) => {
             stream.hold(admission.take_hold());
-            Ok(Answer::Stream(Box::new(stream)))
+            Ok(Answer::Stream(stream))
         }
         Ok(First::Error(error)) => {
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
@@ -226,7 +226,7 @@ fn in_band(error: &ApiError, admission: &Admission) -> Failed {
 }
 
 /// The answer broke off.
-fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
+fn broken(mut permit: Box<Permit>, error: &ReadError<egress::Error>) -> Failed {
     if let ReadError::Broken(egress::Error::Timeout { after_ms, .. }) = error {
         permit.blame("timeout");
         permit.settle(Ending::Timeout);
@@ -241,7 +241,7 @@ fn broken(mut permit: Permit, error: &ReadError<egress::Error>) -> Failed {
 }
 
 /// The answer is compressed, and nobody asked for that.
-fn encoded(mut permit: Permit) -> Failed {
+fn encoded(mut permit: Box<Permit>) -> Failed {
     permit.blame("server");
     permit.settle(Ending::UpstreamErrorBefore);
     unreadable("it is in a content encoding that was not asked for")

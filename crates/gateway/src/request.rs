@@ -71,7 +71,7 @@ where
 
 /// The attempts; that none gave an answer is told while it is known whose call
 /// it was.
-async fn counted(admission: Admission) -> Result<Response<Body>, Failure> {
+async fn counted(admission: Box<Admission>) -> Result<Response<Body>, Failure> {
     let (gateway, call) = (Arc::clone(&admission.gateway), Arc::clone(&admission.call));
     let mut answered = attempts(admission).await;
     if let Err(failure) = &mut answered
@@ -83,7 +83,7 @@ async fn counted(admission: Admission) -> Result<Response<Body>, Failure> {
 }
 
 /// Tries until something semantic comes back, or nothing is left to try.
-async fn attempts(mut admission: Admission) -> Result<Response<Body>, Failure> {
+async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failure> {
     let mut route = Route::new(admission.found.clone(), &admission.wanted());
     loop {
         let candidate = match route.next(&admission.wanted()).await {
@@ -135,8 +135,11 @@ fn named(mut failure: Failure, admission: &Admission) -> Failure {
     failure
 }
 
+/// Room for an answer's headers; rarely more.
+const HEADERS: usize = 24;
+
 fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<Body> {
-    let mut response_headers = HeaderMap::with_capacity(32);
+    let mut response_headers = HeaderMap::with_capacity(HEADERS);
     let redactor = admission.gateway.redactor.load();
     headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
     let settled = match &relayed.answer {

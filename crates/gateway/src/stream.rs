@@ -39,7 +39,7 @@ pub struct Stream {
     framer: Framer,
     mode: Mode,
     tap: Tap,
-    permit: Option<Permit>,
+    permit: Option<Box<Permit>>,
     hold: Option<Hold>,
     gateway: Arc<Gateway>,
     /// Bytes for the client that have not been taken yet.
@@ -97,7 +97,7 @@ const TOO_LONG: &str = "an event of the provider's stream is too long to transla
 impl Stream {
     /// A stream that has not been read yet.
     pub fn new(
-        permit: Permit,
+        permit: Box<Permit>,
         upstream: egress::Body,
         exchange: Exchange,
         admission: &Admission,

@@ -39,9 +39,6 @@ pub(crate) struct Limits {
     pub(crate) drain_timeout: Duration,
 }
 
-/// Header fields of one request.
-const HEADERS_MAX: usize = 128;
-
 /// Requests at a time on one HTTP/2 connection.
 const H2_STREAMS_MAX: u32 = 256;
 
@@ -198,7 +195,6 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(HEADERS_MAX)
         .max_buf_size(limits.header_max_bytes.max(16 << 10))
         .pipeline_flush(true)
         .serve_connection(io, service);

@@ -114,8 +114,10 @@ impl Outgoing {
         path_and_query: String,
         mut headers: HeaderMap,
     ) -> Self {
-        for name in CREDENTIAL_HEADERS {
-            headers.remove(*name);
+        if headers.keys().any(|name| CREDENTIAL_HEADERS.contains(&name.as_str())) {
+            for name in CREDENTIAL_HEADERS {
+                headers.remove(*name);
+            }
         }
         Self { origin, method, path_and_query, headers }
     }
