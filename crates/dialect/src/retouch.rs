@@ -10,8 +10,8 @@ use crate::{
     splice::quoted,
     sse::{self, Data},
 };
-use memchr::memmem;
-use std::{borrow::Cow, ops::Range};
+use memchr::memmem::Finder;
+use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
 /// Takes `usage: null` out of an OpenAI chunk: what the others carry when usage
 /// was asked for.
@@ -25,7 +25,8 @@ pub fn strip_usage(frame: &[u8]) -> Cow<'_, [u8]> {
 }
 
 fn strip(frame: &[u8], goes: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
-    if memmem::find(frame, br#""usage""#).is_none() {
+    static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usage""#));
+    if USAGE.find(frame).is_none() {
         return Cow::Borrowed(frame);
     }
     let Some((start, data)) = data(frame) else { return Cow::Borrowed(frame) };

@@ -134,8 +134,9 @@ async fn connection(
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let Some(tls) = tls else { return serve(stream, peer, house, place).await };
-    match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, peer, house, place).await,
+    // Boxed, so that a connection without TLS does not carry its state.
+    match Box::pin(tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream))).await {
+        Ok(Ok(stream)) => Box::pin(serve(stream, peer, house, place)).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
