@@ -154,7 +154,7 @@ pub fn audit(ask: &Ask, advisories: &Advisories) -> Report {
     let (findings, gaps) = judge::packages(&reading.packages, advisories, &ask.terms);
     reading.findings.extend(findings);
     reading.gaps.extend(gaps);
-    report(ask, reading, files, advisories)
+    summed_up(&ask.terms, reading, files, advisories)
 }
 
 fn manifest(path: &Path, format: Format) -> Reading {
@@ -175,7 +175,13 @@ fn manifest(path: &Path, format: Format) -> Reading {
     }
 }
 
-fn report(ask: &Ask, mut reading: Reading, files: Vec<PathBuf>, advisories: &Advisories) -> Report {
+/// The report on what was read and judged.
+pub(crate) fn summed_up(
+    terms: &Terms,
+    mut reading: Reading,
+    files: Vec<PathBuf>,
+    advisories: &Advisories,
+) -> Report {
     reading.findings.sort_by(|a, b| {
         let rank = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind);
         rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject))
@@ -196,7 +202,7 @@ fn report(ask: &Ask, mut reading: Reading, files: Vec<PathBuf>, advisories: &Adv
         }
     });
     Report {
-        at: rfc3339(ask.terms.now_ms),
+        at: rfc3339(terms.now_ms),
         outcome: Outcome::of(&reading.findings, &reading.gaps),
         packages: reading.packages.len(),
         known: known(&reading, advisories),

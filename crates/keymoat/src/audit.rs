@@ -1,11 +1,11 @@
 //! `keymoat audit`: the command line of crate `guard`.
 
 use crate::cli::{Audit, AuditFormat};
-use crate::say;
+use crate::{guard_data, say};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
 use guard::judge::Terms;
-use guard::{Advisories, Ask};
+use guard::{Advisories, Ask, Report};
 use std::process::ExitCode;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -31,10 +31,34 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         advisory_age_max_ms: i64::from(audit.advisories_max_age) * 24 * HOUR_MS,
         recent_since_ms: now_ms - i64::from(audit.since) * HOUR_MS,
     };
-    let mut report = guard::audit(&Ask { paths: audit.paths.clone(), terms }, &advisories);
+    let mut report = if audit.recorded {
+        match guard_data::recorded(&advisories, &terms) {
+            Ok(report) => report,
+            Err(error) => return not_audited(&error),
+        }
+    } else {
+        guard::audit(&Ask { paths: audit.paths.clone(), terms }, &advisories)
+    };
+    let stored =
+        if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };
     if let Some(seconds) = audit.timestamp {
         report.at = rfc3339(seconds.saturating_mul(1000).clamp(0, LAST_MS));
     }
+    if let Err(error) = show(audit, &report) {
+        return not_audited(&error);
+    }
+    match stored {
+        Ok(Some(path)) => say::err(&format!("recorded in {}", path.display())),
+        Ok(None) => {}
+        // What was found still counts; a clean answer that is not kept does not.
+        Err(error) if report.outcome == guard::Outcome::Clean => return not_audited(&error),
+        Err(error) => say::err(&format!("keymoat: {error}")),
+    }
+    ExitCode::from(report.outcome.exit_code())
+}
+
+/// The report, in the form and to the place that was asked for.
+fn show(audit: &Audit, report: &Report) -> Result<(), String> {
     let render = match audit.format {
         _ if audit.json => guard::render::json,
         AuditFormat::Table => guard::render::table,
@@ -43,15 +67,18 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         AuditFormat::Cyclonedx => guard::render::cyclonedx,
         AuditFormat::Junit => guard::render::junit,
     };
-    let text = render(&report);
+    let text = render(report);
     let Some(path) = &audit.output else {
         say::out(&text);
-        return ExitCode::from(report.outcome.exit_code());
+        return Ok(());
     };
-    if let Err(error) = say::file(path, &text) {
-        say::err(&format!("keymoat: {} cannot be written: {error}", path.display()));
-        return ExitCode::from(guard::Outcome::NotAudited.exit_code());
-    }
-    say::err(&guard::render::headline(&report));
-    ExitCode::from(report.outcome.exit_code())
+    say::file(path, &text)
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    say::err(&guard::render::headline(report));
+    Ok(())
+}
+
+fn not_audited(error: &str) -> ExitCode {
+    say::err(&format!("keymoat: {error}"));
+    ExitCode::from(guard::Outcome::NotAudited.exit_code())
 }

@@ -126,6 +126,13 @@ pub(crate) struct Audit {
     /// findings give the same bytes. Judges nothing: ages count from now
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(crate) timestamp: Option<i64>,
+    /// Store what was found, with time and host, in the data directory
+    #[arg(long)]
+    pub(crate) record: bool,
+    /// Ask about the inventories that --record stored, instead of about files:
+    /// who had, and when, what is known to be bad today
+    #[arg(long, conflicts_with_all = ["record", "paths"])]
+    pub(crate) recorded: bool,
 }
 
 /// How `keymoat audit` prints what it found.

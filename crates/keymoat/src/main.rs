@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod demo;
 mod door;
+mod guard_data;
 mod listen;
 mod observe;
 mod patience;

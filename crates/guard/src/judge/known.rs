@@ -46,7 +46,8 @@ pub(super) fn judge(
     (findings, gaps)
 }
 
-fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
+/// The finding that `package` was made to do harm.
+pub(crate) fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
     let installed = package.standing == Standing::Installed;
     for hit in hits {
         evidence.push(told(hit));
@@ -76,7 +77,8 @@ fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Fi
     }
 }
 
-fn vulnerable(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
+/// The finding that `package` has holes.
+pub(crate) fn vulnerable(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
     evidence.extend(hits.iter().map(told));
     let severity = hits.iter().map(|hit| hit.severity.unwrap_or(Severity::Medium)).max();
     let fixed: Vec<Option<&Version>> = hits.iter().map(|hit| hit.fixed_in.as_ref()).collect();
@@ -177,7 +179,8 @@ fn path_to(package: &Package, all: &[&Package]) -> Vec<String> {
     vec![package.name.clone()]
 }
 
-fn gap(
+/// What is not known about `package`, if anything.
+pub(crate) fn gap(
     package: &Package,
     version: &Version,
     advisories: &Advisories,

@@ -1,7 +1,7 @@
 //! From what is there to what it means. Pure: no files, no clock.
 
 pub(crate) mod bad_files;
-mod known;
+pub(crate) mod known;
 mod pins;
 mod recent;
 

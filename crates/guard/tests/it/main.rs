@@ -14,6 +14,7 @@ mod formats;
 mod outcomes;
 mod packaging;
 mod packed;
+mod recorded;
 mod render;
 mod shared;
 

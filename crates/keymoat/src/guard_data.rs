@@ -1,0 +1,34 @@
+//! What the guard keeps in keymoat's data directory.
+
+use crate::cli::Audit;
+use guard::judge::Terms;
+use guard::{Advisories, Report};
+use std::path::PathBuf;
+
+/// What is known today against what was recorded.
+pub(crate) fn recorded(advisories: &Advisories, terms: &Terms) -> Result<Report, String> {
+    let listing = guard::recorded::list(&data_dir()?.join(guard::recorded::FOLDER))?;
+    Ok(guard::recorded::audit(&listing, advisories, terms))
+}
+
+/// Records what an audit found; gives the file.
+pub(crate) fn store(audit: &Audit, report: &Report, now_ms: i64) -> Result<PathBuf, String> {
+    let folder = data_dir()?.join(guard::recorded::FOLDER);
+    guard::recorded::write(&folder, &host(), now_ms, &audit.paths, report)
+        .map_err(|error| format!("the inventory could not be recorded: {error}"))
+}
+
+/// Where keymoat keeps what it has to keep, as `keymoat serve` finds it.
+pub(crate) fn data_dir() -> Result<PathBuf, String> {
+    let config = config::defaults(&config::ProcessEnv).config;
+    let found = config.map(|config| config.settings.data_dir);
+    found.ok_or_else(|| "there is no place for data; hint: set KEYMOAT_DATA_DIR".to_owned())
+}
+
+/// This machine's name.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
