@@ -13,6 +13,7 @@ use egress::Egress;
 use gateway::{Gateway, Parts};
 use ledger::KeyHasher;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,9 +57,10 @@ pub(crate) fn run(asked: &Serve) -> ExitCode {
     }
 }
 
-/// One thread needs no work stealing, and is cheaper without.
+/// A thread for each core. One needs no work stealing, and is cheaper without.
 fn runtime(config: &Config) -> std::io::Result<tokio::runtime::Runtime> {
-    match config.settings.workers.map(std::num::NonZeroUsize::get) {
+    let workers = config.settings.workers.or_else(|| std::thread::available_parallelism().ok());
+    match workers.map(NonZeroUsize::get) {
         Some(1) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         Some(n) => {
             tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build()
