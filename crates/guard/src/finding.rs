@@ -33,6 +33,8 @@ pub enum Kind {
     Vulnerable,
     /// Code that runs whenever an interpreter starts.
     StartupCode,
+    /// Code that does harm as soon as it is imported or installed.
+    Code,
     /// What is there is not what was recorded.
     Integrity,
     /// Where it comes from can be confused or changed under way.

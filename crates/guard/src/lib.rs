@@ -8,6 +8,7 @@
 pub mod advisory;
 pub mod archive;
 pub mod audit;
+pub mod code;
 pub mod finding;
 mod graph;
 mod installed;

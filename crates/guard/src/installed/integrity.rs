@@ -1,20 +1,18 @@
 //! Installed files against what their installers recorded.
 
+use super::conduct::{self, Sources};
+use super::contents::{self, Seen};
 use super::distribution::Distribution;
 use super::{about, hex, plain, prefix_of, push_once};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
 use crate::judge::bad_files;
 use crate::manifest::Reading;
-use aws_lc_rs::digest::{Context, SHA256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-const THREADS_MAX: usize = 8;
 /// Files that one finding names; the rest are counted.
 const FILES_MAX: usize = 10;
 /// Files of a site folder that are looked at.
@@ -27,16 +25,18 @@ struct Job<'d> {
     expected: [u8; 32],
 }
 
-/// What became of a file since it was recorded.
-enum Change {
-    Gone,
-    Other([u8; 32]),
+/// A file that no installer recorded.
+struct Stray {
+    path: PathBuf,
+    /// Whether it can run, or is a link to somewhere.
+    runs: bool,
 }
 
-/// Adds to `reading` what is not as it was recorded.
-pub(super) fn judge(site: &Path, distributions: &mut [Distribution], reading: &mut Reading) {
+/// Adds to `reading` what is not as it was recorded; gives all source files.
+pub(super) fn judge(site: &Path, distributions: &[Distribution], reading: &mut Reading) -> Sources {
     let prefix = prefix_of(site);
     let mut recorded: HashSet<PathBuf> = HashSet::new();
+    let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
     let mut all_recorded = true;
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (owner, distribution) in distributions.iter().enumerate() {
@@ -61,13 +61,56 @@ pub(super) fn judge(site: &Path, distributions: &mut [Distribution], reading: &m
                 let text = "is in RECORD without a hash";
                 push_once(&mut reading.findings, unlisted(distribution, &path, text));
             }
+            owners.insert(path.clone(), owner);
             recorded.insert(path);
         }
     }
-    changed(distributions, &jobs, reading);
-    if all_recorded {
-        unrecorded(site, &recorded, reading);
+    let strays = strays(site, &recorded);
+    if strays.len() >= WALK_MAX {
+        let why = "there are more files than one audit walks through";
+        reading.gaps.push(super::unreadable(site, why));
     }
+    let mut paths: Vec<PathBuf> = owners.keys().cloned().collect();
+    let is_source = |stray: &&Stray| contents::is_source(&stray.path);
+    paths.extend(strays.iter().filter(is_source).map(|stray| stray.path.clone()));
+    let seen = contents::look(&paths);
+    let seen: HashMap<&Path, &Result<Seen, ErrorKind>> =
+        paths.iter().map(PathBuf::as_path).zip(&seen).collect();
+    changed(distributions, &jobs, &seen, reading);
+    if all_recorded {
+        unrecorded(site, strays, reading);
+    }
+    sources(site, distributions, &owners, &seen)
+}
+
+/// The source files of each distribution, and of each folder that is nobody's.
+fn sources(
+    site: &Path,
+    distributions: &[Distribution],
+    owners: &BTreeMap<PathBuf, usize>,
+    seen: &HashMap<&Path, &Result<Seen, ErrorKind>>,
+) -> Sources {
+    let mut sources = Sources::new();
+    for (path, seen) in seen {
+        let Ok(seen) = seen else { continue };
+        let Some(source) = conduct::source(site, path, seen) else { continue };
+        let owner = owners.get(*path).and_then(|owner| distributions.get(*owner));
+        let owner = owner.map_or_else(
+            || format!("{} (in no RECORD)", top_of(site, path).display()),
+            |owner| owner.package.shown(),
+        );
+        sources.entry(owner).or_default().push(source);
+    }
+    for files in sources.values_mut() {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    sources
+}
+
+/// The entry of `site` that `path` lies in.
+fn top_of(site: &Path, path: &Path) -> PathBuf {
+    let inside = path.strip_prefix(site).unwrap_or(path);
+    inside.components().next().map(|first| site.join(first)).unwrap_or_default()
 }
 
 /// pip gives no hash to what it wrote itself: RECORD and compiled files.
@@ -78,18 +121,29 @@ fn needs_hash(path: &str) -> bool {
     !own && path.strip_suffix(".pyc").is_none()
 }
 
-fn changed(distributions: &[Distribution], jobs: &[Job<'_>], reading: &mut Reading) {
+fn changed(
+    distributions: &[Distribution],
+    jobs: &[Job<'_>],
+    seen: &HashMap<&Path, &Result<Seen, ErrorKind>>,
+    reading: &mut Reading,
+) {
     let mut gone: BTreeMap<usize, Vec<&Job<'_>>> = BTreeMap::new();
-    for (index, change) in compare(jobs) {
-        let Some(job) = jobs.get(index) else { continue };
+    for job in jobs {
         let Some(owner) = distributions.get(job.owner) else { continue };
-        match change {
-            Change::Gone => gone.entry(job.owner).or_default().push(job),
-            Change::Other(found) => {
-                if let Some((id, what)) = bad_files::known_bad(&hex(&found)) {
+        match seen.get(job.path.as_path()) {
+            Some(Ok(seen)) if seen.sha256 == job.expected => {}
+            Some(Ok(seen)) => {
+                if let Some((id, what)) = bad_files::known_bad(&hex(&seen.sha256)) {
                     reading.findings.push(bad_files::found(about(&job.path), id, what));
                 }
                 reading.findings.push(edited(owner, job));
+            }
+            Some(Err(ErrorKind::NotFound)) | None => gone.entry(job.owner).or_default().push(job),
+            Some(Err(ErrorKind::PermissionDenied)) => {
+                reading.gaps.push(super::unreadable(&job.path, "permission denied"));
+            }
+            Some(Err(error)) => {
+                reading.gaps.push(super::unreadable(&job.path, &error.to_string()));
             }
         }
     }
@@ -116,71 +170,35 @@ fn changed(distributions: &[Distribution], jobs: &[Job<'_>], reading: &mut Readi
     }
 }
 
-/// The jobs whose file is not as recorded, on several threads.
-fn compare(jobs: &[Job<'_>]) -> Vec<(usize, Change)> {
-    let next = AtomicUsize::new(0);
-    let changes = Mutex::new(Vec::new());
-    let work = || {
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(index) else { break };
-            let change = match sha256(&job.path, &mut buffer) {
-                Ok(found) if found == job.expected => continue,
-                Ok(found) => Change::Other(found),
-                Err(_) => Change::Gone,
-            };
-            changes.lock().unwrap_or_else(PoisonError::into_inner).push((index, change));
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let mut changes = changes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    changes.sort_by_key(|(index, _)| *index);
-    changes
-}
-
-fn sha256(path: &Path, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
-    let mut file = fs::File::open(path)?;
-    let mut context = Context::new(&SHA256);
-    loop {
-        let count = file.read(buffer)?;
-        if count == 0 {
-            break;
-        }
-        context.update(buffer.get(..count).unwrap_or_default());
-    }
-    context.finish().as_ref().try_into().map_err(std::io::Error::other)
-}
-
 /// Files in `site` that no installer recorded.
-fn unrecorded(site: &Path, recorded: &HashSet<PathBuf>, reading: &mut Reading) {
+fn strays(site: &Path, recorded: &HashSet<PathBuf>) -> Vec<Stray> {
     let mut folders = vec![site.to_owned()];
-    let mut found: BTreeMap<PathBuf, (Vec<PathBuf>, bool)> = BTreeMap::new();
-    let mut count = 0;
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            count += 1;
-            if count > WALK_MAX {
-                return;
+            if found.len() >= WALK_MAX {
+                return found;
             }
             let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
                 folders.push(path);
             } else if !recorded.contains(&path) && !is_compiled_of(&path, recorded) {
-                let inside = path.strip_prefix(site).unwrap_or(&path);
-                let top = inside.components().next().map(|c| site.join(c)).unwrap_or_default();
-                let runs = is_code(&path);
-                let (files, any_runs) = found.entry(top).or_default();
-                files.push(path);
-                *any_runs |= runs;
+                // A link may lead to a folder full of code.
+                let runs = is_code(&path) || kind.is_ok_and(|kind| kind.is_symlink());
+                found.push(Stray { path, runs });
             }
         }
+    }
+    found
+}
+
+fn unrecorded(site: &Path, strays: Vec<Stray>, reading: &mut Reading) {
+    let mut found: BTreeMap<PathBuf, (Vec<PathBuf>, bool)> = BTreeMap::new();
+    for stray in strays {
+        let (files, any_runs) = found.entry(top_of(site, &stray.path)).or_default();
+        files.push(stray.path);
+        *any_runs |= stray.runs;
     }
     for (top, (mut files, runs)) in found {
         // virtualenv and uv put these there themselves; they are judged as start-up code.

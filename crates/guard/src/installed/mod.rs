@@ -5,6 +5,9 @@
 //! what another one holds. That RECORD lists a file proves nothing about what
 //! the file does; the start-up rules do not ask it.
 
+mod chain;
+mod conduct;
+mod contents;
 mod distribution;
 mod integrity;
 mod metadata;
@@ -38,8 +41,9 @@ pub(crate) fn read(site: &Path) -> Reading {
         }
     }
     reading.findings.extend(distribution::twice(&distributions));
-    integrity::judge(site, &mut distributions, &mut reading);
-    startup::judge(site, &names, &mut reading);
+    let sources = integrity::judge(site, &distributions, &mut reading);
+    conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
+    startup::judge(site, &names, &sources, &mut reading);
     reading.packages.extend(distributions.into_iter().map(|d| d.package));
     reading
 }

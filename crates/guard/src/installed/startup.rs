@@ -6,6 +6,8 @@
 //! with the right hash. Nothing is executed; the traits below are words, and
 //! what they miss is still reported as unknown code.
 
+use super::chain::Modules;
+use super::conduct::Sources;
 use super::{about, plain, unreadable};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::manifest::Reading;
@@ -114,13 +116,14 @@ const TRAITS: [(&str, &[&str]); 5] = [
 ];
 
 /// Adds the start-up code of `site`, whose entries are `names`, to `reading`.
-pub(super) fn judge(site: &Path, names: &[String], reading: &mut Reading) {
+pub(super) fn judge(site: &Path, names: &[String], sources: &Sources, reading: &mut Reading) {
+    let modules = Modules::of(sources);
     for name in names {
         let path = site.join(name);
         if name.strip_suffix(".pth").is_some() {
-            each(&path, reading, pth);
+            each(&path, &modules, reading, pth);
         } else if name.strip_suffix(".start").is_some() {
-            each(&path, reading, start);
+            each(&path, &modules, reading, start);
         }
     }
     // sitecustomize may also lie beside the standard library.
@@ -133,37 +136,60 @@ pub(super) fn judge(site: &Path, names: &[String], reading: &mut Reading) {
         let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next());
         if matches!(stem, Some("sitecustomize" | "usercustomize")) {
             let path = if path.is_dir() { path.join("__init__.py") } else { path };
-            each(&path, reading, module);
+            each(&path, &modules, reading, module);
         }
     }
 }
 
-fn each(path: &Path, reading: &mut Reading, judge: fn(&Path, &str) -> Vec<Finding>) {
+fn each(
+    path: &Path,
+    modules: &Modules<'_>,
+    reading: &mut Reading,
+    judge: fn(&Path, &str, &Modules<'_>) -> Vec<Finding>,
+) {
     match tree::bytes(path, FILE_MAX_BYTES) {
         // Python takes a byte order mark, and another encoding where UTF-8 fails.
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
-            reading.findings.extend(judge(path, text.strip_prefix('\u{feff}').unwrap_or(&text)));
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            reading.findings.extend(judge(path, text, modules));
         }
         Err(why) => reading.gaps.push(unreadable(path, &why)),
     }
 }
 
+/// The lines of a `.pth` file. Python up to 3.12 ends them at line feeds and
+/// carriage returns, later ones wherever `str.splitlines` does: what hides
+/// behind a form feed from one reader runs in the other.
+fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    let ends = |l: char| {
+        matches!(l, '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    (1_u32..)
+        .zip(text.split(['\n', '\r']))
+        .flat_map(move |(number, line)| line.split(ends).map(move |line| (number, line)))
+}
+
 /// Lines that begin with `import` and a blank are executed; others are paths.
-pub(super) fn pth(path: &Path, text: &str) -> Vec<Finding> {
+fn pth(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let lines = (1_u32..).zip(text.split(['\n', '\r']));
-    for (number, line) in lines {
+    for (number, line) in lines(text) {
         let runs = line.starts_with("import ") || line.starts_with("import\t");
         if !runs {
             findings.extend(outside(path, line, number));
             continue;
         }
-        if is_known(line.trim_end()) {
-            continue;
-        }
+        let known = is_known(line.trim_end());
         let found = traits(line);
         let long = line.len() > LINE_HONEST_MAX;
+        // Also where the line itself is known: what it imports need not be.
+        if let Some(bad) = modules.judge(path, number, line, "") {
+            findings.push(bad);
+            continue;
+        }
+        if known {
+            continue;
+        }
         let severity = match found.as_slice() {
             [] if !long => Severity::Medium,
             ["executes text as code" | "decodes hidden text"] if !long => Severity::High,
@@ -207,12 +233,22 @@ fn outside(path: &Path, line: &str, number: u32) -> Option<Finding> {
 }
 
 /// `module:callable` lines, called at every start.
-fn start(path: &Path, text: &str) -> Vec<Finding> {
+fn start(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let called = (1_u32..).zip(text.lines()).filter(|(_, line)| {
         let line = line.trim();
         !line.is_empty() && !line.starts_with('#')
     });
+    let called: Vec<(u32, &str)> = called.collect();
+    let bad = called.iter().find_map(|(number, line)| {
+        let (module, function) = line.trim().split_once(':').unwrap_or((line.trim(), "main"));
+        let calls = format!("import {module}\n{module}.{function}()");
+        modules.judge(path, *number, &calls, "")
+    });
+    if let Some(bad) = bad {
+        return vec![bad];
+    }
     let evidence: Vec<Evidence> = called
+        .into_iter()
         .map(|(number, line)| Evidence {
             place: Some(about(path).at(number)),
             text: format!("calls {}", shown(line)),
@@ -222,8 +258,14 @@ fn start(path: &Path, text: &str) -> Vec<Finding> {
 }
 
 /// A module that Python imports by itself.
-fn module(path: &Path, text: &str) -> Vec<Finding> {
+fn module(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let is_source = path.extension().is_some_and(|e| e == "py");
+    if is_source {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(bad) = modules.judge(path, 0, text, name) {
+            return vec![bad];
+        }
+    }
     let code: Vec<&str> =
         text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
     if is_source && (code.is_empty() || code.join(" ") == KNOWN_MODULE) {
@@ -308,6 +350,18 @@ fn shown(line: &str) -> String {
 mod tests {
     use super::*;
 
+    fn pth(path: &Path, text: &str) -> Vec<Finding> {
+        super::pth(path, text, &Modules::of(&Sources::new()))
+    }
+
+    fn module(path: &Path, text: &str) -> Vec<Finding> {
+        super::module(path, text, &Modules::of(&Sources::new()))
+    }
+
+    fn start(path: &Path, text: &str) -> Vec<Finding> {
+        super::start(path, text, &Modules::of(&Sources::new()))
+    }
+
     fn severities(text: &str) -> Vec<Severity> {
         pth(Path::new("x.pth"), text).iter().map(|finding| finding.severity).collect()
     }
@@ -355,6 +409,9 @@ mod tests {
         let editable = "import __editable___a_finder; import evil; __editable___a_finder.install()";
         assert_eq!(severities(editable), [Severity::Medium]);
         assert_eq!(severities("a\rimport thing"), [Severity::Medium]);
+        // Python from 3.13 on ends lines here as well.
+        assert_eq!(severities("# a\u{c}import thing"), [Severity::Medium]);
+        assert_eq!(severities("# a\u{2028}import thing"), [Severity::Medium]);
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub(super) fn of_kind(kind: Kind) -> Rule {
             "Code that runs at every Python start",
             "Read it before any Python is started in this environment. That RECORD lists the file proves nothing about what it does.",
         ),
+        Kind::Code => (
+            "code",
+            "Code that does harm as soon as it is imported or installed",
+            "Start nothing that uses it; read the file and compare it with the release's public source. If it ran, replace every secret that was readable, from a clean machine.",
+        ),
         Kind::Integrity => (
             "integrity",
             "What is there is not what was recorded",

@@ -127,6 +127,7 @@ pub(super) fn title(finding: &Finding) -> String {
         Kind::Malicious => format!("{subject} is MALICIOUS"),
         Kind::Vulnerable => format!("{subject} is vulnerable"),
         Kind::StartupCode => format!("{subject} runs at every Python start"),
+        Kind::Code => format!("{subject} does what no honest package does"),
         Kind::Integrity => format!("{subject} is not what was recorded"),
         Kind::Origin => format!("{subject} weakens where packages come from"),
         Kind::Pin if finding.severity >= Severity::Medium => {

@@ -16,12 +16,12 @@ const LAUNCHER: &str = "import os, subprocess, sys; subprocess.Popen([sys.execut
 const PRECEDENCE: &str = "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; enabled and __import__('_distutils_hack').add_shim(); ";
 
 /// An environment in a folder of its own, removed at the end.
-struct Env {
+pub(crate) struct Env {
     top: PathBuf,
 }
 
 impl Env {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("env-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let top = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -34,14 +34,14 @@ impl Env {
         self.top.join("lib/python3.12/site-packages")
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.site().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// Installs `files` as an honest installer would; returns its RECORD.
-    fn install(&self, name: &str, version: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) fn install(&self, name: &str, version: &str, files: &[(&str, &str)]) -> String {
         let info = format!("{name}-{version}.dist-info");
         let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n");
         let mut record = String::new();
@@ -59,7 +59,7 @@ impl Env {
         record
     }
 
-    fn audit(&self) -> Report {
+    pub(crate) fn audit(&self) -> Report {
         let ask = Ask { paths: vec![self.top.clone()], terms: terms() };
         guard::audit(&ask, &Advisories::built_in())
     }

@@ -9,6 +9,7 @@
 
 mod advisories;
 mod archive;
+mod conduct;
 mod environment;
 mod formats;
 mod outcomes;

@@ -1,0 +1,137 @@
+//! What a file was seen to do.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that code does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// Executes text that stands decoded or disguised in it.
+    ExecutesHidden,
+    /// Executes what came over the network.
+    ExecutesFetched,
+    /// Executes what was carried in a file of sound or pictures.
+    ExecutesMedia,
+    /// Starts an interpreter and gives it code.
+    SpawnsCode,
+    /// Starts a shell, or a program that fetches things.
+    SpawnsShell,
+    /// Starts a program.
+    Spawns,
+    /// Sends what secret files or the environment hold.
+    SendsSecrets,
+    /// Opens a place where secrets are kept.
+    ReadsSecrets,
+    /// Takes the whole environment.
+    ReadsEnvironment,
+    /// Talks to the network.
+    Talks,
+    /// Puts something where it comes back by itself.
+    Persists,
+    /// Writes to a file what came over the network.
+    Drops,
+    /// Packs or encodes secrets.
+    Packs,
+    /// Spells names in letters that only look like what they mean.
+    Disguises,
+    /// Declares an encoding in which code can hide.
+    Encoded,
+}
+
+impl Deed {
+    /// What is done, as a verb without its subject.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::ExecutesHidden => "executes text that is hidden in it",
+            Self::ExecutesFetched => "executes what it fetched from the network",
+            Self::ExecutesMedia => "executes what a file of sound or pictures carries",
+            Self::SpawnsCode => "starts an interpreter with code of its own",
+            Self::SpawnsShell => "starts a shell or a download",
+            Self::Spawns => "starts a program",
+            Self::SendsSecrets => "sends secrets over the network",
+            Self::ReadsSecrets => "reads where secrets are kept",
+            Self::ReadsEnvironment => "takes the whole environment",
+            Self::Talks => "talks to the network",
+            Self::Persists => "puts something where it comes back by itself",
+            Self::Drops => "writes a file that it fetched",
+            Self::Packs => "packs secrets",
+            Self::Disguises => "spells names in look-alike letters",
+            Self::Encoded => "declares an encoding in which code can hide",
+        }
+    }
+}
+
+/// When code runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// When the file is imported, or as soon as it is run.
+    Import,
+    /// Only when the file is run as a program.
+    Main,
+    /// When this function of the file is called.
+    Function(String),
+}
+
+/// Something that a file does, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fact {
+    /// What it does.
+    pub deed: Deed,
+    /// When.
+    pub when: When,
+    /// The line, from 1.
+    pub line: u32,
+    /// What exactly: a function's name, an address, a path. Never a secret.
+    pub what: String,
+}
+
+/// What a file was seen to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What it does, by line.
+    pub facts: Vec<Fact>,
+    /// Modules that are imported when it is, as written (dots and all).
+    pub imports: Vec<String>,
+    /// Functions of other modules that are called when it is imported.
+    pub calls: Vec<String>,
+    /// Whether it is the file of a package itself, `__init__.py`.
+    pub is_package: bool,
+    /// Whether a part of it was too large or too deep to be followed.
+    pub cut_short: bool,
+}
+
+/// As much of `text` as helps a reader: one line, and nothing that could be a
+/// key or a payload.
+pub fn excerpt(text: &str) -> String {
+    use std::fmt::Write as _;
+    const RUN_MAX: usize = 28;
+    const SHOWN_MAX: usize = 120;
+    let mut shown = String::new();
+    let mut run = String::new();
+    let flush = |run: &mut String, shown: &mut String| {
+        let letters = run.chars().count();
+        if letters > RUN_MAX {
+            shown.extend(run.chars().take(8));
+            // Writing to a string has no way to fail.
+            write!(shown, "…({letters} letters)").unwrap_or_default();
+        } else {
+            shown.push_str(run);
+        }
+        run.clear();
+    };
+    for letter in text.chars().take(1 << 16) {
+        if letter.is_ascii_alphanumeric() || matches!(letter, '+' | '=' | '-' | '_') {
+            run.push(letter);
+            continue;
+        }
+        flush(&mut run, &mut shown);
+        if shown.len() > SHOWN_MAX {
+            break;
+        }
+        shown.push(if letter.is_control() { ' ' } else { letter });
+    }
+    flush(&mut run, &mut shown);
+    let cut: String = shown.trim().chars().take(SHOWN_MAX).collect();
+    if cut.len() < shown.trim().len() { format!("{cut} …") } else { cut }
+}

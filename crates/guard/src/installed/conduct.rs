@@ -1,0 +1,130 @@
+//! What the code of each distribution does at import or at installation.
+
+use super::contents::Seen;
+use crate::code::combine::{self, Part, Verdict};
+use crate::code::fact::{Summary, excerpt};
+use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
+use crate::inventory::Place;
+use crate::tree;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Lines of evidence for one finding.
+const EVIDENCE_MAX: usize = 12;
+
+/// A file of Python source, and what it does.
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) module: String,
+    pub(super) summary: Arc<Summary>,
+}
+
+/// Source files by whose they are.
+pub(super) type Sources = BTreeMap<String, Vec<Source>>;
+
+/// The source file at `path` below `site`, if it is one.
+pub(super) fn source(site: &Path, path: &Path, seen: &Seen) -> Option<Source> {
+    let summary = Arc::clone(seen.summary.as_ref()?);
+    Some(Source { path: path.to_owned(), module: module(site, path), summary })
+}
+
+/// `a/b/__init__.py` is `a.b`; what lies elsewhere has its own name only.
+pub(super) fn module(site: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(site).unwrap_or(Path::new(path.file_name().unwrap_or_default()));
+    let inside = inside.with_extension("");
+    let parts: Vec<&str> = inside.iter().filter_map(|part| part.to_str()).collect();
+    match parts.as_slice() {
+        [package @ .., "__init__"] => package.join("."),
+        all => all.join("."),
+    }
+}
+
+/// Adds what the code of `sources` adds up to.
+pub(super) fn judge(sources: &Sources, findings: &mut Vec<Finding>, gaps: &mut Vec<Gap>) {
+    for (owner, sources) in sources {
+        let parts: Vec<Part<'_>> = sources
+            .iter()
+            .map(|s| Part { module: s.module.clone(), summary: &s.summary })
+            .collect();
+        for verdict in combine::judge(&parts) {
+            let main = verdict.evidence.first().map_or(0, |(index, _)| *index);
+            let Some(main) = sources.get(main) else { continue };
+            let name = main.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let subject = format!("{} of {owner}", shown(main));
+            findings.push(finding(&verdict, sources, subject, &when(name, &main.module)));
+        }
+        gaps.extend(sources.iter().filter(|s| s.summary.cut_short).map(|s| too_much(&s.path)));
+    }
+}
+
+fn shown(source: &Source) -> String {
+    match source.module.as_str() {
+        "" => source.path.display().to_string(),
+        module if source.summary.is_package => format!("{}/__init__.py", module.replace('.', "/")),
+        module => format!("{}.py", module.replace('.', "/")),
+    }
+}
+
+fn when(name: &str, module: &str) -> String {
+    if name == "setup.py" {
+        "It runs when this is installed from source, before anybody has used it.".to_owned()
+    } else {
+        format!("It runs as soon as `{module}` is imported; nobody needs to call it.")
+    }
+}
+
+/// The finding that `verdict` on `sources` makes.
+pub(super) fn finding(
+    verdict: &Verdict<'_>,
+    sources: &[Source],
+    subject: String,
+    when: &str,
+) -> Finding {
+    let mut evidence: Vec<Evidence> = Vec::new();
+    for (index, fact) in &verdict.evidence {
+        let Some(source) = sources.get(*index) else { continue };
+        let text = match line(&source.path, fact.line) {
+            Some(line) => format!("{}: {line}", fact.deed.verb()),
+            None => format!("{}: {}", fact.deed.verb(), fact.what),
+        };
+        let place = Some(Place::whole(&source.path).at(fact.line));
+        let seen = Evidence { place, text };
+        if evidence.len() < EVIDENCE_MAX && !evidence.contains(&seen) {
+            evidence.push(seen);
+        }
+    }
+    let do_first = if verdict.severity == Severity::Critical {
+        "Start nothing that uses it. Cut the machine off the network, keep a copy of the file, and compare it with the release's public source. If it ran, replace every secret that was readable here, from a clean machine."
+    } else {
+        "Read the file and compare it with the release's public source before it is used again."
+    };
+    Finding {
+        severity: verdict.severity,
+        kind: Kind::Code,
+        subject,
+        evidence,
+        meaning: format!("{} {when}", verdict.because),
+        do_first: do_first.into(),
+        advisories: Vec::new(),
+    }
+}
+
+/// One line of a file, cut to what helps a reader.
+fn line(path: &Path, number: u32) -> Option<String> {
+    let bytes = tree::bytes(path, crate::code::FILE_MAX_BYTES as u64).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
+    let line = excerpt(line);
+    (!line.is_empty()).then_some(line)
+}
+
+fn too_much(path: &Path) -> Gap {
+    Gap {
+        why: Why::Unreadable,
+        subject: path.display().to_string(),
+        place: Some(Place::whole(path)),
+        text: "its code is larger or nested deeper than is followed".into(),
+        do_first: "Read it yourself: files that are made to be unreadable are not honest.".into(),
+    }
+}

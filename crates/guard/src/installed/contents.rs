@@ -1,0 +1,86 @@
+//! Every file of an environment, opened once: its SHA-256, and for Python
+//! source what it does.
+
+use crate::code::{self, fact::Summary};
+use aws_lc_rs::digest::{Context, SHA256};
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const THREADS_MAX: usize = 8;
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// Its SHA-256.
+    pub(super) sha256: [u8; 32],
+    /// What it does, if it is Python source.
+    pub(super) summary: Option<Arc<Summary>>,
+}
+
+/// What each of `paths` holds.
+pub(super) fn look(paths: &[PathBuf]) -> Vec<Result<Seen, ErrorKind>> {
+    let next = AtomicUsize::new(0);
+    let all = Mutex::new(vec![Err(ErrorKind::Other); paths.len()]);
+    let work = || {
+        let mut buffer = vec![0; 128 << 10];
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(index) else { break };
+            found.push((index, one(path, &mut buffer).map_err(|error| error.kind())));
+        }
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, seen) in found {
+            if let Some(slot) = all.get_mut(index) {
+                *slot = seen;
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    // Never on the caller's own stack: nobody knows how large that is. Where no
+    // thread can be started, nothing is read, and every file is told as unread.
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let thread = std::thread::Builder::new().stack_size(code::STACK_BYTES);
+            drop(thread.spawn_scoped(scope, work));
+        }
+    });
+    all.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn one(path: &Path, buffer: &mut [u8]) -> std::io::Result<Seen> {
+    // What is no file (a pipe, say) may keep its reader waiting for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    let mut file = fs::File::open(path)?;
+    if is_source(path) {
+        let mut bytes = Vec::new();
+        // One byte more than is read, so that too large a file is known as such.
+        file.by_ref().take(code::FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let summary = Some(Arc::new(code::read(name, &bytes)));
+        let mut context = Context::new(&SHA256);
+        context.update(&bytes);
+        return Ok(Seen { sha256: rest(file, context, buffer)?, summary });
+    }
+    Ok(Seen { sha256: rest(file, Context::new(&SHA256), buffer)?, summary: None })
+}
+
+fn rest(mut file: fs::File, mut context: Context, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
+    loop {
+        let count = file.read(buffer)?;
+        if count == 0 {
+            return context.finish().as_ref().try_into().map_err(std::io::Error::other);
+        }
+        context.update(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+/// Whether Python imports such a file as source.
+pub(super) fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "py" || ending == "pyw")
+}
