@@ -25,6 +25,8 @@ pub struct Ask {
 /// What an audit found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// What it is about.
+    pub about: About,
     /// When it was made, RFC 3339.
     pub at: String,
     /// The answer.
@@ -90,6 +92,19 @@ pub struct Known {
     pub version: Version,
     /// Each thing known, the worst first.
     pub hits: Vec<Hit>,
+}
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// What is installed, locked or asked for.
+    #[default]
+    Packages,
+    /// Keys that lie open.
+    Secrets,
+    /// A machine: what starts by itself, what talks to whom.
+    Host,
 }
 
 /// A set of advisories that was asked.
@@ -187,6 +202,23 @@ pub(crate) fn summed_up(
         rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject))
     });
     reading.gaps.sort_by(|a, b| (a.why, &a.subject, &a.place).cmp(&(b.why, &b.subject, &b.place)));
+    Report {
+        about: About::Packages,
+        at: rfc3339(terms.now_ms),
+        outcome: Outcome::of(&reading.findings, &reading.gaps),
+        packages: reading.packages.len(),
+        known: known(&reading, advisories),
+        inventory: reading.packages,
+        advisories: asked(advisories),
+        findings: reading.findings,
+        gaps: reading.gaps,
+        ignored: Vec::new(),
+        files,
+    }
+}
+
+/// The sets of `advisories`, as a report names them.
+pub(crate) fn asked(advisories: &Advisories) -> Vec<AdvisorySet> {
     let sets = advisories.sets().iter().map(|set| {
         let header = set.header();
         let coverage = header.coverage.iter().map(|claim| Claim {
@@ -201,18 +233,7 @@ pub(crate) fn summed_up(
             coverage: coverage.collect(),
         }
     });
-    Report {
-        at: rfc3339(terms.now_ms),
-        outcome: Outcome::of(&reading.findings, &reading.gaps),
-        packages: reading.packages.len(),
-        known: known(&reading, advisories),
-        inventory: reading.packages,
-        advisories: sets.collect(),
-        findings: reading.findings,
-        gaps: reading.gaps,
-        ignored: Vec::new(),
-        files,
-    }
+    sets.collect()
 }
 
 /// The hits behind the findings on releases: they rest on advisories, and

@@ -43,6 +43,14 @@ pub enum Kind {
     Pin,
     /// It came very recently.
     Recent,
+    /// Something that opens doors lies where others can take it.
+    Secret,
+    /// A trace that an attack is known to leave.
+    Indicator,
+    /// It starts by itself.
+    Persistence,
+    /// Who listens, and who talks to whom.
+    Connection,
 }
 
 /// One thing seen, and where.

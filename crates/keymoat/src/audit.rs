@@ -1,7 +1,7 @@
 //! `keymoat audit`: the command line of crate `guard`.
 
 use crate::cli::{Audit, AuditFormat};
-use crate::{guard_data, say};
+use crate::{guard_data, say, survey};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
 use guard::judge::Terms;
@@ -36,8 +36,12 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
             Ok(report) => report,
             Err(error) => return not_audited(&error),
         }
+    } else if audit.secrets {
+        survey::secrets(audit, now_ms)
+    } else if audit.host {
+        survey::host(audit, terms, &advisories)
     } else {
-        guard::audit(&Ask { paths: audit.paths.clone(), terms }, &advisories)
+        guard::audit(&Ask { paths: survey::paths(audit), terms }, &advisories)
     };
     let stored =
         if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };

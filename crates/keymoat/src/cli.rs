@@ -24,6 +24,7 @@ Examples:
   keymoat check-config config.yaml           what of it is understood, line by line
   keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
   keymoat audit                              what is bad among what is installed or locked here
+  keymoat audit --secrets                    which keys lie open on this machine
   keymoat doctor --config config.yaml        what is configured, reachable, risky
 
 Environment:
@@ -112,6 +113,18 @@ pub(crate) struct Audit {
     /// What came in the last so many hours is listed
     #[arg(long, value_name = "HOURS", default_value_t = 72)]
     pub(crate) since: u32,
+    /// Instead: search these paths, your shell profiles and the processes that
+    /// run as you for keys of providers and clouds that lie open. Values are
+    /// never shown, only fingerprints
+    #[arg(long, conflicts_with_all = ["host", "record", "recorded"])]
+    pub(crate) secrets: bool,
+    /// Instead: is this machine a victim? Known traces of attacks, what starts
+    /// by itself, who talks to whom, start-up code of every Python environment
+    #[arg(long, conflicts_with_all = ["record", "recorded"])]
+    pub(crate) host: bool,
+    /// Another machine's disk, mounted or copied to DIR, in place of this one's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
     /// What to print: a text for people, or a format for machines
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: AuditFormat,

@@ -17,6 +17,7 @@ mod remote;
 mod say;
 mod serve;
 mod streams;
+mod survey;
 mod tls;
 
 use clap::{CommandFactory as _, Parser as _};

@@ -76,6 +76,20 @@ impl Advisories {
         self.sets.iter().filter_map(|set| set.cover(ecosystem, name)).max_by_key(|c| c.as_of_ms)
     }
 
+    /// The records that say what to look for in logs and on disks, each once.
+    pub(crate) fn with_indicators(&self) -> Vec<osv::Record> {
+        let mut records: Vec<osv::Record> =
+            self.sets.iter().flat_map(Set::with_indicators).collect();
+        records.sort_by(|a, b| a.id.cmp(&b.id));
+        records.dedup_by(|a, b| a.id == b.id);
+        records
+    }
+
+    /// The records that have `id` or an alias of it.
+    pub fn with_id(&self, id: &str) -> Vec<osv::Record> {
+        self.sets.iter().flat_map(|set| set.with_id(id)).collect()
+    }
+
     fn records(&self, ecosystem: Ecosystem, name: &str) -> Vec<osv::Record> {
         self.sets.iter().flat_map(|set| set.records(ecosystem, name)).collect()
     }

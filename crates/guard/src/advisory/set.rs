@@ -149,6 +149,27 @@ impl Set {
         found
     }
 
+    /// The records that carry indicators, once for each package.
+    pub(super) fn with_indicators(&self) -> Vec<Record> {
+        self.holding("\"iocs\":")
+    }
+
+    /// The records whose id or alias is `id`, once for each package.
+    pub(super) fn with_id(&self, id: &str) -> Vec<Record> {
+        let mut found = self.holding(&format!("\"{id}\""));
+        found.retain(|record| record.id == id || record.aliases.iter().any(|alias| alias == id));
+        found
+    }
+
+    /// The records on the lines that hold `text`: every line is looked at, and
+    /// only those are parsed.
+    fn holding(&self, text: &str) -> Vec<Record> {
+        let body = self.text.get(self.body_at..).unwrap_or_default();
+        let lines = body.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        let held = lines.filter(|line| line.contains(text));
+        held.filter_map(|line| serde_json::from_str(line.split_once('\t')?.1).ok()).collect()
+    }
+
     /// How many lines it has: one for each package of each record.
     pub fn lines(&self) -> usize {
         self.text.get(self.body_at..).unwrap_or_default().split_inclusive(|b| *b == b'\n').count()

@@ -48,6 +48,21 @@ pub(crate) fn read(site: &Path) -> Reading {
     reading
 }
 
+/// What is installed in `site` and what runs at every Python start there; its
+/// files are not compared with RECORD.
+pub(crate) fn start_up(site: &Path) -> Reading {
+    let mut reading = Reading::default();
+    match names_in(site) {
+        Ok(names) => {
+            let read = names.iter().filter_map(|name| distribution::read(site, name));
+            reading.packages.extend(read.flatten().map(|distribution| distribution.package));
+            startup::judge(site, &names, &mut reading);
+        }
+        Err(why) => reading.gaps.push(unreadable(site, &why)),
+    }
+    reading
+}
+
 fn names_in(folder: &Path) -> Result<Vec<String>, String> {
     let listing = fs::read_dir(folder).map_err(|error| error.to_string())?;
     let mut names: Vec<String> =

@@ -56,6 +56,24 @@ pub(super) fn of_kind(kind: Kind) -> Rule {
             "It came very recently",
             "Bad releases are usually found within days: look at these first if something is wrong.",
         ),
+        Kind::Secret => (
+            "secret",
+            "A key lies where others can take it",
+            "Replace it by a virtual key with a daily cap; the message has the command. Then end it at its issuer.",
+        ),
+        Kind::Indicator => (
+            "indicator",
+            "A trace that an attack is known to leave",
+            "Cut the machine off the network and keep its disk. Replace secrets from a clean machine, once what starts by itself is stopped.",
+        ),
+        Kind::Persistence => (
+            "persistence",
+            "It starts by itself",
+            "Find out who put it there. If nobody knows, cut the machine off the network before anything else.",
+        ),
+        Kind::Connection => {
+            ("connection", "Who listens, and who talks to whom", "Find the one that nobody knows.")
+        }
     };
     Rule { id, title, help }
 }

@@ -2,7 +2,7 @@
 //! is wrong and what to do about it, the worst first, then what is not known.
 //! No meaning by colour; lines fit a terminal.
 
-use crate::audit::{Ignored, IgnoredThing, Report};
+use crate::audit::{About, Ignored, IgnoredThing, Report};
 use crate::finding::{Evidence, Finding, Gap, Kind, Outcome, Severity, Why};
 use std::fmt::Write as _;
 
@@ -48,6 +48,10 @@ pub fn headline(report: &Report) -> String {
             let first = first_sentence(&worst.do_first);
             format!("AFFECTED. {}{place}{others}. First: {first}", title(worst))
         }
+        (Outcome::Clean, _) if report.about != About::Packages => format!(
+            "CLEAN. Nothing of medium severity or more in {}. That is what is known here, and no proof.",
+            plural(report.files.len(), "place")
+        ),
         (Outcome::Clean | Outcome::Affected, _) => format!(
             "CLEAN. All of {} audited; nothing is known against {}.",
             plural(report.packages, "package"),
@@ -133,7 +137,14 @@ pub(super) fn title(finding: &Finding) -> String {
         Kind::Pin if finding.severity >= Severity::Medium => {
             format!("{subject} lets bad releases in")
         }
-        Kind::Pin | Kind::Recent => subject.clone(),
+        Kind::Secret if finding.severity > Severity::Info => format!("{subject} lies open"),
+        Kind::Indicator => format!("{subject} is a TRACE OF AN ATTACK"),
+        Kind::Persistence if finding.severity > Severity::Info => {
+            format!("{subject} starts by itself")
+        }
+        Kind::Pin | Kind::Recent | Kind::Secret | Kind::Persistence | Kind::Connection => {
+            subject.clone()
+        }
     }
 }
 
@@ -216,7 +227,18 @@ fn ignored(out: &mut String, ignored: &[Ignored]) {
 fn basis(out: &mut String, report: &Report) {
     let files = plural(report.files.len(), "place");
     let packages = plural(report.packages, "package");
-    field(out, "audited", &format!("{packages} in {files}, {}", report.at));
+    if report.about != About::Packages {
+        field(out, "searched", &format!("{files}, {}", report.at));
+        return;
+    }
+    if report.about == About::Packages {
+        field(out, "audited", &format!("{packages} in {files}, {}", report.at));
+    } else {
+        field(out, "searched", &format!("{files}, {}", report.at));
+    }
+    if report.about == About::Secrets {
+        return;
+    }
     for set in &report.advisories {
         let claims: Vec<String> = set
             .coverage
@@ -262,7 +284,7 @@ fn field(out: &mut String, label: &str, text: &str) {
 fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
-    for word in text.split_whitespace() {
+    for word in words(text) {
         let wide = current.chars().count() + word.chars().count() + 1;
         if !current.is_empty() && wide > width {
             lines.push(std::mem::take(&mut current));
@@ -277,6 +299,45 @@ fn lines(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The words of `text`; what stands between backticks is one, because people
+/// copy it.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for (at, letter) in text.char_indices() {
+        if letter == '`' {
+            quoted = !quoted && text.get(at + 1..).is_some_and(|rest| rest.contains('`'));
+        }
+        if !letter.is_whitespace() {
+            word.push(letter);
+        } else if quoted {
+            word.push(' ');
+        } else if !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_not_broken_over_lines() {
+        let command = "`keymoat keys generate --alias a --max-budget 10 --budget-duration 24h`";
+        let mut out = String::new();
+        field(
+            &mut out,
+            "do first",
+            &format!("{} first, then {command}, and so on.", "x ".repeat(20)),
+        );
+        assert!(out.lines().any(|line| line.contains(command)), "{out}");
+        assert_eq!(words("a `b c` d ` e"), ["a", "`b c`", "d", "`", "e"]);
+    }
 }

@@ -12,11 +12,13 @@ mod archive;
 mod conduct;
 mod environment;
 mod formats;
+mod host;
 mod outcomes;
 mod packaging;
 mod packed;
 mod recorded;
 mod render;
+mod secrets;
 mod shared;
 
 use guard::inventory::Place;
