@@ -56,7 +56,7 @@ pub(crate) fn start_up(site: &Path) -> Reading {
         Ok(names) => {
             let read = names.iter().filter_map(|name| distribution::read(site, name));
             reading.packages.extend(read.flatten().map(|distribution| distribution.package));
-            startup::judge(site, &names, &mut reading);
+            startup::judge(site, &names, &conduct::Sources::default(), &mut reading);
         }
         Err(why) => reading.gaps.push(unreadable(site, &why)),
     }
