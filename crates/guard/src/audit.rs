@@ -193,16 +193,11 @@ fn manifest(path: &Path, format: Format) -> Reading {
 /// The report on what was read and judged.
 pub(crate) fn summed_up(
     terms: &Terms,
-    mut reading: Reading,
+    reading: Reading,
     files: Vec<PathBuf>,
     advisories: &Advisories,
 ) -> Report {
-    reading.findings.sort_by(|a, b| {
-        let rank = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind);
-        rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject))
-    });
-    reading.gaps.sort_by(|a, b| (a.why, &a.subject, &a.place).cmp(&(b.why, &b.subject, &b.place)));
-    Report {
+    let mut report = Report {
         about: About::Packages,
         at: rfc3339(terms.now_ms),
         outcome: Outcome::of(&reading.findings, &reading.gaps),
@@ -214,6 +209,20 @@ pub(crate) fn summed_up(
         gaps: reading.gaps,
         ignored: Vec::new(),
         files,
+    };
+    report.sort();
+    report
+}
+
+impl Report {
+    /// Puts the worst first, and like beside like.
+    pub(crate) fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let rank = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind);
+            rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject))
+        });
+        let key = |gap: &Gap| (gap.why, gap.subject.clone(), gap.place.clone());
+        self.gaps.sort_by_cached_key(key);
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Kind {
     Origin,
     /// What would be installed is not fixed.
     Pin,
+    /// What was agreed on is not kept.
+    Policy,
     /// It came very recently.
     Recent,
     /// Something that opens doors lies where others can take it.
@@ -51,6 +53,25 @@ pub enum Kind {
     Persistence,
     /// Who listens, and who talks to whom.
     Connection,
+}
+
+impl Kind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 13] = [
+        Self::Malicious,
+        Self::Vulnerable,
+        Self::StartupCode,
+        Self::Code,
+        Self::Integrity,
+        Self::Origin,
+        Self::Pin,
+        Self::Policy,
+        Self::Recent,
+        Self::Secret,
+        Self::Indicator,
+        Self::Persistence,
+        Self::Connection,
+    ];
 }
 
 /// One thing seen, and where.
@@ -105,6 +126,24 @@ pub enum Why {
     NoRecord,
     /// Its version cannot be ordered, so ranges cannot be compared with it.
     Unordered,
+    /// Nothing says when it was uploaded, and the policy asks for that.
+    Undated,
+}
+
+impl Why {
+    /// All of them, in their order.
+    pub const ALL: [Self; 10] = [
+        Self::Unreadable,
+        Self::Malformed,
+        Self::Nothing,
+        Self::Floating,
+        Self::UnknownSource,
+        Self::NotCovered,
+        Self::Stale,
+        Self::NoRecord,
+        Self::Unordered,
+        Self::Undated,
+    ];
 }
 
 /// Something that could not be looked at.

@@ -5,6 +5,7 @@ use crate::{guard_data, say, survey};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
 use guard::judge::Terms;
+use guard::policy::cooldown::Cooldown;
 use guard::{Advisories, Ask, Report};
 use std::process::ExitCode;
 
@@ -31,6 +32,16 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         advisory_age_max_ms: i64::from(audit.advisories_max_age) * 24 * HOUR_MS,
         recent_since_ms: now_ms - i64::from(audit.since) * HOUR_MS,
     };
+    let ignore =
+        match audit.ignore_file.as_deref().map(|path| guard::policy::ignore::open(path, now_ms)) {
+            Some(Err(why)) => {
+                say::err(&format!("keymoat: {why}"));
+                say::err("hint: nothing was audited; correct the ignore file, or leave it out");
+                return ExitCode::from(guard::Outcome::NotAudited.exit_code());
+            }
+            Some(Ok(ignore)) => Some(ignore),
+            None => None,
+        };
     let mut report = if audit.recorded {
         match guard_data::recorded(&advisories, &terms) {
             Ok(report) => report,
@@ -45,6 +56,12 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
     };
     let stored =
         if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };
+    if let Some(days) = audit.cooldown {
+        Cooldown { days, now_ms }.apply(&mut report, &advisories);
+    }
+    if let Some(ignore) = ignore {
+        ignore.apply(&mut report);
+    }
     if let Some(seconds) = audit.timestamp {
         report.at = rfc3339(seconds.saturating_mul(1000).clamp(0, LAST_MS));
     }
@@ -65,11 +82,14 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
 fn show(audit: &Audit, report: &Report) -> Result<(), String> {
     let render = match audit.format {
         _ if audit.json => guard::render::json,
+        AuditFormat::Table if audit.graph => guard::render::table_and_graph,
         AuditFormat::Table => guard::render::table,
         AuditFormat::Json => guard::render::json,
         AuditFormat::Sarif => guard::render::sarif,
         AuditFormat::Cyclonedx => guard::render::cyclonedx,
         AuditFormat::Junit => guard::render::junit,
+        AuditFormat::Mermaid => guard::graph::mermaid,
+        AuditFormat::Dot => guard::graph::dot,
     };
     let text = render(report);
     let Some(path) = &audit.output else {

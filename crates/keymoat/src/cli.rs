@@ -51,6 +51,14 @@ pub(crate) enum Command {
     /// to do first. Reads files only: no network, nothing is executed. Exits 0
     /// if clean, 1 if affected, 2 if not all of it could be audited
     Audit(Audit),
+    /// Write a file in which every version is exact and every artefact hashed,
+    /// from a lock or from what is installed. Nothing is resolved, fetched or
+    /// executed: what is not known is a gap with a name. Exits 0 if all is
+    /// pinned, 1 if there are gaps, 2 if nothing could be read
+    Pin(Pin),
+    /// Print the settings by which another tool takes no release that is
+    /// younger than so many days; `keymoat audit --cooldown` checks it
+    Cooldown(Cooldown),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -125,6 +133,17 @@ pub(crate) struct Audit {
     /// Another machine's disk, mounted or copied to DIR, in place of this one's
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// A TOML file of what is left alone, each entry with id, package, reason
+    /// and the day on which it ends. It is not looked for: name it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore_file: Option<PathBuf>,
+    /// No release younger than so many days, by the upload times in locks; one
+    /// that fixes a known hole is let through
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) cooldown: Option<u32>,
+    /// Show in the table which paths brought bad releases in
+    #[arg(long)]
+    pub(crate) graph: bool,
     /// What to print: a text for people, or a format for machines
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: AuditFormat,
@@ -148,6 +167,72 @@ pub(crate) struct Audit {
     pub(crate) recorded: bool,
 }
 
+/// `keymoat cooldown`
+#[derive(Args)]
+pub(crate) struct Cooldown {
+    /// Which tool
+    pub(crate) tool: CooldownTool,
+    /// How old a release must be
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=90))]
+    pub(crate) days: u32,
+}
+
+/// A tool that can keep a cooldown.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum CooldownTool {
+    /// uv
+    Uv,
+    /// pip
+    Pip,
+    /// Renovate
+    Renovate,
+    /// GitHub's Dependabot
+    Dependabot,
+}
+
+/// `keymoat pin`
+#[derive(Args)]
+pub(crate) struct Pin {
+    /// A lock of uv, Poetry, PDM or Pipenv, a pylock.toml, a folder with one of
+    /// them, or an environment
+    #[arg(default_value = ".", value_name = "FROM")]
+    pub(crate) from: PathBuf,
+    /// What to write: a requirement file for pip, or pylock.toml (PEP 751)
+    #[arg(long, value_name = "FORMAT", default_value = "requirements")]
+    pub(crate) format: PinFormat,
+    /// Write to a file, all of it or nothing, instead of the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A folder of wheels and source archives that you trust: their hashes fill
+    /// what is missing, and one that the lock does not know is a gap
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artefacts: Vec<PathBuf>,
+    /// Take an extra of the project in; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) extra: Vec<String>,
+    /// Take a dependency group in, such as dev; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// Take everything in that the lock has
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Wheels only: what has none is a gap, since installing it runs its code
+    #[arg(long)]
+    pub(crate) only_wheels: bool,
+    /// Write nothing; say what of a file is not exact or not hashed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "format", "from"])]
+    pub(crate) check: Option<PathBuf>,
+}
+
+/// What `keymoat pin` writes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PinFormat {
+    /// A requirement file with hashes
+    Requirements,
+    /// `pylock.toml` (PEP 751)
+    Pylock,
+}
+
 /// How `keymoat audit` prints what it found.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditFormat {
@@ -161,6 +246,10 @@ pub(crate) enum AuditFormat {
     Cyclonedx,
     /// JUnit XML: one case a package, as CI servers show test results
     Junit,
+    /// Who brought bad releases in, as a Mermaid flowchart
+    Mermaid,
+    /// Who brought bad releases in, for Graphviz
+    Dot,
 }
 
 /// `keymoat doctor`

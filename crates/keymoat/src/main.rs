@@ -12,6 +12,7 @@ mod listen;
 mod observe;
 mod patience;
 mod peers;
+mod pin;
 mod reload;
 mod remote;
 mod say;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
         Command::Audit(audit) => audit::run(&audit),
+        Command::Pin(pin) => pin::run(&pin),
+        Command::Cooldown(cooldown) => pin::cooldown(&cooldown),
         Command::Completions { shell } => completions(shell),
     }
 }

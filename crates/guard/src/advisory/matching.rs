@@ -64,6 +64,45 @@ pub(super) fn malicious_admitted(
     found
 }
 
+/// See [`super::Advisories::fixed_by`].
+pub(super) fn fixed_by(ecosystem: Ecosystem, records: &[Record], version: &Version) -> Vec<String> {
+    let is_fix = |record: &&Record| {
+        record.withdrawn.is_none()
+            && fixes(ecosystem, record).any(|fix| version.is(&fix))
+            && !record.affected.iter().any(|a| speaks_of(ecosystem, record, a, version))
+    };
+    let fixed: Vec<&Record> = records.iter().filter(is_fix).collect();
+    let ids = same_things(&fixed).into_iter().filter_map(|group| ids_of(&group).into_iter().next());
+    let mut ids: Vec<String> = ids.collect();
+    ids.sort();
+    ids
+}
+
+/// See [`super::Advisories::safe_after`].
+pub(super) fn safe_after(
+    ecosystem: Ecosystem,
+    records: &[Record],
+    version: &Version,
+) -> Option<Version> {
+    let records: Vec<&Record> = records.iter().filter(|r| r.withdrawn.is_none()).collect();
+    let is_free = |candidate: &Version| {
+        let mut affected = records.iter().flat_map(|r| r.affected.iter().map(move |a| (r, a)));
+        !affected.any(|(record, affected)| speaks_of(ecosystem, record, affected, candidate))
+    };
+    records
+        .iter()
+        .flat_map(|record| fixes(ecosystem, record))
+        .filter(|fix| version.against(fix) == Some(Ordering::Less) && is_free(fix))
+        .reduce(|a, b| if a.against(&b) == Some(Ordering::Greater) { b } else { a })
+}
+
+/// The releases that `record` names as fixes.
+fn fixes(ecosystem: Ecosystem, record: &Record) -> impl Iterator<Item = Version> {
+    let ranges = record.affected.iter().flat_map(|affected| &affected.ranges);
+    let events = ranges.filter(|range| range.kind != "GIT").flat_map(|range| &range.events);
+    events.filter_map(|event| event.fixed.as_ref()).map(move |text| Version::read(ecosystem, text))
+}
+
 fn speaks_of(
     ecosystem: Ecosystem,
     record: &Record,

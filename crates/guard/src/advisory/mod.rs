@@ -70,6 +70,22 @@ impl Advisories {
         matching::malicious_admitted(ecosystem, &self.records(ecosystem, name), admits)
     }
 
+    /// The ids of what `version` of `name` is the first release to be free of.
+    pub fn fixed_by(&self, ecosystem: Ecosystem, name: &str, version: &Version) -> Vec<String> {
+        matching::fixed_by(ecosystem, &self.records(ecosystem, name), version)
+    }
+
+    /// The smallest release of `name` above `version` that records name as a
+    /// fix and against which nothing is known; nothing if they name none.
+    pub fn safe_after(
+        &self,
+        ecosystem: Ecosystem,
+        name: &str,
+        version: &Version,
+    ) -> Option<Version> {
+        matching::safe_after(ecosystem, &self.records(ecosystem, name), version)
+    }
+
     /// How completely, and as of when, `name` is covered; `None` if no set
     /// claims to be complete for it. The newest claim counts.
     pub fn cover(&self, ecosystem: Ecosystem, name: &str) -> Option<Cover> {

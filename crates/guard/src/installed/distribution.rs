@@ -3,6 +3,7 @@
 use super::{metadata, record, unreadable};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
+use crate::python::Requirement;
 use crate::tree;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -19,6 +20,10 @@ pub(super) struct Distribution {
     pub(super) package: Package,
     /// Its own folder or file, `name-1.0.dist-info`.
     pub(super) folder: PathBuf,
+    /// The names that it needs, each with whether only for an extra.
+    pub(super) needs: Vec<(String, bool)>,
+    /// Whether somebody asked for it, rather than for what needs it.
+    pub(super) is_requested: bool,
     /// What its installer says it installed; `None` where none says.
     pub(super) rows: Option<Vec<record::Row>>,
 }
@@ -51,14 +56,14 @@ pub(super) fn read(site: &Path, name: &str) -> Option<Result<Distribution, Gap>>
     name.strip_suffix(".egg-info")?;
     let header = if folder.is_dir() { folder.join("PKG-INFO") } else { folder.clone() };
     let read = |header: &Path| {
-        let package = described(header)?;
-        Ok(Distribution { package, folder: folder.clone(), rows: None })
+        let (package, needs) = described(header)?;
+        Ok(Distribution { package, folder: folder.clone(), needs, is_requested: false, rows: None })
     };
     Some(read(&header))
 }
 
 fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
-    let mut package = described(&folder.join("METADATA"))?;
+    let (mut package, needs) = described(&folder.join("METADATA"))?;
     package.since_ms =
         ["INSTALLER", "RECORD"].iter().find_map(|file| changed_ms(&folder.join(file)));
     if let Some(source) = direct_url(&folder.join("direct_url.json"))? {
@@ -74,10 +79,11 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
     } else {
         None
     };
-    Ok(Distribution { package, folder: folder.to_owned(), rows })
+    let is_requested = folder.join("REQUESTED").exists();
+    Ok(Distribution { package, folder: folder.to_owned(), needs, is_requested, rows })
 }
 
-fn described(header: &Path) -> Result<Package, Gap> {
+fn described(header: &Path) -> Result<(Package, Vec<(String, bool)>), Gap> {
     let bytes = tree::bytes(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
     let text = String::from_utf8_lossy(&bytes);
     let (name, version) = metadata::name_and_version(&text);
@@ -90,7 +96,42 @@ fn described(header: &Path) -> Result<Package, Gap> {
             .filter(|p| p.file_name() != Some("site-packages".as_ref()))
             .unwrap_or(header),
     );
-    Ok(Package::new(Ecosystem::PyPi, name, Standing::Installed, place).at_version(version))
+    let package =
+        Package::new(Ecosystem::PyPi, name, Standing::Installed, place).at_version(version);
+    let needs = metadata::requirements(&text).filter_map(|text| Requirement::read(text).ok());
+    let needs = needs.map(|needed| {
+        let is_extra = needed.marker.is_some_and(|marker| marker.contains("extra"));
+        (crate::name::pep503(&needed.name), is_extra)
+    });
+    Ok((package, needs.collect()))
+}
+
+/// Notes in each distribution who needs it. What is needed only for an extra
+/// counts where nobody else needs it and nobody asked for it: which extras were
+/// wanted is not recorded.
+pub(super) fn link(distributions: &mut [Distribution]) {
+    for only_extras in [false, true] {
+        let mut needed_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for distribution in distributions.iter() {
+            let needs = distribution.needs.iter().filter(|(_, is_extra)| *is_extra == only_extras);
+            for (needed, _) in needs {
+                let parents = needed_by.entry(needed.clone()).or_default();
+                if *needed != distribution.package.name
+                    && !parents.contains(&distribution.package.name)
+                {
+                    parents.push(distribution.package.name.clone());
+                }
+            }
+        }
+        for distribution in distributions.iter_mut() {
+            let package = &mut distribution.package;
+            let is_settled =
+                only_extras && (distribution.is_requested || !package.introduced_by.is_empty());
+            if let Some(parents) = needed_by.remove(&package.name).filter(|_| !is_settled) {
+                package.introduced_by = parents;
+            }
+        }
+    }
 }
 
 fn direct_url(path: &Path) -> Result<Option<Source>, Gap> {

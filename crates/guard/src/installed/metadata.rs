@@ -23,6 +23,16 @@ pub(super) fn name_and_version(text: &str) -> (Option<&str>, Option<&str>) {
     (name.filter(|name| !name.is_empty()), version.filter(|version| !version.is_empty()))
 }
 
+/// Every `Requires-Dist` of a header.
+pub(super) fn requirements(text: &str) -> impl Iterator<Item = &str> {
+    let header = text.lines().take_while(|line| !line.trim().is_empty());
+    let fields = header.filter(|line| !line.starts_with([' ', '\t']));
+    fields.filter_map(|line| {
+        let (field, value) = line.split_once(':')?;
+        field.eq_ignore_ascii_case("requires-dist").then(|| value.trim())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::name_and_version;

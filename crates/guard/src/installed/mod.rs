@@ -15,7 +15,7 @@ mod record;
 mod startup;
 
 use crate::finding::{Finding, Gap, Why};
-use crate::inventory::Place;
+use crate::inventory::{Package, Place};
 use crate::manifest::Reading;
 use aws_lc_rs::digest::{SHA256, digest};
 use distribution::Distribution;
@@ -40,6 +40,7 @@ pub(crate) fn read(site: &Path) -> Reading {
             None => {}
         }
     }
+    distribution::link(&mut distributions);
     reading.findings.extend(distribution::twice(&distributions));
     let sources = integrity::judge(site, &distributions, &mut reading);
     conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
@@ -61,6 +62,22 @@ pub(crate) fn start_up(site: &Path) -> Reading {
         Err(why) => reading.gaps.push(unreadable(site, &why)),
     }
     reading
+}
+
+/// The distributions that are installed in `site`, their files unread.
+pub(crate) fn distributions(site: &Path) -> (Vec<Package>, Vec<Gap>) {
+    let names = match names_in(site) {
+        Ok(names) => names,
+        Err(why) => return (Vec::new(), vec![unreadable(site, &why)]),
+    };
+    let (mut packages, mut gaps) = (Vec::new(), Vec::new());
+    for found in names.iter().filter_map(|name| distribution::read(site, name)) {
+        match found {
+            Ok(distribution) => packages.push(distribution.package),
+            Err(gap) => gaps.push(gap),
+        }
+    }
+    (packages, gaps)
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>, String> {

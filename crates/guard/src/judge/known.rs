@@ -36,19 +36,39 @@ pub(super) fn judge(
         let hits = advisories.hits(ecosystem, name, version);
         let (bad, holes): (Vec<Hit>, Vec<Hit>) = hits.into_iter().partition(|hit| hit.malicious);
         if !bad.is_empty() {
-            findings.push(malicious(package, &bad, places(&here, packages)));
+            let installed = here.iter().any(|p| p.standing == Standing::Installed);
+            let places = places(&here, packages);
+            findings.push(malicious(package.shown(), installed, &bad, places));
         }
         if !holes.is_empty() {
-            findings.push(vulnerable(package, &holes, places(&here, packages)));
+            findings.push(vulnerable(package.shown(), &holes, places(&here, packages)));
         }
         gaps.extend(gap(package, version, advisories, terms));
     }
     (findings, gaps)
 }
 
-/// The finding that `package` was made to do harm.
-pub(crate) fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
-    let installed = package.standing == Standing::Installed;
+/// `finding`, made anew of some of the hits that it rests on.
+pub(crate) fn of_hits(finding: &Finding, hits: &[Hit]) -> Finding {
+    let places = finding.evidence.iter().filter(|evidence| evidence.place.is_some());
+    let (subject, places) = (finding.subject.clone(), places.cloned().collect());
+    match finding.kind {
+        Kind::Malicious => Finding {
+            meaning: finding.meaning.clone(),
+            do_first: finding.do_first.clone(),
+            ..malicious(subject, false, hits, places)
+        },
+        _ => vulnerable(subject, hits, places),
+    }
+}
+
+/// The finding that a release was made to do harm.
+pub(crate) fn malicious(
+    subject: String,
+    installed: bool,
+    hits: &[Hit],
+    mut evidence: Vec<Evidence>,
+) -> Finding {
     for hit in hits {
         evidence.push(told(hit));
         if !hit.indicators.is_empty() {
@@ -69,7 +89,7 @@ pub(crate) fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evide
     Finding {
         severity: Severity::Critical,
         kind: Kind::Malicious,
-        subject: package.shown(),
+        subject,
         evidence,
         meaning: meaning.into(),
         do_first: do_first.into(),
@@ -77,8 +97,8 @@ pub(crate) fn malicious(package: &Package, hits: &[Hit], mut evidence: Vec<Evide
     }
 }
 
-/// The finding that `package` has holes.
-pub(crate) fn vulnerable(package: &Package, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
+/// The finding that a release has holes.
+pub(crate) fn vulnerable(subject: String, hits: &[Hit], mut evidence: Vec<Evidence>) -> Finding {
     evidence.extend(hits.iter().map(told));
     let severity = hits.iter().map(|hit| hit.severity.unwrap_or(Severity::Medium)).max();
     let fixed: Vec<Option<&Version>> = hits.iter().map(|hit| hit.fixed_in.as_ref()).collect();
@@ -108,7 +128,7 @@ pub(crate) fn vulnerable(package: &Package, hits: &[Hit], mut evidence: Vec<Evid
         // An advisory that does not say how bad it is may still be bad.
         severity: severity.unwrap_or(Severity::Medium).max(Severity::Low),
         kind: Kind::Vulnerable,
-        subject: package.shown(),
+        subject,
         evidence,
         meaning: format!(
             "It has {count} that others can use: a defect, apart from whatever else is said of it."

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// The members of an object, in order; a name may stand twice.
-pub(super) struct Members<'t>(pub(super) Vec<(String, &'t RawValue)>);
+pub(crate) struct Members<'t>(pub(crate) Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -34,20 +34,20 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 /// A JSON text and where its lines begin.
-pub(super) struct Json<'t> {
+pub(crate) struct Json<'t> {
     text: &'t str,
     lines: Lines,
 }
 
 impl<'t> Json<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         // serde_json takes no byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self { text, lines: Lines::of(text) }
     }
 
     /// The members of the whole text.
-    pub(super) fn members(&self) -> Result<Vec<(String, &'t RawValue)>, Malformed> {
+    pub(crate) fn members(&self) -> Result<Vec<(String, &'t RawValue)>, Malformed> {
         let error = |e: serde_json::Error| Malformed {
             line: u32::try_from(e.line()).unwrap_or(u32::MAX),
             what: category(&e).to_owned(),
@@ -56,7 +56,7 @@ impl<'t> Json<'t> {
     }
 
     /// The members of `value`, which must be an object.
-    pub(super) fn inside(
+    pub(crate) fn inside(
         &self,
         value: &'t RawValue,
     ) -> Result<Vec<(String, &'t RawValue)>, Malformed> {
@@ -65,12 +65,12 @@ impl<'t> Json<'t> {
     }
 
     /// `value` as a `T`.
-    pub(super) fn read<T: DeserializeOwned>(&self, value: &RawValue) -> Result<T, Malformed> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, value: &RawValue) -> Result<T, Malformed> {
         serde_json::from_str(value.get()).map_err(|e| self.misplaced(value, &e))
     }
 
     /// The line that `value` begins on.
-    pub(super) fn line(&self, value: &RawValue) -> u32 {
+    pub(crate) fn line(&self, value: &RawValue) -> u32 {
         let (start, at) = (self.text.as_ptr() as usize, value.get().as_ptr() as usize);
         self.lines.at(at.saturating_sub(start))
     }

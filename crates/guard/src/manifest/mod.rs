@@ -5,7 +5,7 @@
 //! files name other files, and these are opened by whoever asks.
 
 pub mod cargo_lock;
-mod json;
+pub(crate) mod json;
 pub mod package_lock;
 pub mod pdm_lock;
 pub mod pipfile_lock;
@@ -14,8 +14,8 @@ pub mod poetry_lock;
 pub mod pylock;
 pub mod pyproject;
 pub mod requirements;
-mod text;
-mod toml_file;
+pub(crate) mod text;
+pub(crate) mod toml_file;
 pub mod uv_lock;
 mod yaml;
 

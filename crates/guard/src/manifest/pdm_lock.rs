@@ -59,13 +59,9 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         if let Some(version) = &entry.version {
             package = package.at_version(version);
         }
-        if let Some(url) = entry.git.or(entry.hg) {
-            let commit = entry.revision.as_deref().and_then(full_commit);
-            package.source = Source::Vcs { url, commit };
-        } else if let Some(url) = entry.url {
-            package.source = Source::Url { url };
-        } else if let Some(path) = entry.path {
-            package.source = Source::Path { path: path.into() };
+        let repository = entry.git.or(entry.hg);
+        if let Some(source) = source(repository, entry.revision.as_deref(), entry.url, entry.path) {
+            package.source = source;
         }
         let needed = entry.dependencies.iter().filter_map(|text| Requirement::read(text).ok());
         edges.extend(needed.map(|needed| (package.name.clone(), pep503(&needed.name))));
@@ -73,4 +69,18 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     }
     link(&mut reading.packages, &edges);
     Ok(reading)
+}
+
+/// Where a package comes from, if not from a registry.
+pub(crate) fn source(
+    repository: Option<String>,
+    revision: Option<&str>,
+    url: Option<String>,
+    path: Option<String>,
+) -> Option<Source> {
+    if let Some(url) = repository {
+        return Some(Source::Vcs { url, commit: revision.and_then(full_commit) });
+    }
+    url.map(|url| Source::Url { url })
+        .or_else(|| path.map(|path| Source::Path { path: path.into() }))
 }

@@ -5,11 +5,13 @@ use super::{Malformed, Reading, full_commit};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use serde::Deserialize;
 
+/// A package, as Pipenv writes it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Entry {
-    version: Option<String>,
-    hashes: Vec<String>,
+pub(crate) struct Entry {
+    pub(crate) version: Option<String>,
+    pub(crate) hashes: Vec<String>,
+    pub(crate) markers: Option<String>,
     git: Option<String>,
     r#ref: Option<String>,
     path: Option<String>,
@@ -43,7 +45,8 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     Ok(reading)
 }
 
-fn source(entry: Entry) -> Source {
+/// Where it comes from.
+pub(crate) fn source(entry: Entry) -> Source {
     if let Some(url) = entry.git {
         return Source::Vcs { url, commit: entry.r#ref.as_deref().and_then(full_commit) };
     }

@@ -32,8 +32,9 @@ struct Entry {
     dependencies: Table,
 }
 
+/// Where a package comes from, as Poetry writes it.
 #[derive(Deserialize)]
-struct From {
+pub(crate) struct From {
     r#type: String,
     #[serde(default)]
     url: String,
@@ -72,7 +73,8 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     Ok(reading)
 }
 
-fn source(from: From) -> Source {
+/// The same in our own words.
+pub(crate) fn source(from: From) -> Source {
     match from.r#type.as_str() {
         "legacy" => Source::Registry { url: Some(from.url) },
         "url" => Source::Url { url: from.url },

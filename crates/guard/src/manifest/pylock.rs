@@ -31,16 +31,18 @@ struct Entry {
     dependencies: Vec<Needed>,
 }
 
+/// A repository.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Vcs {
+pub(crate) struct Vcs {
     url: Option<String>,
     path: Option<String>,
     commit_id: Option<String>,
 }
 
+/// A folder.
 #[derive(Deserialize)]
-struct Directory {
+pub(crate) struct Directory {
     path: String,
     #[serde(default)]
     editable: bool,
@@ -95,27 +97,32 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         }
         let needed = entry.dependencies.iter().filter_map(|needed| needed.name.as_deref());
         edges.extend(needed.map(|name| (package.name.clone(), pep503(name))));
-        package.source = source(entry);
+        let archive = entry.archive.map(|archive| (archive.url, archive.path));
+        package.source = place_of_package(entry.vcs, entry.directory, archive, entry.index);
         reading.packages.push(package);
     }
     link(&mut reading.packages, &edges);
     Ok(reading)
 }
 
-fn source(entry: Entry) -> Source {
-    if let Some(vcs) = entry.vcs {
+/// Where a package comes from; of an archive its address and its path.
+pub(crate) fn place_of_package(
+    vcs: Option<Vcs>,
+    directory: Option<Directory>,
+    archive: Option<(Option<String>, Option<String>)>,
+    index: Option<String>,
+) -> Source {
+    if let Some(vcs) = vcs {
         let url = vcs.url.or(vcs.path).unwrap_or_default();
         return Source::Vcs { url, commit: vcs.commit_id.as_deref().and_then(full_commit) };
     }
-    if let Some(directory) = entry.directory {
+    if let Some(directory) = directory {
         let own = directory.editable || matches!(directory.path.as_str(), "." | "./");
         return if own { Source::Own } else { Source::Path { path: directory.path.into() } };
     }
-    if let Some(archive) = entry.archive {
-        return match (archive.url, archive.path) {
-            (Some(url), _) => Source::Url { url },
-            (None, path) => Source::Path { path: path.unwrap_or_default().into() },
-        };
+    match archive {
+        Some((Some(url), _)) => Source::Url { url },
+        Some((None, path)) => Source::Path { path: path.unwrap_or_default().into() },
+        None => Source::Registry { url: index },
     }
-    Source::Registry { url: entry.index }
 }

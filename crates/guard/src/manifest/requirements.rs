@@ -441,7 +441,7 @@ fn is_loopback(address: &str) -> bool {
 
 /// `address` without the name and password that may stand before the host, and
 /// without what follows its path, which may be a token.
-fn without_credentials(address: &str) -> String {
+pub(crate) fn without_credentials(address: &str) -> String {
     let address = address.split(['?', '#']).next().unwrap_or(address);
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let (authority, path) =

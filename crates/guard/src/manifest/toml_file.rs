@@ -6,7 +6,7 @@ use super::text::Lines;
 use serde::de::DeserializeOwned;
 
 /// `text` as a `T`, and where its lines begin.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<(T, Lines), Malformed> {
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<(T, Lines), Malformed> {
     let lines = Lines::of(text);
     match toml::from_str(text) {
         Ok(value) => Ok((value, lines)),
@@ -19,7 +19,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<(T, Lines), Malfor
 
 /// The parser's first words: it may go on to show a value, and a value may be
 /// an address with a password in it.
-pub(super) fn told(message: &str) -> String {
+pub(crate) fn told(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let shown = first.split("://").next().unwrap_or_default();
     if shown.is_empty() { "not valid TOML".to_owned() } else { shown.to_owned() }

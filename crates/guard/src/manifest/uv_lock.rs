@@ -31,9 +31,10 @@ struct Entry {
     dev_dependencies: BTreeMap<String, Vec<Needed>>,
 }
 
-#[derive(Default, Deserialize)]
+/// Where a package comes from, as uv writes it.
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct From {
+pub(crate) struct From {
     registry: Option<String>,
     git: Option<String>,
     url: Option<String>,
@@ -86,7 +87,15 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     Ok(reading)
 }
 
-fn source(from: From) -> Source {
+impl From {
+    /// Whether it is a project of one's own that lies at `path`.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        [&self.editable, &self.r#virtual].into_iter().flatten().any(|own| own == path)
+    }
+}
+
+/// The same in our own words.
+pub(crate) fn source(from: From) -> Source {
     if from.editable.is_some() || from.r#virtual.is_some() {
         return Source::Own;
     }

@@ -68,10 +68,15 @@ pub fn audit(listing: &Listing, advisories: &Advisories, terms: &Terms) -> Repor
                 hits.into_iter().partition(|hit| hit.malicious);
             let evidence = evidence(&seen);
             if !bad.is_empty() {
-                reading.findings.push(known::malicious(package, &bad, evidence.clone()));
+                reading.findings.push(known::malicious(
+                    package.shown(),
+                    package.standing == Standing::Installed,
+                    &bad,
+                    evidence.clone(),
+                ));
             }
             if !holes.is_empty() {
-                reading.findings.push(known::vulnerable(package, &holes, evidence));
+                reading.findings.push(known::vulnerable(package.shown(), &holes, evidence));
             }
         }
         reading.gaps.extend(known::gap(package, version, advisories, terms));

@@ -216,7 +216,7 @@ fn vulnerabilities(report: &Report, by_purl: &BTreeMap<String, Vec<&Package>>) -
         IgnoredThing::Gap(_) => None,
     });
     for (finding, ignored) in open.chain(left) {
-        for (known, hit) in hits_of(report, finding) {
+        for (known, hit) in hits_of(&report.known, finding) {
             let refs = by_purl.iter().filter(|(_, same)| {
                 same.first().is_some_and(|package| {
                     package.ecosystem == known.ecosystem && package.shown() == known.subject

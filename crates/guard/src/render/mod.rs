@@ -5,12 +5,13 @@ mod cyclonedx;
 mod json;
 mod junit;
 mod place;
-mod rules;
+pub(crate) mod rules;
 mod sarif;
 mod table;
 
 pub use cyclonedx::cyclonedx;
 pub use json::json;
 pub use junit::junit;
+pub(crate) use sarif::hits_of;
 pub use sarif::sarif;
-pub use table::{headline, table};
+pub use table::{headline, table, table_and_graph};

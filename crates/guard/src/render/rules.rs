@@ -4,17 +4,17 @@
 use crate::finding::{Kind, Severity, Why};
 
 /// A rule, as formats for machines show it.
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// Its id; never changed once it was released.
-    pub(super) id: &'static str,
+    pub(crate) id: &'static str,
     /// One line.
-    pub(super) title: &'static str,
+    pub(crate) title: &'static str,
     /// What it means and what to do, for somebody who meets it first.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// The rule behind findings of `kind`.
-pub(super) fn of_kind(kind: Kind) -> Rule {
+pub(crate) fn of_kind(kind: Kind) -> Rule {
     let (id, title, help) = match kind {
         Kind::Malicious => (
             "malicious",
@@ -51,6 +51,11 @@ pub(super) fn of_kind(kind: Kind) -> Rule {
             "What would be installed is not fixed",
             "Pin exact versions with strong hashes; `keymoat pin` writes such a file from a lock.",
         ),
+        Kind::Policy => (
+            "policy",
+            "What was agreed on is not kept",
+            "Wait, or decide otherwise in the open: each exception has a reason and an end.",
+        ),
         Kind::Recent => (
             "recent",
             "It came very recently",
@@ -79,7 +84,7 @@ pub(super) fn of_kind(kind: Kind) -> Rule {
 }
 
 /// The rule behind gaps of this reason.
-pub(super) fn of_gap(why: Why) -> Rule {
+pub(crate) fn of_gap(why: Why) -> Rule {
     let (id, title) = match why {
         Why::Unreadable => ("not-audited/unreadable", "A file or folder could not be read"),
         Why::Malformed => ("not-audited/malformed", "A file does not hold what its name promises"),
@@ -96,14 +101,25 @@ pub(super) fn of_gap(why: Why) -> Rule {
             ("not-audited/no-record", "Installed files cannot be compared with anything")
         }
         Why::Unordered => ("not-audited/unordered", "A version has no place in the order"),
+        Why::Undated => ("not-audited/undated", "Nothing says when a release was uploaded"),
     };
     let help = "Not audited is not clean: close the gap as the message says, and audit again.";
     Rule { id, title, help }
 }
 
+/// All of them.
+pub(crate) fn all() -> Vec<Rule> {
+    Kind::ALL.map(of_kind).into_iter().chain(Why::ALL.map(of_gap)).collect()
+}
+
 impl Rule {
+    /// Whether `id` means this rule: in full, or by its last part.
+    pub(crate) fn is_called(&self, id: &str) -> bool {
+        id == self.id || id == self.reason()
+    }
+
     /// The id without the family before it.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         self.id.rsplit('/').next().unwrap_or(self.id)
     }
 }

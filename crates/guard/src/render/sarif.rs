@@ -70,7 +70,7 @@ struct Run<'r> {
 
 impl Run<'_> {
     fn finding(&mut self, finding: &Finding, ignored: Option<&str>) {
-        let known: Vec<(&Known, &Hit)> = hits_of(self.report, finding).collect();
+        let known: Vec<(&Known, &Hit)> = hits_of(&self.report.known, finding).collect();
         let places = self.places(finding);
         if known.is_empty() {
             let rule = rules::of_kind(finding.kind);
@@ -198,8 +198,8 @@ impl Run<'_> {
 }
 
 /// The hits that `finding` rests on, if it rests on advisories.
-pub(super) fn hits_of<'r>(
-    report: &'r Report,
+pub(crate) fn hits_of<'r>(
+    known: &'r [Known],
     finding: &'r Finding,
 ) -> impl Iterator<Item = (&'r Known, &'r Hit)> {
     let wanted = match finding.kind {
@@ -207,7 +207,7 @@ pub(super) fn hits_of<'r>(
         Kind::Vulnerable => Some(false),
         _ => None,
     };
-    let known = report.known.iter().filter(|known| known.subject == finding.subject);
+    let known = known.iter().filter(|known| known.subject == finding.subject);
     known
         .flat_map(|known| known.hits.iter().map(move |hit| (known, hit)))
         .filter(move |(_, hit)| Some(hit.malicious) == wanted)

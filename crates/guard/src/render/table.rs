@@ -15,12 +15,24 @@ const GAP_SUBJECTS_MAX: usize = 12;
 
 /// The report as text.
 pub fn table(report: &Report) -> String {
+    with_graph(report, false)
+}
+
+/// The report as text, with the paths that brought bad releases in.
+pub fn table_and_graph(report: &Report) -> String {
+    with_graph(report, true)
+}
+
+fn with_graph(report: &Report, has_graph: bool) -> String {
     let mut out = String::new();
     wrapped(&mut out, &headline(report));
     wrapped(&mut out, &counts(report));
     line(&mut out, "");
     for finding in &report.findings {
         one(&mut out, finding);
+    }
+    if has_graph {
+        graph(&mut out, report);
     }
     not_audited(&mut out, &report.gaps);
     ignored(&mut out, &report.ignored);
@@ -137,6 +149,10 @@ pub(super) fn title(finding: &Finding) -> String {
         Kind::Pin if finding.severity >= Severity::Medium => {
             format!("{subject} lets bad releases in")
         }
+        Kind::Policy => {
+            let why = finding.evidence.first().map(|e| format!(": {}", e.text));
+            format!("{subject}{}", why.unwrap_or_default())
+        }
         Kind::Secret if finding.severity > Severity::Info => format!("{subject} lies open"),
         Kind::Indicator => format!("{subject} is a TRACE OF AN ATTACK"),
         Kind::Persistence if finding.severity > Severity::Info => {
@@ -176,6 +192,7 @@ fn not_audited(out: &mut String, gaps: &[Gap]) {
             Why::Stale => "stale",
             Why::NoRecord => "no record",
             Why::Unordered => "unordered",
+            Why::Undated => "undated",
         };
         let many = group.len() > 3;
         if many {
@@ -201,6 +218,16 @@ fn not_audited(out: &mut String, gaps: &[Gap]) {
         }
         field(out, "do first", &first.do_first);
     }
+    line(out, "");
+}
+
+fn graph(out: &mut String, report: &Report) {
+    line(out, "WHO BROUGHT IT IN");
+    let tree = crate::graph::tree(report);
+    if tree.is_empty() {
+        line(out, "Nothing malicious or vulnerable is known here, so there is nobody to name.");
+    }
+    out.push_str(&tree);
     line(out, "");
 }
 
