@@ -2,7 +2,8 @@
 //!
 //! Every `.py` file at or below the paths is read, never executed. Prints what
 //! happens at import; with `--all`, what functions do, too. With `--audit`, the
-//! findings of an audit of the paths, but for what advisories say.
+//! findings of an audit of the paths, but for what advisories say. With
+//! `--outline`, what each file calls and imports, for `scripts/syntax.py`.
 #![expect(clippy::print_stdout, reason = "it prints facts")]
 
 use guard::code::{self, fact::When};
@@ -21,14 +22,20 @@ fn run() {
     if std::env::args().any(|arg| arg == "--audit") {
         return audit();
     }
+    let outline = std::env::args().any(|arg| arg == "--outline");
     let (mut files, mut bytes, mut cut) = (0, 0, 0);
     let start = std::time::Instant::now();
-    for path in std::env::args().skip(1).filter(|arg| arg != "--all") {
+    for path in std::env::args().skip(1).filter(|arg| !arg.starts_with("--")) {
         let mut found = Vec::new();
         find(Path::new(&path), &mut found);
         found.sort();
         for path in found {
             let Ok(text) = std::fs::read(&path) else { continue };
+            if outline {
+                let names = code::outline(&String::from_utf8_lossy(&text));
+                println!("{}", serde_json::json!([path.to_string_lossy(), names]));
+                continue;
+            }
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let summary = code::read(name, &text);
             files += 1;
@@ -42,6 +49,9 @@ fn run() {
                 println!("{path}:{} {:?} {:?} {}", fact.line, fact.when, fact.deed, fact.what);
             }
         }
+    }
+    if outline {
+        return;
     }
     println!("{files} files, {bytes} bytes, {cut} cut short, {} ms", start.elapsed().as_millis());
 }

@@ -19,6 +19,7 @@ mod expr;
 pub mod fact;
 mod fold;
 mod lex;
+mod outline;
 mod parse;
 mod places;
 mod run;
@@ -30,6 +31,8 @@ mod value;
 
 use fact::{Deed, Fact, Summary, When};
 use run::Mode;
+
+pub use outline::outline;
 
 /// The largest file that is read, in bytes.
 pub(crate) const FILE_MAX_BYTES: usize = 64 << 20;
