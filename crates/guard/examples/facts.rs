@@ -6,7 +6,7 @@
 //! `--outline`, what each file calls and imports, for `scripts/syntax.py`.
 #![expect(clippy::print_stdout, reason = "it prints facts")]
 
-use guard::code::{self, fact::When};
+use guard::code::{self, Role, fact::When};
 use guard::finding::Why;
 use guard::judge::Terms;
 use guard::{Advisories, Ask};
@@ -36,8 +36,7 @@ fn run() {
                 println!("{}", serde_json::json!([path.to_string_lossy(), names]));
                 continue;
             }
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let summary = code::read(name, &text);
+            let summary = code::read(Role::of(&path), &text);
             files += 1;
             bytes += text.len();
             if summary.cut_short {

@@ -39,7 +39,15 @@ fn main() {
         let built_in = Advisories::built_in();
         let report = guard::audit(&ask, &built_in);
         println!("{path}: {} packages, {} findings", report.packages, report.findings.len());
-        timed("  audit", || drop(guard::audit(&ask, &built_in)));
+        timed("  audit, every file opened", || drop(guard::audit(&ask, &built_in)));
+        let folder = std::env::temp_dir().join(format!("keymoat-speed-{}", std::process::id()));
+        // Long enough after the files were written for them to be remembered.
+        let cache = guard::Cache { folder: folder.clone(), now_ms: i64::MAX / 2 };
+        drop(guard::audit_with(&ask, &built_in, Some(&cache)));
+        timed("  audit, nothing changed", || {
+            drop(guard::audit_with(&ask, &built_in, Some(&cache)));
+        });
+        drop(std::fs::remove_dir_all(folder));
     }
 }
 

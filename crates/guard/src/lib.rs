@@ -30,5 +30,6 @@ mod tree;
 pub mod version;
 
 pub use advisory::Advisories;
-pub use audit::{Ask, Report, audit};
+pub use audit::{Ask, Report, audit, audit_with};
 pub use finding::Outcome;
+pub use installed::Cache;

@@ -52,7 +52,8 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
     } else if audit.host {
         survey::host(audit, terms, &advisories)
     } else {
-        guard::audit(&Ask { paths: survey::paths(audit), terms }, &advisories)
+        let cache = if audit.no_cache { None } else { guard_data::cache(now_ms) };
+        guard::audit_with(&Ask { paths: survey::paths(audit), terms }, &advisories, cache.as_ref())
     };
     let stored =
         if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };

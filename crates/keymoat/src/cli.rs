@@ -158,6 +158,10 @@ pub(crate) struct Audit {
     /// findings give the same bytes. Judges nothing: ages count from now
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH", hide_env_values = true)]
     pub(crate) timestamp: Option<i64>,
+    /// Open every file, also those that did not change since the last audit;
+    /// remember nothing
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Store what was found, with time and host, in the data directory
     #[arg(long)]
     pub(crate) record: bool,

@@ -1,6 +1,7 @@
 //! What the guard keeps in keymoat's data directory.
 
 use crate::cli::Audit;
+use config::Env as _;
 use guard::judge::Terms;
 use guard::{Advisories, Report};
 use std::path::PathBuf;
@@ -23,6 +24,16 @@ pub(crate) fn data_dir() -> Result<PathBuf, String> {
     let config = config::defaults(&config::ProcessEnv).config;
     let found = config.map(|config| config.settings.data_dir);
     found.ok_or_else(|| "there is no place for data; hint: set KEYMOAT_DATA_DIR".to_owned())
+}
+
+/// Where files are remembered that did not change, as other programs of this
+/// user do; nothing if the user has no such place.
+pub(crate) fn cache(now_ms: i64) -> Option<guard::Cache> {
+    let env = config::ProcessEnv;
+    let home = || env.var("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let folder = env.var("XDG_CACHE_HOME").map(PathBuf::from).filter(|f| f.is_absolute());
+    let folder = folder.or_else(home).filter(|folder| folder.is_absolute())?;
+    Some(guard::Cache { folder: folder.join("keymoat/guard"), now_ms })
 }
 
 /// This machine's name.

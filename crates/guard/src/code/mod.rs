@@ -31,6 +31,8 @@ mod value;
 
 use fact::{Deed, Fact, Summary, When};
 use run::Mode;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 pub use outline::outline;
 
@@ -48,17 +50,43 @@ pub(crate) fn apart<T: Send>(read: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// What the file `bytes` of this name does. Needs [`STACK_BYTES`] of stack.
-pub fn read(name: &str, bytes: &[u8]) -> Summary {
+/// What Python takes a file for, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// No source.
+    Data,
+    /// A module.
+    Module,
+    /// A package's own module, `__init__.py`.
+    Package,
+    /// What installers run, `setup.py`.
+    Setup,
+}
+
+impl Role {
+    /// The role of the file at `path`.
+    pub fn of(path: &Path) -> Self {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("__init__.py") => Self::Package,
+            Some("setup.py") => Self::Setup,
+            _ if path.extension().is_some_and(|e| e == "py" || e == "pyw") => Self::Module,
+            _ => Self::Data,
+        }
+    }
+}
+
+/// What the file `bytes` of this role does. Needs [`STACK_BYTES`] of stack.
+pub fn read(role: Role, bytes: &[u8]) -> Summary {
     if bytes.len() > FILE_MAX_BYTES {
         return Summary { cut_short: true, ..Summary::default() };
     }
-    let mode = if name == "setup.py" { Mode::Setup } else { Mode::Module };
+    let mode = if role == Role::Setup { Mode::Setup } else { Mode::Module };
     let (text, hides) = encoding::text(bytes);
     let tree = parse::parse(&text);
     let mut summary = run::run(&text, &tree.body, mode, 0);
     summary.cut_short |= tree.too_deep;
-    summary.is_package = name == "__init__.py";
+    summary.is_package = role == Role::Package;
     if let Some(what) = hides {
         summary.facts.insert(0, Fact { deed: Deed::Encoded, when: When::Import, line: 1, what });
     }

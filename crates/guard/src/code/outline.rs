@@ -14,7 +14,9 @@ pub fn outline(text: &str) -> Vec<String> {
 }
 
 fn body(stmts: &Body<'_>, found: &mut Vec<String>) {
-    stmts.iter().for_each(|stmt| statement(stmt, found));
+    for stmt in stmts {
+        statement(stmt, found);
+    }
 }
 
 fn statement(stmt: &Stmt<'_>, found: &mut Vec<String>) {
@@ -22,7 +24,7 @@ fn statement(stmt: &Stmt<'_>, found: &mut Vec<String>) {
         What::Nothing | What::Global(_) => {}
         What::Expr(expr) | What::Return(expr) => walk(expr, found),
         What::Assign(targets, value) => {
-            targets.iter().for_each(|target| walk(target, found));
+            each(targets, found);
             walk(value, found);
         }
         What::Change(target, _, value) => {
@@ -32,12 +34,12 @@ fn statement(stmt: &Stmt<'_>, found: &mut Vec<String>) {
         What::Function(function) => {
             let params = function.params.iter().flat_map(|p| p.default.iter().chain(&p.hint));
             let all = function.decorators.iter().chain(params).chain(&function.returns);
-            all.for_each(|expr| walk(expr, found));
+            each(all, found);
             body(&function.body, found);
         }
         What::Class(class) => {
             let bases = class.bases.iter().map(|base| &base.value);
-            class.decorators.iter().chain(bases).for_each(|expr| walk(expr, found));
+            each(class.decorators.iter().chain(bases), found);
             body(&class.body, found);
         }
         What::Import(names) => {
@@ -51,7 +53,7 @@ fn statement(stmt: &Stmt<'_>, found: &mut Vec<String>) {
                 walk(subject, found);
             }
             for (test, inner) in branches {
-                test.iter().for_each(|test| walk(test, found));
+                each(test, found);
                 body(inner, found);
             }
         }
@@ -69,14 +71,22 @@ fn statement(stmt: &Stmt<'_>, found: &mut Vec<String>) {
         What::With(items, inner) => {
             for (value, target) in items {
                 walk(value, found);
-                target.iter().for_each(|target| walk(target, found));
+                each(target, found);
             }
             body(inner, found);
         }
         What::Try(named, bodies) => {
-            named.iter().for_each(|expr| walk(expr, found));
-            bodies.iter().for_each(|inner| body(inner, found));
+            each(named, found);
+            for inner in bodies {
+                body(inner, found);
+            }
         }
+    }
+}
+
+fn each<'a, 's: 'a>(exprs: impl IntoIterator<Item = &'a Expr<'s>>, found: &mut Vec<String>) {
+    for expr in exprs {
+        walk(expr, found);
     }
 }
 
@@ -92,36 +102,36 @@ fn walk(expr: &Expr<'_>, found: &mut Vec<String>) {
                 _ => "()".to_owned(),
             });
             walk(&call.func, found);
-            call.args.iter().for_each(|arg| walk(&arg.value, found));
+            each(call.args.iter().map(|arg| &arg.value), found);
         }
         Expr::Index(inner) => {
             walk(&inner.0, found);
             walk(&inner.1, found);
         }
-        Expr::Slice(all) | Expr::Cond(all) => all.iter().for_each(|expr| walk(expr, found)),
+        Expr::Slice(all) | Expr::Cond(all) => each(all.iter(), found),
         Expr::Binary(first, rest) => {
             walk(first, found);
-            rest.iter().for_each(|(_, expr)| walk(expr, found));
+            each(rest.iter().map(|(_, expr)| expr), found);
         }
         Expr::List(all) | Expr::Many(all) | Expr::Fields(all) => {
-            all.iter().for_each(|expr| walk(expr, found));
+            each(all, found);
         }
         Expr::Dict(pairs) => {
             for (key, value) in pairs {
-                key.iter().for_each(|key| walk(key, found));
+                each(key, found);
                 walk(value, found);
             }
         }
         Expr::Comp(comp) => {
-            comp.out.iter().for_each(|expr| walk(expr, found));
+            each(&comp.out, found);
             for clause in &comp.clauses {
                 walk(&clause.target, found);
                 walk(&clause.iter, found);
-                clause.tests.iter().for_each(|test| walk(test, found));
+                each(&clause.tests, found);
             }
         }
         Expr::Lambda(lambda) => {
-            lambda.params.iter().filter_map(|p| p.default.as_ref()).for_each(|d| walk(d, found));
+            each(lambda.params.iter().filter_map(|p| p.default.as_ref()), found);
             walk(&lambda.body, found);
         }
     }

@@ -3,7 +3,7 @@
 
 use super::conduct::{self, Source, Sources};
 use crate::code::combine::{self, Part};
-use crate::code::{self, fact::excerpt};
+use crate::code::{self, Role, fact::excerpt};
 use crate::finding::{Evidence, Finding, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,9 +30,9 @@ impl<'s> Modules<'s> {
         path: &Path,
         number: u32,
         text: &str,
-        name: &str,
+        role: Role,
     ) -> Option<Finding> {
-        let mut summary = code::apart(|| code::read(name, text.as_bytes()))?;
+        let mut summary = code::apart(|| code::read(role, text.as_bytes()))?;
         for fact in &mut summary.facts {
             if number > 0 {
                 fact.line = number;

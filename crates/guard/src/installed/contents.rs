@@ -1,7 +1,8 @@
 //! Every file of an environment, opened once: its SHA-256, and for Python
 //! source what it does.
 
-use crate::code::{self, fact::Summary};
+use super::cache::{Cache, Remembered, State};
+use crate::code::{self, Role, fact::Summary};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -20,17 +21,41 @@ pub(super) struct Seen {
     pub(super) summary: Option<Arc<Summary>>,
 }
 
-/// What each of `paths` holds.
-pub(super) fn look(paths: &[PathBuf]) -> Vec<Result<Seen, ErrorKind>> {
+/// A file that was looked at, or remembered.
+struct Looked {
+    seen: Seen,
+    /// Its state before and after it was read, if it was one and the same.
+    state: Option<State>,
+    remembered: bool,
+}
+
+/// What each of `paths` in `site` holds, as remembered where nothing changed.
+pub(super) fn look(
+    site: &Path,
+    paths: &[PathBuf],
+    cache: Option<&Cache>,
+) -> Vec<Result<Seen, ErrorKind>> {
+    let remembered = cache.map(|cache| cache.read(site)).unwrap_or_default();
+    let looked = all(paths, &remembered);
+    if let Some(cache) = cache
+        && looked.iter().any(|file| matches!(file, Ok(file) if !file.remembered))
+    {
+        let states = looked.iter().flatten().filter_map(|file| Some((file.state?, &file.seen)));
+        cache.write(site, states);
+    }
+    looked.into_iter().map(|file| file.map(|file| file.seen)).collect()
+}
+
+fn all(paths: &[PathBuf], remembered: &Remembered) -> Vec<Result<Looked, ErrorKind>> {
     let next = AtomicUsize::new(0);
-    let all = Mutex::new(vec![Err(ErrorKind::Other); paths.len()]);
+    let all = Mutex::new(paths.iter().map(|_| Err(ErrorKind::Other)).collect::<Vec<_>>());
     let work = || {
         let mut buffer = vec![0; 128 << 10];
         let mut found = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(index) else { break };
-            found.push((index, one(path, &mut buffer).map_err(|error| error.kind())));
+            found.push((index, one(path, &mut buffer, remembered).map_err(|error| error.kind())));
         }
         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
         for (index, seen) in found {
@@ -51,18 +76,31 @@ pub(super) fn look(paths: &[PathBuf]) -> Vec<Result<Seen, ErrorKind>> {
     all.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn one(path: &Path, buffer: &mut [u8]) -> std::io::Result<Seen> {
+fn one(path: &Path, buffer: &mut [u8], remembered: &Remembered) -> std::io::Result<Looked> {
+    let before = fs::metadata(path)?;
     // What is no file (a pipe, say) may keep its reader waiting for ever.
-    if !fs::metadata(path)?.is_file() {
+    if !before.is_file() {
         return Err(ErrorKind::InvalidInput.into());
     }
-    let mut file = fs::File::open(path)?;
-    if is_source(path) {
+    let state = State::of(path, &before);
+    if let Some(seen) = state.as_ref().and_then(|state| remembered.get(state)) {
+        return Ok(Looked { seen, state, remembered: true });
+    }
+    let file = fs::File::open(path)?;
+    let seen = read(path, file.try_clone()?, buffer)?;
+    let after = State::of(path, &file.metadata()?);
+    // Whoever wrote to it meanwhile may have written what was not read.
+    let state = state.filter(|before| after.as_ref() == Some(before));
+    Ok(Looked { seen, state, remembered: false })
+}
+
+fn read(path: &Path, mut file: fs::File, buffer: &mut [u8]) -> std::io::Result<Seen> {
+    let role = Role::of(path);
+    if role != Role::Data {
         let mut bytes = Vec::new();
         // One byte more than is read, so that too large a file is known as such.
         file.by_ref().take(code::FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let summary = Some(Arc::new(code::read(name, &bytes)));
+        let summary = Some(Arc::new(code::read(role, &bytes)));
         let mut context = Context::new(&SHA256);
         context.update(&bytes);
         return Ok(Seen { sha256: rest(file, context, buffer)?, summary });
@@ -82,5 +120,5 @@ fn rest(mut file: fs::File, mut context: Context, buffer: &mut [u8]) -> std::io:
 
 /// Whether Python imports such a file as source.
 pub(super) fn is_source(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "py" || ending == "pyw")
+    Role::of(path) != Role::Data
 }

@@ -1,5 +1,6 @@
 //! Installed files against what their installers recorded.
 
+use super::cache::Cache;
 use super::conduct::{self, Sources};
 use super::contents::{self, Seen};
 use super::distribution::Distribution;
@@ -33,7 +34,12 @@ struct Stray {
 }
 
 /// Adds to `reading` what is not as it was recorded; gives all source files.
-pub(super) fn judge(site: &Path, distributions: &[Distribution], reading: &mut Reading) -> Sources {
+pub(super) fn judge(
+    site: &Path,
+    distributions: &[Distribution],
+    cache: Option<&Cache>,
+    reading: &mut Reading,
+) -> Sources {
     let prefix = prefix_of(site);
     let mut recorded: HashSet<PathBuf> = HashSet::new();
     let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
@@ -73,7 +79,7 @@ pub(super) fn judge(site: &Path, distributions: &[Distribution], reading: &mut R
     let mut paths: Vec<PathBuf> = owners.keys().cloned().collect();
     let is_source = |stray: &&Stray| contents::is_source(&stray.path);
     paths.extend(strays.iter().filter(is_source).map(|stray| stray.path.clone()));
-    let seen = contents::look(&paths);
+    let seen = contents::look(site, &paths, cache);
     let seen: HashMap<&Path, &Result<Seen, ErrorKind>> =
         paths.iter().map(PathBuf::as_path).zip(&seen).collect();
     changed(distributions, &jobs, &seen, reading);

@@ -5,6 +5,7 @@
 //! what another one holds. That RECORD lists a file proves nothing about what
 //! the file does; the start-up rules do not ask it.
 
+mod cache;
 mod chain;
 mod conduct;
 mod contents;
@@ -14,6 +15,8 @@ mod metadata;
 mod record;
 mod startup;
 
+pub use cache::Cache;
+
 use crate::finding::{Finding, Gap, Why};
 use crate::inventory::{Package, Place};
 use crate::manifest::Reading;
@@ -22,8 +25,9 @@ use distribution::Distribution;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// What is installed in `site`, and what is wrong with it.
-pub(crate) fn read(site: &Path) -> Reading {
+/// What is installed in `site`, and what is wrong with it. What `cache`
+/// remembers of files that did not change is not read again.
+pub(crate) fn read(site: &Path, cache: Option<&Cache>) -> Reading {
     let mut reading = Reading::default();
     let names = match names_in(site) {
         Ok(names) => names,
@@ -42,7 +46,7 @@ pub(crate) fn read(site: &Path) -> Reading {
     }
     distribution::link(&mut distributions);
     reading.findings.extend(distribution::twice(&distributions));
-    let sources = integrity::judge(site, &distributions, &mut reading);
+    let sources = integrity::judge(site, &distributions, cache, &mut reading);
     conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
     startup::judge(site, &names, &sources, &mut reading);
     reading.packages.extend(distributions.into_iter().map(|d| d.package));

@@ -9,6 +9,7 @@
 use super::chain::Modules;
 use super::conduct::Sources;
 use super::{about, plain, unreadable};
+use crate::code::Role;
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::manifest::Reading;
 use crate::tree;
@@ -183,7 +184,7 @@ fn pth(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
         let found = traits(line);
         let long = line.len() > LINE_HONEST_MAX;
         // Also where the line itself is known: what it imports need not be.
-        if let Some(bad) = modules.judge(path, number, line, "") {
+        if let Some(bad) = modules.judge(path, number, line, Role::Module) {
             findings.push(bad);
             continue;
         }
@@ -242,7 +243,7 @@ fn start(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let bad = called.iter().find_map(|(number, line)| {
         let (module, function) = line.trim().split_once(':').unwrap_or((line.trim(), "main"));
         let calls = format!("import {module}\n{module}.{function}()");
-        modules.judge(path, *number, &calls, "")
+        modules.judge(path, *number, &calls, Role::Module)
     });
     if let Some(bad) = bad {
         return vec![bad];
@@ -260,11 +261,8 @@ fn start(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
 /// A module that Python imports by itself.
 fn module(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let is_source = path.extension().is_some_and(|e| e == "py");
-    if is_source {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(bad) = modules.judge(path, 0, text, name) {
-            return vec![bad];
-        }
+    if is_source && let Some(bad) = modules.judge(path, 0, text, Role::of(path)) {
+        return vec![bad];
     }
     let code: Vec<&str> =
         text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();

@@ -267,3 +267,67 @@ fn an_unpacked_wheel_in_a_cache_is_an_installation_too() {
     assert!(report.findings.iter().any(|f| f.kind == Kind::Malicious));
     assert!(report.findings.iter().any(|f| f.kind == Kind::StartupCode));
 }
+
+/// A cache of this test's own, long enough after the files were written.
+fn cache(env: &Env) -> guard::Cache {
+    use base::Clock as _;
+    let now_ms = base::SystemClock::new().unix_ms() + 3_600_000;
+    guard::Cache { folder: env.top.with_extension("cache"), now_ms }
+}
+
+fn audit_with(env: &Env, cache: &guard::Cache) -> String {
+    let ask = Ask { paths: vec![env.top.clone()], terms: terms() };
+    guard::render::json(&guard::audit_with(&ask, &Advisories::built_in(), Some(cache)))
+}
+
+fn cached(cache: &guard::Cache) -> PathBuf {
+    fs::read_dir(&cache.folder).unwrap().next().unwrap().unwrap().path()
+}
+
+#[test]
+fn what_is_remembered_changes_no_answer() {
+    let env = Env::new();
+    env.install("thing", "1.0", &[("thing/__init__.py", "import os\n"), ("thing/a.py", "x = 1\n")]);
+    let cache = cache(&env);
+    let whole = guard::render::json(&env.audit());
+    assert_eq!(audit_with(&env, &cache), whole);
+    let file = cached(&cache);
+    let bytes = fs::read(&file).unwrap();
+    assert_eq!(audit_with(&env, &cache), whole);
+    assert_eq!(fs::read(&file).unwrap(), bytes, "nothing changed, nothing is written");
+    // Cut, flipped, empty, of another kind: read anew, and replaced.
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    for broken in [&bytes[..bytes.len() - 1], &flipped, b"", b"{}", &[0; 40]] {
+        fs::write(&file, broken).unwrap();
+        assert_eq!(audit_with(&env, &cache), whole);
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+    }
+    drop(fs::remove_dir_all(&cache.folder));
+}
+
+#[test]
+fn an_edit_is_seen_though_size_and_time_were_put_back() {
+    let env = Env::new();
+    env.install("thing", "1.0", &[("thing/a.py", "x = 1\n")]);
+    let cache = cache(&env);
+    audit_with(&env, &cache);
+    let path = env.site().join("thing/a.py");
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    env.write("thing/a.py", "y = 2\n");
+    fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    assert!(audit_with(&env, &cache).contains("thing/a.py of thing 1.0"));
+    drop(fs::remove_dir_all(&cache.folder));
+}
+
+#[test]
+fn a_second_name_of_a_remembered_file_is_read_for_what_it_is() {
+    let env = Env::new();
+    let code = "from setuptools import setup\nclass A:\n    def run(self):\n        import base64\n        exec(base64.b64decode('cGFzcw=='))\nsetup()\n";
+    env.install("thing", "1.0", &[("thing/a.py", code)]);
+    let cache = cache(&env);
+    assert!(!audit_with(&env, &cache).contains("setup.py"));
+    fs::hard_link(env.site().join("thing/a.py"), env.site().join("thing/setup.py")).unwrap();
+    assert!(audit_with(&env, &cache).contains("thing/setup.py of "));
+    drop(fs::remove_dir_all(&cache.folder));
+}
