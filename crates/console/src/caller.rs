@@ -2,21 +2,31 @@
 
 use crate::Shared;
 use dialect::ErrorClass;
-use gateway::principal::{self, Principal};
+use gateway::canary::ClientIp;
+use gateway::principal::{self, Asker, Principal};
 use gateway::{Failure, Fault};
 use http::{HeaderMap, request};
 use ledger::StoreError;
 use std::sync::Arc;
 
 /// Holders of any key that is in order.
-pub(crate) async fn anyone(app: &Shared, headers: &HeaderMap) -> Result<Arc<Principal>, Failure> {
+pub(crate) async fn anyone(
+    app: &Shared,
+    request: &request::Parts,
+) -> Result<Arc<Principal>, Failure> {
     let runtime = app.gateway.runtime();
-    principal::authenticate(&app.gateway, &runtime, headers).await
+    let client_ip = request.extensions.get::<ClientIp>();
+    let asker = Asker {
+        headers: &request.headers,
+        client_ip: client_ip.map(|ip| &*ip.0),
+        path: request.uri.path(),
+    };
+    principal::authenticate(&app.gateway, &runtime, &asker).await
 }
 
 /// The holder of the master key only.
 pub(crate) async fn admin(app: &Shared, request: &request::Parts) -> Result<(), Failure> {
-    let principal = anyone(app, &request.headers).await?;
+    let principal = anyone(app, request).await?;
     let Some(key) = &principal.key else { return Ok(()) };
     let message = format!(
         "Authentication Error, Only proxy admin can be used to generate, delete, update info for \

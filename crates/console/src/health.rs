@@ -179,7 +179,7 @@ pub(crate) async fn deployments(app: App, request: Request) -> Answer {
 /// `GET /metrics`, for any key unless the configuration opens it.
 pub(crate) async fn metrics(app: App, request: Request) -> Answer {
     if app.gateway.runtime().metrics_need_key {
-        anyone(&app, request.headers()).await?;
+        anyone(&app, &request.into_parts().0).await?;
     }
     Ok(reply::with_type((app.render_metrics)(), HeaderValue::from_static(PROMETHEUS)))
 }

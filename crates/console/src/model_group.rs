@@ -52,7 +52,7 @@ const ALWAYS_SHOWN: [&str; 6] = [
 
 pub(crate) async fn info(app: App, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let principal = anyone(&app, &parts.headers).await?;
+    let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let runtime = app.gateway.runtime();
     let now_ms = app.gateway.clock().unix_ms();

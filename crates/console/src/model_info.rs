@@ -39,7 +39,7 @@ struct ShownParams<'a> {
 
 pub(crate) async fn info(app: App, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let principal = anyone(&app, &parts.headers).await?;
+    let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let asked = params.text("litellm_model_id");
     let runtime = app.gateway.runtime();

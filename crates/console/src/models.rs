@@ -82,7 +82,7 @@ const REFUSED: [&str; 3] = ["team_id", "only_model_access_groups", "scope"];
 
 pub(crate) async fn list(app: App, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let principal = anyone(&app, &parts.headers).await?;
+    let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     params.refuse(&REFUSED)?;
     let runtime = app.gateway.runtime();
@@ -103,7 +103,7 @@ pub(crate) async fn list(app: App, request: Request) -> Answer {
 
 pub(crate) async fn one(app: App, request: Request) -> Answer {
     let (mut parts, _) = request.into_parts();
-    let principal = anyone(&app, &parts.headers).await?;
+    let principal = anyone(&app, &parts).await?;
     let Ok(Path(id)) = parts.extract::<Path<String>>().await else {
         return Err(invalid("model", "is not readable: its path is not UTF-8"));
     };

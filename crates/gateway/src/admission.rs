@@ -11,7 +11,7 @@ use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::late::Face;
 use crate::price_keys;
-use crate::principal::{self, Principal};
+use crate::principal::{self, Asker, Principal};
 use crate::record;
 use crate::refusal;
 use crate::route::Wanted;
@@ -90,8 +90,12 @@ impl Received {
     /// # Errors
     /// LiteLLM's 401s.
     pub async fn authenticate(self) -> Result<Authenticated, Failure> {
-        let principal =
-            principal::authenticate(&self.gateway, &self.runtime, &self.headers).await?;
+        let asker = Asker {
+            headers: &self.headers,
+            client_ip: self.client_ip.as_deref(),
+            path: self.route,
+        };
+        let principal = principal::authenticate(&self.gateway, &self.runtime, &asker).await?;
         Ok(Authenticated { received: self, principal })
     }
 }

@@ -1,6 +1,7 @@
 //! What lives as long as the process and is shared by all requests.
 
 use crate::call::Call;
+use crate::canary::Watch;
 use crate::deployment::Candidate;
 use crate::detach::Drains;
 use crate::dice::Dice;
@@ -55,6 +56,7 @@ pub struct Gateway {
     pub(crate) redactor: ArcSwap<Redactor>,
     pub(crate) dice: Dice,
     pub(crate) unsettled: Unsettled,
+    pub(crate) canaries: Watch,
     pub(crate) drains: Drains,
     runtime: ArcSwap<Runtime>,
     lasting: Lasting,
@@ -100,6 +102,7 @@ impl Gateway {
             dice: Dice::new(parts.seed),
             runtime: ArcSwap::from_pointee(prepared.runtime),
             unsettled: Unsettled::default(),
+            canaries: Watch::default(),
             drains: Drains::default(),
             lasting,
             spool_dir: parts.spool_dir,

@@ -10,6 +10,7 @@ pub mod body;
 pub mod bound;
 mod bytes_queue;
 pub mod call;
+pub mod canary;
 pub mod deployment;
 pub mod detach;
 pub mod dice;

@@ -1,5 +1,6 @@
 //! Who is calling: the key in its many headers, and what it stands for.
 
+use crate::canary;
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
 use crate::headers;
@@ -26,6 +27,8 @@ pub struct Principal {
     pub texts: Texts,
     /// LiteLLM's headers about its limits.
     pub limit_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the key is a decoy.
+    is_canary: bool,
     /// When it was read from the store, on the monotonic clock.
     read_at: Duration,
 }
@@ -73,6 +76,7 @@ impl Principal {
             money: None,
             texts: Texts::default(),
             limit_headers: Vec::new(),
+            is_canary: false,
             read_at: Duration::ZERO,
         }
     }
@@ -176,6 +180,16 @@ fn without_scheme(text: &str) -> &str {
     key.unwrap_or(text).trim()
 }
 
+/// Who asks, as far as it can be seen before it is known who they are.
+pub struct Asker<'a> {
+    /// The client's headers.
+    pub headers: &'a HeaderMap,
+    /// Where it came from, where that is known.
+    pub client_ip: Option<&'a str>,
+    /// What it asks for.
+    pub path: &'a str,
+}
+
 /// Finds out who is calling.
 ///
 /// # Errors
@@ -183,11 +197,11 @@ fn without_scheme(text: &str) -> &str {
 pub async fn authenticate(
     gateway: &Gateway,
     runtime: &Runtime,
-    headers: &HeaderMap,
+    asker: &Asker<'_>,
 ) -> Result<Arc<Principal>, Failure> {
     let compat = runtime.compat;
     let own_header = runtime.key_header_name.as_deref();
-    let Some(presented) = presented_key(headers, own_header) else {
+    let Some(presented) = presented_key(asker.headers, own_header) else {
         return Err(denied("Authentication Error, No api key passed in."));
     };
     let hash = gateway.hasher.hash(presented);
@@ -210,6 +224,10 @@ pub async fn authenticate(
         None => load(gateway, &hash, compat).await?,
     };
     if let Some(key) = &principal.key {
+        if principal.is_canary {
+            canary::alarm(gateway, key, asker);
+            return Err(not_found(&hash, compat));
+        }
         check(key, gateway.clock.unix_ms(), compat)?;
     }
     Ok(principal)
@@ -262,7 +280,8 @@ fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
     let money = permit.iter().find(|cell| cell.unit() == Unit::Money).cloned();
     let read_at = gateway.clock.monotonic();
     let (texts, limit_headers) = (Texts::of(&key), headers::of_limits(&key));
-    Principal { key: Some(key), admission, permit, money, texts, limit_headers, read_at }
+    let is_canary = key.is_canary();
+    Principal { key: Some(key), admission, permit, money, texts, limit_headers, is_canary, read_at }
 }
 
 fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {

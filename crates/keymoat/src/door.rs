@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use console::Console;
 use gateway::admission::Received;
+use gateway::canary::ClientIp;
 use gateway::{Gateway, Runtime, paths, request};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -41,7 +42,7 @@ impl Door {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
         if request.method() == Method::POST
             && let Some(matched) = paths::surface(request.uri().path())
         {
@@ -61,6 +62,8 @@ impl Door {
             };
             return request::handle(received, body).await.map(Answer::Gateway);
         }
+        let client_ip = client_ip(&self.gateway.runtime(), request.headers(), peer);
+        request.extensions_mut().insert(ClientIp(client_ip));
         self.console.answer(request).await.map(Answer::Console)
     }
 }

@@ -3,12 +3,19 @@
 
 use ledger::{Ending, SpendRecord};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use telemetry::{Attempt, Failure, Metrics, Observation};
 
 /// Counts every record that is drained.
 pub(crate) fn observer(metrics: Arc<Metrics>) -> store::Observer {
     Box::new(move |records| {
-        let seen: Vec<Observation> = records.iter().map(observation).collect();
+        // A decoy is no deployment's; the request was told of by `on_failure`.
+        let (decoys, attempts): (Vec<_>, Vec<_>) = records.iter().partition(|record| {
+            record.error_class.as_deref() == Some(gateway::canary::ERROR_CLASS)
+        });
+        let uses = i64::try_from(decoys.len()).unwrap_or(i64::MAX);
+        metrics.gauges.canary_uses.fetch_add(uses, Ordering::Relaxed);
+        let seen: Vec<Observation> = attempts.into_iter().map(observation).collect();
         metrics.observe_all(&seen);
     })
 }

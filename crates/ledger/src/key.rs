@@ -5,6 +5,9 @@ use crate::allowance::{Allowance, Opening, Subject};
 use crate::window::Window;
 use base::{KeyHash, NanoUsd};
 
+/// The tag that makes a virtual key a canary.
+pub const CANARY_TAG: &str = "keymoat:canary";
+
 /// A virtual key: whose it is, what it may call and what it may spend. Holds
 /// the key's hash, never the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +134,12 @@ impl VirtualKey {
         let mut account = self.account();
         account.roll(now_ms);
         self.set_account(account);
+    }
+
+    /// Whether it is a decoy: whoever presents it has stolen it. It buys
+    /// nothing, whatever else it was given.
+    pub fn is_canary(&self) -> bool {
+        self.tags.iter().any(|tag| tag == CANARY_TAG)
     }
 
     /// Whether it has expired.

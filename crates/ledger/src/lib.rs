@@ -33,7 +33,7 @@ pub use book::Book;
 pub use cell::{Cell, CellUsage};
 pub use hasher::{KeyHasher, public_name};
 pub use journal::Journal;
-pub use key::{KeyPatch, VirtualKey};
+pub use key::{CANARY_TAG, KeyPatch, VirtualKey};
 pub use record::{CostSource, Ending, Opened, SpendRecord, UsageCounts};
 pub use record_id::RecordId;
 pub use refusal::{Cause, Refusal};

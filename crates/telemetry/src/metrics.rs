@@ -7,7 +7,7 @@
 //! `user_agent` always do: every client could make new series with them.
 
 use crate::exposition::Family;
-use crate::families::{LEVEL, Label as L, Name, SPECS, Spec};
+use crate::families::{COUNT, LEVEL, Label as L, Name, SPECS, Spec};
 use crate::observation::{Attempt, DeploymentState, Failure, Observation, Text};
 use base::NanoUsd;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,6 +21,8 @@ pub const SERIES_MAX: usize = 5_000;
 pub struct Gauges {
     /// Spend records in the spool that the database has not got yet.
     pub spool_records: AtomicI64,
+    /// Uses of canaries that were told of since the process began.
+    pub canary_uses: AtomicI64,
 }
 
 /// All metrics of the process.
@@ -94,6 +96,11 @@ impl Metrics {
         let help = "Spend records that wait for the database.";
         let mut family = Family::new("keymoat_spool_records", help, LEVEL, Vec::new(), 1);
         family.set(&[], waiting.into());
+        family.render(&mut text);
+        let uses = self.gauges.canary_uses.load(Ordering::Relaxed);
+        let help = "Uses of decoy keys; each one is an alarm.";
+        let mut family = Family::new("keymoat_canary_uses_total", help, COUNT, Vec::new(), 1);
+        family.add(&[], uses.into());
         family.render(&mut text);
         text
     }

@@ -21,7 +21,7 @@ struct Info<'a> {
 
 pub(crate) async fn info(app: App, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let principal = anyone(&app, &parts.headers).await?;
+    let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let asked = params.owned("key");
     let key = match (&asked, &principal.key) {

@@ -193,7 +193,9 @@ impl House {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
         let runtime = self.gateway.runtime();
-        gateway::principal::authenticate(&self.gateway, &runtime, &headers).await.unwrap()
+        let asker =
+            gateway::principal::Asker { headers: &headers, client_ip: None, path: "/test" };
+        gateway::principal::authenticate(&self.gateway, &runtime, &asker).await.unwrap()
     }
 
     /// One attempt by this key, through the journal, as the gateway writes it.

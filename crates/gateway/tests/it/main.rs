@@ -3,6 +3,7 @@
 
 mod bounds;
 mod bytes_first;
+mod canary;
 mod chaos;
 mod endings;
 mod gone;
