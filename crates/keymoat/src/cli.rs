@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// Make, list, change and end virtual keys on a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// Make and list decoy keys: their use buys nothing and raises an alarm
+    #[command(subcommand)]
+    Canary(Canary),
     /// List the models that a running gateway serves
     Models(Remote),
     /// Check what is configured, reachable and risky, before serving it
@@ -352,6 +355,33 @@ pub(crate) enum Keys {
         /// The keys, or their hashes
         #[arg(required = true)]
         keys: Vec<String>,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// `keymoat canary …`
+#[derive(Subcommand)]
+pub(crate) enum Canary {
+    /// Make a decoy, on the running gateway or, where none runs, in its database
+    New {
+        /// The file to put it in, which must not be there yet: where a thief
+        /// looks and no program reads, such as .env.backup. Else it is printed
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// A name for people [default: canary- and eight digits]
+        #[arg(long)]
+        alias: Option<String>,
+        /// The variable that the file gives it to
+        #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY")]
+        variable: String,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List decoys: where they stand, and when they were used last
+    List {
         /// Which gateway
         #[command(flatten)]
         remote: Remote,

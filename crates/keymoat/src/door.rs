@@ -42,7 +42,11 @@ impl Door {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Response<Answer> {
         if request.method() == Method::POST
             && let Some(matched) = paths::surface(request.uri().path())
         {

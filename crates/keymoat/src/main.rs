@@ -3,11 +3,13 @@
 mod audit;
 mod banner;
 mod bell;
+mod canary;
 mod check;
 mod cli;
 mod demo;
 mod door;
 mod guard_data;
+mod keyring;
 mod listen;
 mod observe;
 mod patience;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve),
         Command::CheckConfig(check) => check::config(&check),
         Command::Keys(keys) => remote::keys(keys),
+        Command::Canary(canary) => canary::run(canary),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
         Command::Audit(audit) => audit::run(&audit),

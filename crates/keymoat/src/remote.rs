@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use vault::{AuthScheme, Credential, Outgoing};
 
+/// What is said where none answers.
+const NO_GATEWAY: &str = "hint: is `keymoat serve` running";
+const NO_KEY: &str = "no master key";
 /// The largest answer that is read.
 const ANSWER_MAX_BYTES: usize = 16 << 20;
 
@@ -196,8 +199,19 @@ fn in_query(text: &str) -> String {
     quoted
 }
 
+/// Why no gateway can be asked there; nothing if one answers, whatever it says.
+pub(crate) fn unreachable(remote: &Remote) -> Option<String> {
+    let problem = ask(remote, Method::GET, "/health/liveliness", None).err()?;
+    [NO_GATEWAY, NO_KEY].iter().any(|known| problem.contains(known)).then_some(problem)
+}
+
 /// One request to the gateway.
-fn ask(remote: &Remote, method: Method, path: &str, body: Option<Value>) -> Result<Value, String> {
+pub(crate) fn ask(
+    remote: &Remote,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Value, String> {
     let (origin, base) = Origin::parse_base(&remote.url)
         .map_err(|error| format!("--url {}: {error}", remote.url))?;
     let key = master_key(remote)?;
@@ -222,9 +236,10 @@ fn ask(remote: &Remote, method: Method, path: &str, body: Option<Value>) -> Resu
         policy.allow(origin, egress::Reach::Named);
         egress.set_policy(&policy);
         let limits = egress::Limits { head_ms: 60_000, idle_ms: 60_000, total_ms: 120_000 };
-        let answer = egress.send(authorized, body, limits).await.map_err(|error| {
-            format!("{error}\nhint: is `keymoat serve` running? --url says where")
-        })?;
+        let answer = egress
+            .send(authorized, body, limits)
+            .await
+            .map_err(|error| format!("{error}\n{NO_GATEWAY}? --url says where"))?;
         let status = answer.status();
         let bytes = gateway::body::read_capped(answer.into_body(), ANSWER_MAX_BYTES).await;
         let bytes = bytes.map_err(|error| error.to_string())?;
@@ -254,7 +269,7 @@ fn master_key(remote: &Remote) -> Result<Secret, String> {
     let config = config::defaults(&config::ProcessEnv).config;
     let file = config.map(|config| config.settings.data_dir.join("master_key"));
     file.and_then(|file| read(&file).ok())
-        .ok_or_else(|| "no master key: set LITELLM_MASTER_KEY, or give --key-file FILE".to_owned())
+        .ok_or_else(|| format!("{NO_KEY}: set LITELLM_MASTER_KEY, or give --key-file FILE"))
 }
 
 #[cfg(test)]

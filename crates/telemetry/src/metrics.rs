@@ -99,7 +99,7 @@ impl Metrics {
         family.render(&mut text);
         let uses = self.gauges.canary_uses.load(Ordering::Relaxed);
         let help = "Uses of decoy keys; each one is an alarm.";
-        let mut family = Family::new("keymoat_canary_uses_total", help, COUNT, Vec::new(), 1);
+        let mut family = Family::new("keymoat_canary_uses", help, COUNT, Vec::new(), 1);
         family.add(&[], uses.into());
         family.render(&mut text);
         text

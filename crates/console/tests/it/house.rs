@@ -193,8 +193,7 @@ impl House {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
         let runtime = self.gateway.runtime();
-        let asker =
-            gateway::principal::Asker { headers: &headers, client_ip: None, path: "/test" };
+        let asker = gateway::principal::Asker { headers: &headers, client_ip: None, path: "/test" };
         gateway::principal::authenticate(&self.gateway, &runtime, &asker).await.unwrap()
     }
 
