@@ -105,6 +105,8 @@ pub enum About {
     Secrets,
     /// A machine: what starts by itself, what talks to whom.
     Host,
+    /// Two releases: what is new in the second.
+    Difference,
 }
 
 /// A set of advisories that was asked.

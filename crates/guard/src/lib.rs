@@ -22,6 +22,7 @@ pub mod policy;
 mod private;
 pub mod python;
 pub mod recorded;
+pub mod release;
 pub mod render;
 mod report;
 pub mod secrets;

@@ -47,6 +47,8 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
             Ok(report) => report,
             Err(error) => return not_audited(&error),
         }
+    } else if let Some([old, new]) = audit.diff.as_deref() {
+        guard::release::diff(old, new, now_ms)
     } else if audit.secrets {
         survey::secrets(audit, now_ms)
     } else if audit.host {

@@ -165,6 +165,10 @@ pub(crate) struct Audit {
     /// remember nothing
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Compare two releases of a package (wheels, source archives or folders):
+    /// what the second one does, needs and starts that the first did not
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "paths")]
+    pub(crate) diff: Option<Vec<PathBuf>>,
     /// Store what was found, with time and host, in the data directory
     #[arg(long)]
     pub(crate) record: bool,

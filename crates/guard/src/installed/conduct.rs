@@ -30,7 +30,7 @@ pub(super) fn source(site: &Path, path: &Path, seen: &Seen) -> Option<Source> {
 }
 
 /// `a/b/__init__.py` is `a.b`; what lies elsewhere has its own name only.
-pub(super) fn module(site: &Path, path: &Path) -> String {
+pub(crate) fn module(site: &Path, path: &Path) -> String {
     let inside = path.strip_prefix(site).unwrap_or(Path::new(path.file_name().unwrap_or_default()));
     let inside = inside.with_extension("");
     let parts: Vec<&str> = inside.iter().filter_map(|part| part.to_str()).collect();

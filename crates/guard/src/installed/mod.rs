@@ -16,6 +16,8 @@ mod record;
 mod startup;
 
 pub use cache::Cache;
+pub(crate) use conduct::module;
+pub(crate) use startup::lines as pth_lines;
 
 use crate::finding::{Finding, Gap, Why};
 use crate::inventory::{Package, Place};

@@ -162,7 +162,7 @@ fn each(
 /// The lines of a `.pth` file. Python up to 3.12 ends them at line feeds and
 /// carriage returns, later ones wherever `str.splitlines` does: what hides
 /// behind a form feed from one reader runs in the other.
-fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
     let ends = |l: char| {
         matches!(l, '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
     };

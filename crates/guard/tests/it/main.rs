@@ -20,6 +20,7 @@ mod packed;
 mod pin;
 mod policy;
 mod recorded;
+mod release;
 mod render;
 mod secrets;
 mod shared;
