@@ -133,6 +133,17 @@ pub struct Claim {
     pub as_of: String,
 }
 
+/// What an audit is about to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'p> {
+    /// Which one, from 1.
+    pub at: usize,
+    /// How many there are.
+    pub of: usize,
+    /// A file, or a folder with installed packages.
+    pub path: &'p Path,
+}
+
 /// Audits what `ask` names. Reads files; runs nothing and connects to nothing.
 pub fn audit(ask: &Ask, advisories: &Advisories) -> Report {
     audit_with(ask, advisories, None)
@@ -141,6 +152,16 @@ pub fn audit(ask: &Ask, advisories: &Advisories) -> Report {
 /// The same, but files that did not change since `cache` saw them are not
 /// opened again. The report is the same, byte for byte.
 pub fn audit_with(ask: &Ask, advisories: &Advisories, cache: Option<&Cache>) -> Report {
+    audit_telling(ask, advisories, cache, &mut |_| {})
+}
+
+/// The same, and tells `tell` before each file and folder that it reads.
+pub fn audit_telling(
+    ask: &Ask,
+    advisories: &Advisories,
+    cache: Option<&Cache>,
+    tell: &mut dyn FnMut(&Step<'_>),
+) -> Report {
     let mut found = Found::default();
     for path in &ask.paths {
         tree::find(path, &mut found);
@@ -159,8 +180,10 @@ pub fn audit_with(ask: &Ask, advisories: &Advisories, cache: Option<&Cache>) -> 
             "Audit its parts one by one.",
         ));
     }
-    let mut files = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
+    let of = found.manifests.len() + found.site_dirs.len();
     for (path, format) in &found.manifests {
+        tell(&Step { at: files.len() + 1, of, path });
         files.push(path.clone());
         reading.append(manifest(path, *format));
     }
@@ -171,6 +194,7 @@ pub fn audit_with(ask: &Ask, advisories: &Advisories, cache: Option<&Cache>) -> 
         reading.gaps.push(gap(Why::Nothing, &shown.join(", "), None, text, do_first));
     }
     for site in &found.site_dirs {
+        tell(&Step { at: files.len() + 1, of, path: site });
         files.push(site.clone());
         reading.append(installed::read(site, cache));
     }

@@ -233,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn no_kind_and_no_reason_is_left_out_of_the_lists() {
+        let kinds: Vec<usize> = Kind::ALL.iter().map(|kind| *kind as usize).collect();
+        let reasons: Vec<usize> = Why::ALL.iter().map(|why| *why as usize).collect();
+        assert!(kinds.iter().copied().eq(0..kinds.len()));
+        assert!(reasons.iter().copied().eq(0..reasons.len()));
+        // The last one of each: whoever adds another behind it meets these lines.
+        assert_eq!(Kind::Connection as usize + 1, kinds.len());
+        assert_eq!(Why::Undated as usize + 1, reasons.len());
+    }
+
+    #[test]
     fn each_outcome_has_an_exit_code_of_its_own() {
         let codes =
             [Outcome::Clean, Outcome::Affected, Outcome::NotAudited].map(Outcome::exit_code);

@@ -10,6 +10,7 @@ pub mod archive;
 pub mod audit;
 pub mod code;
 pub mod finding;
+pub mod fix;
 pub mod graph;
 pub mod host;
 mod installed;
@@ -31,6 +32,6 @@ mod tree;
 pub mod version;
 
 pub use advisory::Advisories;
-pub use audit::{Ask, Report, audit, audit_with};
+pub use audit::{Ask, Report, audit, audit_telling, audit_with};
 pub use finding::Outcome;
 pub use installed::Cache;

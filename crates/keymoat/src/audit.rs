@@ -1,12 +1,14 @@
 //! `keymoat audit`: the command line of crate `guard`.
 
 use crate::cli::{Audit, AuditFormat};
+use crate::progress::Progress;
 use crate::{guard_data, say, survey};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
 use guard::judge::Terms;
 use guard::policy::cooldown::Cooldown;
 use guard::{Advisories, Ask, Report};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -55,7 +57,12 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         survey::host(audit, terms, &advisories)
     } else {
         let cache = if audit.no_cache { None } else { guard_data::cache(now_ms) };
-        guard::audit_with(&Ask { paths: survey::paths(audit), terms }, &advisories, cache.as_ref())
+        let ask = Ask { paths: survey::paths(audit), terms };
+        let mut progress = Progress::new(audit.quiet);
+        let tell = &mut |step: &guard::audit::Step<'_>| progress.show(step);
+        let report = guard::audit_telling(&ask, &advisories, cache.as_ref(), tell);
+        progress.end();
+        report
     };
     let stored =
         if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };
@@ -68,7 +75,7 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
     if let Some(seconds) = audit.timestamp {
         report.at = rfc3339(seconds.saturating_mul(1000).clamp(0, LAST_MS));
     }
-    if let Err(error) = show(audit, &report) {
+    if let Err(error) = show(audit, &report, &advisories) {
         return not_audited(&error);
     }
     match stored {
@@ -82,7 +89,7 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
 }
 
 /// The report, in the form and to the place that was asked for.
-fn show(audit: &Audit, report: &Report) -> Result<(), String> {
+fn show(audit: &Audit, report: &Report, advisories: &Advisories) -> Result<(), String> {
     let render = match audit.format {
         _ if audit.json => guard::render::json,
         AuditFormat::Table if audit.graph => guard::render::table_and_graph,
@@ -94,8 +101,15 @@ fn show(audit: &Audit, report: &Report) -> Result<(), String> {
         AuditFormat::Mermaid => guard::graph::mermaid,
         AuditFormat::Dot => guard::graph::dot,
     };
-    let text = render(report);
+    let text = if audit.fix {
+        guard::fix::propose(report, advisories, &guard::fix::open).text()
+    } else {
+        render(report)
+    };
     let Some(path) = &audit.output else {
+        // A diff holds lines of files as they are: right for a file, not for a terminal.
+        let text =
+            if audit.fix && std::io::stdout().is_terminal() { say::tame(&text) } else { text };
         say::out(&text);
         return Ok(());
     };

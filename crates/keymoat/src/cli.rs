@@ -147,6 +147,13 @@ pub(crate) struct Audit {
     /// Show in the table which paths brought bad releases in
     #[arg(long)]
     pub(crate) graph: bool,
+    /// Instead of the report: the smallest safe change, as a diff, and for locks
+    /// the command to run. Nothing is written
+    #[arg(long, conflicts_with_all = ["format", "json", "graph"])]
+    pub(crate) fix: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     /// What to print: a text for people, or a format for machines
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: AuditFormat,

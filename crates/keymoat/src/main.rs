@@ -15,6 +15,7 @@ mod observe;
 mod patience;
 mod peers;
 mod pin;
+mod progress;
 mod reload;
 mod remote;
 mod say;

@@ -10,9 +10,21 @@ pub(crate) fn out(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
 }
 
+/// `text` without what would drive a terminal.
+pub(crate) fn tame(text: &str) -> String {
+    let drives = |l: char| l.is_control() && !matches!(l, '\n' | '\t' | '\r');
+    text.chars().map(|l| if drives(l) { '\u{fffd}' } else { l }).collect()
+}
+
 /// To standard error, with a line's end.
 pub(crate) fn err(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// To standard error, as it is: a line that the next one overwrites.
+pub(crate) fn passing(text: &str) {
+    let mut stream = std::io::stderr().lock();
+    drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
 }
 
 /// To a file, all of it or nothing: whoever reads it meets the old text or the

@@ -37,7 +37,7 @@ pub(super) fn judge(packages: &[&Package], terms: &Terms, findings: &mut Vec<Fin
         findings.push(Finding {
             severity: Severity::Info,
             kind: Kind::Recent,
-            subject: format!("{count} packages {verb} since {}", minute(terms.recent_since_ms)),
+            subject: format!("{count} {} {verb} since {}", if count == 1 { "package" } else { "packages" }, minute(terms.recent_since_ms)),
             evidence,
             meaning: "Bad releases are usually found within days. What is newer than that has been looked at by nobody.".into(),
             do_first: "If something is wrong on this machine, look at these first.".into(),

@@ -50,6 +50,9 @@ impl When {
     }
 
     pub(super) fn and(&self, other: &Self) -> Self {
+        if self.products.len() * other.products.len() > PRODUCTS_MAX * 16 {
+            return Self::unknown();
+        }
         let mut products = BTreeSet::new();
         for mine in &self.products {
             for theirs in &other.products {
@@ -110,7 +113,7 @@ impl When {
         });
         if self.products.len() > PRODUCTS_MAX {
             // What is wanted too often harms less than what is missing.
-            return Self { products: BTreeSet::from([Product::new()]), too_long: true };
+            return Self::unknown();
         }
         self
     }

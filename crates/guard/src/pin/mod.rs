@@ -184,6 +184,15 @@ pub fn plan(
     } else {
         of_lock(from, choice)?
     };
+    let (fit, unfit): (Vec<Pin>, Vec<Pin>) = plan.pins.into_iter().partition(Pin::can_be_written);
+    plan.pins = fit;
+    plan.gaps.extend(unfit.into_iter().map(|pin| {
+        pin.gap(
+            Unpinned::Unreadable,
+            "its name, version, marker or address holds what none may hold; it is left out",
+            "Look at the lock: no tool writes this.",
+        )
+    }));
     plan.pins
         .sort_by(|a, b| (&a.name, &a.version, &a.marker).cmp(&(&b.name, &b.version, &b.marker)));
     for pin in &mut plan.pins {
@@ -233,6 +242,22 @@ impl Pin {
             requires_python: None,
             place,
         }
+    }
+
+    /// Whether all of it can stand in a file that an installer reads, and mean
+    /// there what it means here: a lock that was forged must not forge that.
+    fn can_be_written(&self) -> bool {
+        let plain = |text: &str| !text.contains(|l: char| l.is_whitespace() || l.is_control());
+        let is_version = |text: &String| plain(text) && crate::version::pep440(text).is_some();
+        let is_source = match &self.source {
+            Source::Registry { url } => url.as_deref().is_none_or(plain),
+            Source::Url { url } | Source::Vcs { url, .. } => plain(url),
+            Source::Path { .. } | Source::Own => true,
+        };
+        crate::name::is_valid_python(&self.name)
+            && self.version.as_ref().is_none_or(is_version)
+            && self.marker.as_ref().is_none_or(|text| !text.contains(char::is_control))
+            && is_source
     }
 
     /// `name 1.0`
@@ -296,8 +321,7 @@ impl Pin {
         }
         let weak = self.files.iter().any(|file| !file.hashes.is_empty());
         for file in &mut self.files {
-            file.hashes
-                .retain(|hash| matches!(hash.algorithm.as_str(), "sha256" | "sha384" | "sha512"));
+            file.hashes.retain(is_taken_by_pip);
         }
         self.files.retain(|file| !file.hashes.is_empty());
         let had_files = !self.files.is_empty();
@@ -340,6 +364,17 @@ impl PinnedFile {
         let ending = self.shown_name().and_then(|name| Path::new(name).extension());
         ending.is_some_and(|ending| ending == "whl")
     }
+}
+
+/// Whether pip takes a hash of this kind, and it is one.
+fn is_taken_by_pip(hash: &Hash) -> bool {
+    let digits = match hash.algorithm.as_str() {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return false,
+    };
+    hash.digest.len() == digits && hash.digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Names that are wanted in two versions with nothing that keeps them apart.

@@ -11,9 +11,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use toml::Spanned;
 
-/// How often a marker may change before the walk gives it up: cycles settle
-/// long before.
-const VISITS_MAX: usize = 2_000_000;
+/// Steps after which the walk is given up: cycles settle long before.
+const VISITS_MAX: usize = 500_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,6 +107,16 @@ pub(super) fn read(text: &str, place: &Place, choice: &Choice) -> Result<Plan, M
     walk.needs(&(usize::MAX, None), &file.manifest.requirements, &When::always());
     walk.run();
     let mut plan = Plan { requires_python: file.requires_python.clone(), ..Plan::default() };
+    if !walk.open.is_empty() {
+        plan.gaps.push(Gap {
+            why: Unpinned::Marker,
+            subject: "the lock".to_owned(),
+            place: Some(place.clone()),
+            text: "its graph is too tangled to be walked through".to_owned(),
+            do_first: "Write the file with `uv export`, and look at it with `keymoat pin --check`."
+                .to_owned(),
+        });
+    }
     for name in unknown {
         plan.gaps.push(Gap {
             why: Unpinned::Floating,
@@ -186,7 +195,9 @@ impl<'f> Walk<'f> {
 
     fn run(&mut self) {
         let mut visits = 0;
-        while let Some(node) = self.open.pop_front() {
+        while visits < VISITS_MAX
+            && let Some(node) = self.open.pop_front()
+        {
             visits += 1;
             let Some(when) = self.reached.get(&node).cloned() else { continue };
             let Some(entry) = self.entries.get(node.0) else { continue };
@@ -197,7 +208,7 @@ impl<'f> Walk<'f> {
                     entry.optional_dependencies.iter().find(same).map(|(_, needs)| needs)
                 }
             };
-            if let Some(needs) = needs.filter(|_| visits < VISITS_MAX) {
+            if let Some(needs) = needs {
                 self.needs(&node, needs, &when);
             }
         }

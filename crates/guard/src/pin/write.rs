@@ -4,6 +4,8 @@
 use super::{Gap, Pin, PinnedFile, Plan, Unpinned};
 use crate::inventory::Source;
 use crate::manifest::requirements::without_credentials;
+use crate::name::is_valid_python;
+use base::clock::rfc3339;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -49,8 +51,10 @@ pub fn requirements(plan: &Plan, only_wheels: bool) -> String {
             write!(out, " \\\n    {hash}").unwrap_or_default();
         }
         out.push('\n');
-        if !pin.via.is_empty() {
-            writeln!(out, "    # via {}", pin.via.join(", ")).unwrap_or_default();
+        let via: Vec<&str> = pin.via.iter().map(String::as_str).collect();
+        let via: Vec<&str> = via.into_iter().filter(|name| is_valid_python(name)).collect();
+        if !via.is_empty() {
+            writeln!(out, "    # via {}", via.join(", ")).unwrap_or_default();
         }
     }
     out
@@ -66,6 +70,7 @@ pub fn pylock(plan: &Plan, folder: &Path) -> (String, Vec<Gap>) {
         writeln!(out, "requires-python = {}", quoted(python)).unwrap_or_default();
     }
     out.push_str("created-by = \"keymoat\"\n");
+    // An installer refuses what has no file: an entry without one stops the installation.
     // A list that is empty must still be there.
     if plan.pins.is_empty() {
         out.push_str("packages = []\n");
@@ -147,9 +152,9 @@ fn fields(file: &PinnedFile, folder: &Path, named: bool) -> String {
         let path = path.strip_prefix(folder).unwrap_or(path);
         fields.push(format!("path = {}", quoted(&path.display().to_string())));
     }
-    if let Some(at) = file.uploaded.as_deref().filter(|at| crate::time::unix_ms(at).is_some()) {
+    if let Some(at_ms) = file.uploaded.as_deref().and_then(crate::time::unix_ms) {
         // A date and time of TOML: RFC 3339 without quotes.
-        fields.push(format!("upload-time = {at}"));
+        fields.push(format!("upload-time = {}", rfc3339(at_ms).replace(".000Z", "Z")));
     }
     if let Some(size) = file.size {
         fields.push(format!("size = {size}"));

@@ -28,8 +28,8 @@ fn with_graph(report: &Report, has_graph: bool) -> String {
     wrapped(&mut out, &headline(report));
     wrapped(&mut out, &counts(report));
     line(&mut out, "");
-    for finding in &report.findings {
-        one(&mut out, finding);
+    for group in report.findings.chunk_by(alike) {
+        together(&mut out, group);
     }
     if has_graph {
         graph(&mut out, report);
@@ -116,6 +116,26 @@ fn first_sentence(text: &str) -> &str {
     text.find(". ").and_then(|at| text.get(..=at)).unwrap_or(text)
 }
 
+/// Whether two findings mean the same and ask for the same.
+fn alike(a: &Finding, b: &Finding) -> bool {
+    let key = |f: &Finding| (f.severity, f.kind);
+    key(a) == key(b) && a.meaning == b.meaning && a.do_first == b.do_first
+}
+
+/// Findings that are alike: each with what was seen, what to do once.
+fn together(out: &mut String, group: &[Finding]) {
+    for finding in group {
+        one(out, finding);
+    }
+    let Some(first) = group.first() else { return };
+    if group.len() > 1 {
+        field(out, "all", &format!("{} of these mean the same and ask for the same:", group.len()));
+    }
+    field(out, "means", &first.meaning);
+    field(out, "do first", &first.do_first);
+    line(out, "");
+}
+
 fn one(out: &mut String, finding: &Finding) {
     let severity = match finding.severity {
         Severity::Critical => "CRITICAL",
@@ -124,16 +144,17 @@ fn one(out: &mut String, finding: &Finding) {
         Severity::Low => "low",
         Severity::Info => "info",
     };
-    field(out, severity, &title(finding));
+    let title = title(finding);
+    field(out, severity, &title);
     for (at, evidence) in finding.evidence.iter().take(EVIDENCE_MAX).enumerate() {
-        field(out, if at == 0 { "seen" } else { "" }, &shown(evidence));
+        // The title of some findings is what was seen.
+        let place = evidence.place.as_ref().filter(|_| title.ends_with(&evidence.text));
+        let shown = place.map_or_else(|| shown(evidence), ToString::to_string);
+        field(out, if at == 0 { "seen" } else { "" }, &shown);
     }
     if finding.evidence.len() > EVIDENCE_MAX {
         field(out, "", &format!("and {} more, see --json", finding.evidence.len() - EVIDENCE_MAX));
     }
-    field(out, "means", &finding.meaning);
-    field(out, "do first", &finding.do_first);
-    line(out, "");
 }
 
 /// What was found, in a line.

@@ -11,6 +11,7 @@ mod advisories;
 mod archive;
 mod conduct;
 mod environment;
+mod fix;
 mod formats;
 mod graph;
 mod host;

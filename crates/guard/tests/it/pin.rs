@@ -4,6 +4,7 @@
 use crate::scratch;
 use guard::Advisories;
 use guard::pin::{self, Choice, Plan, Unpinned, artefacts};
+use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -292,4 +293,76 @@ fn what_is_no_lock_is_refused_with_its_place() {
     assert!(refused("uv.lock", "[[package]\n").contains("uv.lock:1"));
     assert!(refused("requirements.txt", "a==1\n").contains("--check"));
     assert!(refused("pylock.toml", "lock-version = '9'\npackages = []\n").contains("lock-version"));
+}
+
+#[test]
+fn a_forged_lock_forges_no_line_of_what_is_written() {
+    let lock = |name: &str, version: &str, source: &str, marker: &str, hash: &str| {
+        let text = |text: &str| serde_json::to_string(text).unwrap();
+        format!(
+            "version = 1\n[[package]]\nname = 'svc'\nsource = {{ virtual = '.' }}\ndependencies = [{{ name = {n}, marker = {m} }}]\n[[package]]\nname = {n}\nversion = {v}\nsource = {{ registry = {s} }}\nwheels = [{{ url = {s}, hash = {h}, upload-time = \"2026-01-01\\nx = 1\" }}]\n",
+            n = text(name),
+            v = text(version),
+            s = text(source),
+            m = text(marker),
+            h = text(hash)
+        )
+    };
+    let (url, hash, bad) = ("https://h/x.whl", format!("sha256:{H}"), "\n--index-url http://evil/");
+    for text in [
+        lock(&format!("x{bad}"), "1.0", url, "os_name == 'a'", &hash),
+        lock("x", &format!("1.0{bad}"), url, "os_name == 'a'", &hash),
+        lock("x", "1.0 ; os_name == 'b'", url, "os_name == 'a'", &hash),
+        lock("x", "1.0", &format!("{url}{bad}"), "os_name == 'a'", &hash),
+        lock("x", "1.0", url, &format!("os_name == 'a{bad}'"), &hash),
+        lock("x", "1.0", url, "os_name == 'a'", &format!("{hash}{bad}")),
+    ] {
+        let made = plan(&file("uv.lock", &text), &Choice::default());
+        assert!(!made.gaps.is_empty(), "{text}");
+        let written = pin::write_requirements(&made, false);
+        let (pylock, _) = pin::write_pylock(&made, Path::new(""));
+        assert!(!written.contains("evil"), "{written}");
+        let pylock: toml::Table = pylock.parse().expect("TOML");
+        assert!(
+            pylock
+                .keys()
+                .all(|key| ["lock-version", "created-by", "packages"].contains(&key.as_str()))
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_spoilt_lock_never_panics_and_what_is_written_can_be_read(
+        which in 0..5_usize,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, "[\\[\\]{}=:\"'#\\\\/@ \n\t.,a0;-]{0,4}"), 1..6),
+    ) {
+        let files = [
+            ("uv.lock", uv_lock()),
+            ("poetry.lock", include_str!("../../testdata/formats/poetry.lock").to_owned()),
+            ("pdm.lock", include_str!("../../testdata/formats/pdm.lock").to_owned()),
+            ("Pipfile.lock", include_str!("../../testdata/formats/Pipfile.lock").to_owned()),
+            ("pylock.toml", include_str!("../../testdata/formats/pylock.toml").to_owned()),
+        ];
+        let (name, text) = &files[which];
+        let mut letters: Vec<char> = text.replace("VERSION", "1.83.7").chars().collect();
+        for (from, length, with) in edits {
+            let from = from.index(letters.len().max(1)).min(letters.len());
+            let to = (from + length).min(letters.len());
+            letters.splice(from..to, with.chars());
+        }
+        let path = file(name, &letters.into_iter().collect::<String>());
+        let made = pin::plan(&path, &[], &Choice::default(), &Advisories::none());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        if let Ok(made) = made {
+            let text = pin::write_requirements(&made, false);
+            let reading = crate::read(guard::manifest::Format::Requirements, &text).unwrap();
+            prop_assert!(reading.findings.is_empty(), "{}", text);
+            prop_assert_eq!(reading.packages.len() + reading.gaps.len(), made.pins.len(), "{}", text);
+            let (pylock, _) = pin::write_pylock(&made, Path::new(""));
+            prop_assert!(pylock.parse::<toml::Table>().is_ok(), "{}", pylock);
+        }
+    }
 }

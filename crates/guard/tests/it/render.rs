@@ -171,3 +171,14 @@ fn the_first_line_says_the_answer_the_worst_and_what_to_do() {
     assert!(line.starts_with("AFFECTED. litellm 1.82."), "{line}");
     assert!(line.contains("MALICIOUS") && line.contains("First: Install nothing"), "{line}");
 }
+
+#[test]
+fn what_asks_for_the_same_is_told_what_to_do_once() {
+    let report = report();
+    let text = render::table(&report);
+    let malicious = report.findings.iter().filter(|f| f.kind == guard::finding::Kind::Malicious);
+    assert_eq!(malicious.count(), 2);
+    assert!(text.contains("2 of these mean the same"), "{text}");
+    assert_eq!(text.matches("was made to do harm").count(), 1, "{text}");
+    assert_eq!(text.matches(" is MALICIOUS\n").count(), 2, "{text}");
+}
