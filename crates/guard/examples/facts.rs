@@ -2,7 +2,7 @@
 //!
 //! Every `.py` file at or below the paths is read, never executed. Prints what
 //! happens at import; with `--all`, what functions do, too. With `--audit`, the
-//! findings of an audit of the paths, but for what advisories say. With
+//! findings of an audit of the paths. With
 //! `--outline`, what each file calls and imports, for `scripts/syntax.py`.
 #![expect(clippy::print_stdout, reason = "it prints facts")]
 
@@ -59,7 +59,7 @@ fn audit() {
     let paths = std::env::args().skip(1).filter(|arg| arg != "--audit").map(PathBuf::from);
     let terms = Terms { now_ms: 0, advisory_age_max_ms: 0, recent_since_ms: i64::MAX };
     let start = std::time::Instant::now();
-    let report = guard::audit(&Ask { paths: paths.collect(), terms }, &Advisories::none());
+    let report = guard::audit(&Ask { paths: paths.collect(), terms }, &Advisories::built_in());
     for finding in &report.findings {
         println!("{:?} {:?} {}", finding.severity, finding.kind, finding.subject);
         for seen in &finding.evidence {
