@@ -249,10 +249,12 @@ pub(crate) fn summed_up(
 impl Report {
     /// Puts the worst first, and like beside like.
     pub(crate) fn sort(&mut self) {
-        self.findings.sort_by(|a, b| {
-            let rank = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind);
-            rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject))
-        });
+        // What asks for the same stands together; holes go by the name of what has them.
+        let asks = |f: &Finding| {
+            if f.kind == Kind::Vulnerable { String::new() } else { f.do_first.clone() }
+        };
+        let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind, asks(f), f.subject.clone());
+        self.findings.sort_by_cached_key(key);
         let key = |gap: &Gap| (gap.why, gap.subject.clone(), gap.place.clone());
         self.gaps.sort_by_cached_key(key);
     }

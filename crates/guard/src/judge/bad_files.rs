@@ -1,7 +1,7 @@
 //! Files known as malicious by what they hold, whatever they are called.
 
 use crate::finding::{Evidence, Finding, Kind, Severity};
-use crate::inventory::{Hash, Package, Place};
+use crate::inventory::{Hash, Package, Place, Standing};
 
 const LIST: &str = include_str!("../../data/bad-files.txt");
 
@@ -33,7 +33,11 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
         let sha256 = package.hashes.iter().filter(|hash: &&Hash| hash.algorithm == "sha256");
         for hash in sha256 {
             if let Some((id, what)) = known_bad(&hash.digest.to_ascii_lowercase()) {
-                findings.push(found(package.place.clone(), id, what));
+                let mut found = found(package.place.clone(), id, what);
+                if package.standing != Standing::Installed {
+                    super::known::INSTALL_NOTHING.clone_into(&mut found.do_first);
+                }
+                findings.push(found);
             }
         }
     }

@@ -13,6 +13,9 @@ const PLACES_MAX: usize = 20;
 /// Steps from what was asked for to what it brought in that are shown.
 const PATH_MAX: usize = 8;
 
+/// What to do first where a malicious release is asked for or locked.
+pub(crate) const INSTALL_NOTHING: &str = "Install nothing from this file. Find every machine, image and cache that did; treat each as compromised. Then move to a safe release and audit again.";
+
 type Key<'p> = (Ecosystem, &'p str, &'p str);
 
 pub(super) fn judge(
@@ -84,7 +87,7 @@ pub(crate) fn malicious(
     let do_first = if installed {
         "Start no Python here. Cut the machine off the network, keep its disk, look for what it left behind (services, cron, start-up files), and only then replace every secret, from a clean machine."
     } else {
-        "Install nothing from this file. Find every machine, image and cache that did; treat each as compromised. Then move to a safe release and audit again."
+        INSTALL_NOTHING
     };
     Finding {
         severity: Severity::Critical,

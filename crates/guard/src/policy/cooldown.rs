@@ -151,7 +151,7 @@ pub fn settings(tool: Tool, days: u32) -> String {
     match tool {
         Tool::Uv => format!(
             "# pyproject.toml (in uv.toml without the table's name). uv 0.9.17 and later.\n\
-             # A release that fixes a hole you have: list it in exclude-newer-package until it is old enough.\n\
+             # A release that fixes a hole you have comes at once with: exclude-newer-package = {{ NAME = \"0 days\" }}\n\
              [tool.uv]\n\
              exclude-newer = \"{days} days\"\n"
         ),

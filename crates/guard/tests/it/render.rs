@@ -16,7 +16,7 @@ fn report() -> Report {
     fs::write(folder.join("uv.lock"), lock).unwrap();
     fs::write(
         folder.join("requirements & \"co\".txt"),
-        "litellm==1.82.7\nloose>=1\nown\u{1b}[2J\n",
+        "litellm==1.82.7\naxon==1.0 --hash=sha256:8395c3268d5c5dbae1c7c6d4bb3c318c752ba4608cfcd90eb97ffb94a910eac2\nloose>=1\nown\u{1b}[2J\n",
     )
     .unwrap();
     fs::write(folder.join("poetry.lock"), "[[package]\n").unwrap();
@@ -177,8 +177,25 @@ fn what_asks_for_the_same_is_told_what_to_do_once() {
     let report = report();
     let text = render::table(&report);
     let malicious = report.findings.iter().filter(|f| f.kind == guard::finding::Kind::Malicious);
-    assert_eq!(malicious.count(), 2);
+    assert_eq!(malicious.count(), 3);
     assert!(text.contains("2 of these mean the same"), "{text}");
     assert_eq!(text.matches("was made to do harm").count(), 1, "{text}");
-    assert_eq!(text.matches(" is MALICIOUS\n").count(), 2, "{text}");
+    assert_eq!(text.matches(" is MALICIOUS\n").count(), 3, "{text}");
+}
+
+#[test]
+fn findings_that_ask_for_the_same_stand_together() {
+    let report = report();
+    let mut asked: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|f| f.kind == guard::finding::Kind::Malicious)
+        .map(|f| f.do_first.as_str())
+        .collect();
+    let all = asked.len();
+    asked.dedup();
+    let runs = asked.len();
+    asked.sort_unstable();
+    asked.dedup();
+    assert!(all > 1 && runs == asked.len(), "{asked:?}");
 }
