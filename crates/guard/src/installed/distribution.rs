@@ -2,7 +2,7 @@
 
 use super::{metadata, record, unreadable};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
-use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
+use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::python::Requirement;
 use crate::tree;
 use serde::Deserialize;
@@ -33,6 +33,26 @@ struct DirectUrl {
     url: String,
     dir_info: Option<DirInfo>,
     vcs_info: Option<VcsInfo>,
+    archive_info: Option<ArchiveInfo>,
+}
+
+/// What PEP 610 keeps of the file that was installed: `hash` in its first
+/// edition, `hashes` since.
+#[derive(Deserialize)]
+struct ArchiveInfo {
+    hash: Option<String>,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+}
+
+impl ArchiveInfo {
+    fn digests(self) -> Vec<Hash> {
+        let old = self.hash.as_deref().and_then(Hash::read);
+        let new = self.hashes.into_iter().map(|(algorithm, digest)| Hash { algorithm, digest });
+        let mut all: Vec<Hash> = new.collect();
+        all.extend(old.filter(|old| !all.contains(old)).into_iter().collect::<Vec<_>>());
+        all
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,8 +86,9 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
     let (mut package, needs) = described(&folder.join("METADATA"))?;
     package.since_ms =
         ["INSTALLER", "RECORD"].iter().find_map(|file| changed_ms(&folder.join(file)));
-    if let Some(source) = direct_url(&folder.join("direct_url.json"))? {
+    if let Some((source, hashes)) = direct_url(&folder.join("direct_url.json"))? {
         package.source = source;
+        package.hashes = hashes;
     }
     let path = folder.join("RECORD");
     let rows = if path.exists() {
@@ -134,14 +155,15 @@ pub(super) fn link(distributions: &mut [Distribution]) {
     }
 }
 
-fn direct_url(path: &Path) -> Result<Option<Source>, Gap> {
+fn direct_url(path: &Path) -> Result<Option<(Source, Vec<Hash>)>, Gap> {
     if !path.exists() {
         return Ok(None);
     }
     let bytes = tree::bytes(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
     let direct: DirectUrl = serde_json::from_slice(&bytes)
         .map_err(|_| malformed(path, 0, "it is not what PEP 610 describes"))?;
-    Ok(Some(match (direct.dir_info, direct.vcs_info) {
+    let hashes = direct.archive_info.map(ArchiveInfo::digests).unwrap_or_default();
+    let source = match (direct.dir_info, direct.vcs_info) {
         (Some(DirInfo { editable: true }), _) => Source::Own,
         (Some(_), _) => {
             let plain = direct.url.strip_prefix("file://").unwrap_or(&direct.url);
@@ -149,7 +171,8 @@ fn direct_url(path: &Path) -> Result<Option<Source>, Gap> {
         }
         (None, Some(vcs)) => Source::Vcs { url: direct.url, commit: vcs.commit_id },
         (None, None) => Source::Url { url: direct.url },
-    }))
+    };
+    Ok(Some((source, hashes)))
 }
 
 fn changed_ms(path: &Path) -> Option<i64> {

@@ -1,5 +1,6 @@
 //! From what is there to what it means. Pure: no files, no clock.
 
+mod against_lock;
 pub(crate) mod bad_files;
 pub(crate) mod known;
 mod pins;
@@ -42,6 +43,7 @@ pub fn packages(
         .collect();
     let (mut findings, mut gaps) = known::judge(&judged, advisories, terms);
     pins::judge(&judged, advisories, &mut findings, &mut gaps);
+    against_lock::judge(&judged, &mut findings);
     bad_files::judge(&judged, &mut findings);
     recent::judge(&judged, terms, &mut findings);
     (findings, gaps)

@@ -331,3 +331,65 @@ fn a_second_name_of_a_remembered_file_is_read_for_what_it_is() {
     assert!(audit_with(&env, &cache).contains("thing/setup.py of "));
     drop(fs::remove_dir_all(&cache.folder));
 }
+
+fn lock(env: &Env, packages: &[(&str, &str, &str)]) {
+    let mut text = String::from("version = 1\n");
+    for (name, version, sha256) in packages {
+        writeln!(text, "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://index.example/simple\" }}\nwheels = [{{ url = \"https://files.example/{name}-{version}-py3-none-any.whl\", hash = \"sha256:{sha256}\" }}]").unwrap();
+    }
+    fs::write(env.top.join("uv.lock"), text).unwrap();
+}
+
+#[test]
+fn what_is_installed_is_compared_with_the_lock_around_it() {
+    let (good, bad) = ("0".repeat(64), "1".repeat(64));
+    let env = Env::new();
+    for name in ["same", "other", "swapped", "extra", "pip"] {
+        env.install(name, "1.0", &[]);
+    }
+    env.write(
+        "swapped-1.0.dist-info/direct_url.json",
+        &format!(r#"{{"url":"https://h/x.whl","archive_info":{{"hash":"sha256={bad}"}}}}"#),
+    );
+    env.write(
+        "same-1.0.dist-info/direct_url.json",
+        &format!(
+            r#"{{"url":"https://h/x.whl","archive_info":{{"hashes":{{"sha256":"{good}"}}}}}}"#
+        ),
+    );
+    lock(
+        &env,
+        &[
+            ("same", "1.0", &good),
+            ("other", "1.1", &good),
+            ("swapped", "1.0", &good),
+            ("absent", "1.0", &good),
+        ],
+    );
+    let report = env.audit();
+    let of = |severity| -> Vec<&str> {
+        let found = report.findings.iter();
+        let found = found.filter(|f| f.kind == Kind::Integrity && f.severity == severity);
+        found.map(|f| f.subject.as_str()).collect()
+    };
+    assert_eq!(of(Severity::High), ["swapped 1.0"]);
+    assert_eq!(of(Severity::Medium), ["other 1.0"]);
+    let low =
+        report.findings.iter().find(|f| f.subject.starts_with("distributions beside")).unwrap();
+    let named: Vec<_> = low.evidence.iter().map(|seen| seen.text.as_str()).collect();
+    assert_eq!(named, ["extra 1.0 is in no lock"]);
+}
+
+#[test]
+fn a_lock_of_another_project_says_nothing_about_an_environment() {
+    let env = Env::new();
+    env.install("thing", "1.0", &[]);
+    for project in ["a", "b"] {
+        let folder = env.top.join(project);
+        fs::create_dir_all(&folder).unwrap();
+        lock(&env, &[("thing", "2.0", &"0".repeat(64))]);
+        fs::rename(env.top.join("uv.lock"), folder.join("uv.lock")).unwrap();
+    }
+    let report = env.audit();
+    assert!(!report.findings.iter().any(|f| f.kind == Kind::Integrity), "{:#?}", report.findings);
+}
