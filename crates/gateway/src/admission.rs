@@ -130,7 +130,10 @@ impl Admitted {
         B::Error: std::fmt::Display,
     {
         let Self { received, principal, hold } = self;
+        let clock = &received.gateway.clock;
+        let asked_at = clock.monotonic();
         let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
+        let body_wait = clock.monotonic().saturating_sub(asked_at);
         let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
         if named.is_empty() {
@@ -148,7 +151,7 @@ impl Admitted {
             return Err(unknown_model(received.route, named));
         };
         let requested_model = named.into();
-        let call = Arc::new(call(&received, principal, &head, requested_model));
+        let call = Arc::new(call(&received, principal, &head, requested_model, body_wait));
         Ok(Box::new(Admission {
             gateway: received.gateway,
             runtime: received.runtime,
@@ -172,6 +175,7 @@ fn call(
     principal: Arc<Principal>,
     head: &Head,
     requested_model: Arc<str>,
+    body_wait: Duration,
 ) -> Call {
     let text = |name: HeaderName| received.headers.get(name).and_then(|value| value.to_str().ok());
     let key = principal.key.as_ref().map(|key| key.hash);
@@ -188,6 +192,7 @@ fn call(
         stream: head.stream(),
         received_at_ms: received.at_ms,
         received_at: received.at,
+        body_wait,
         end_user: end_user.map(Into::into),
         tags: tags(head, text(TAGS)),
         session_id: text(SESSION_ID).map(Into::into),
@@ -220,6 +225,7 @@ impl Admission {
             gateway: &self.gateway,
             runtime: &self.runtime,
             principal: &self.call.principal,
+            call: &self.call,
             num_retries: self.head.num_retries(),
             fallbacks: self.head.fallbacks(),
             disable_fallbacks: self.head.disable_fallbacks(),

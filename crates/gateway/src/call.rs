@@ -30,6 +30,8 @@ pub struct Call {
     pub received_at_ms: i64,
     /// When it came, on the monotonic clock.
     pub received_at: Duration,
+    /// How long the client took to send its body.
+    pub body_wait: Duration,
     /// Who the caller says its end user is.
     pub end_user: Option<Arc<str>>,
     /// How the caller wants it labelled.

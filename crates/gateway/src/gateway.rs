@@ -12,13 +12,14 @@ use crate::proxy_budget;
 use crate::route::Failed;
 use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use crate::unsettled::Unsettled;
+use crate::witness::{Ended, Witness};
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
 use dialect::{ApiError, ErrorClass};
 use egress::Egress;
 use http::StatusCode;
-use ledger::{Book, Journal, KeyHasher, Store};
+use ledger::{Book, CellUsage, Journal, KeyHasher, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -61,21 +62,7 @@ pub struct Gateway {
     runtime: ArcSwap<Runtime>,
     lasting: Lasting,
     spool_dir: PathBuf,
-    on_failure: OnceLock<OnFailure>,
-}
-
-/// Told of every request that ended without an answer: records tell only of
-/// attempts, and not which was the last.
-pub type OnFailure = Box<dyn Fn(&Ended<'_>) + Send + Sync>;
-
-/// A request that ended without an answer.
-pub struct Ended<'a> {
-    /// The path template.
-    pub route: &'static str,
-    /// What the client is told.
-    pub failure: &'a Failure,
-    /// The call, where it got as far as an attempt.
-    pub call: Option<&'a Call>,
+    witness: OnceLock<Box<dyn Witness>>,
 }
 
 impl Gateway {
@@ -106,7 +93,7 @@ impl Gateway {
             drains: Drains::default(),
             lasting,
             spool_dir: parts.spool_dir,
-            on_failure: OnceLock::new(),
+            witness: OnceLock::new(),
         }))
     }
 
@@ -145,19 +132,28 @@ impl Gateway {
         self.drains.end(limit).await;
     }
 
-    /// Has `told` told of every request that ends without an answer; the
-    /// first one given stays.
-    pub fn on_failure(&self, told: OnFailure) {
-        self.on_failure.get_or_init(|| told);
+    /// Has `witness` told of what goes wrong; the first one given stays.
+    pub fn tell(&self, witness: Box<dyn Witness>) {
+        self.witness.get_or_init(|| witness);
+    }
+
+    pub(crate) fn witness(&self) -> Option<&dyn Witness> {
+        self.witness.get().map(AsRef::as_ref)
     }
 
     /// A request ended without an answer.
     pub(crate) fn ended(&self, route: &'static str, failure: &mut Failure, call: Option<&Call>) {
         if !std::mem::replace(&mut failure.counted, true)
-            && let Some(told) = self.on_failure.get()
+            && let Some(witness) = self.witness()
         {
-            told(&Ended { route, failure, call });
+            witness.ended(&Ended { route, failure, call });
         }
+    }
+
+    /// What each key in use has left of its budget: hash, alias, and the
+    /// budget as it stands; `max` keys at most.
+    pub fn budgets(&self, max: usize) -> Vec<(KeyHash, Option<Arc<str>>, CellUsage)> {
+        self.principals.budgets(max)
     }
 
     /// The configuration of now.
@@ -251,6 +247,9 @@ impl Gateway {
             &rules,
         );
         if cooled {
+            if let Some(witness) = self.witness() {
+                witness.cooled(deployment, failed.status);
+            }
             tracing::warn!(
                 deployment = %deployment.id,
                 model_group = %deployment.model_group,

@@ -35,6 +35,19 @@ struct Minute {
     number: i64,
     requests: u32,
     failures: u32,
+    /// Whether the last attempt failed; outlives the minute.
+    last_failed: bool,
+}
+
+/// How a deployment fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its last attempt succeeded, or there was none.
+    Healthy,
+    /// Its last attempt failed.
+    Failing,
+    /// It is cooling down.
+    Cooling,
 }
 
 /// What a deployment did with an attempt.
@@ -52,6 +65,16 @@ impl Health {
         (self.cooling_until_ms.load(Ordering::Relaxed) - now_ms).max(0)
     }
 
+    /// How it fares.
+    pub fn state(&self, now_ms: i64) -> State {
+        let minute = self.minute.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match (self.cooling_ms(now_ms) > 0, minute.last_failed) {
+            (true, _) => State::Cooling,
+            (false, true) => State::Failing,
+            (false, false) => State::Healthy,
+        }
+    }
+
     /// Takes note of an outcome; true where it starts a cooldown.
     pub fn observe(
         &self,
@@ -65,11 +88,12 @@ impl Health {
             let mut minute = self.minute.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let number = now_ms.div_euclid(60_000);
             if minute.number != number {
-                *minute = Minute { number, ..Minute::default() };
+                *minute = Minute { number, last_failed: minute.last_failed, ..Minute::default() };
             }
             minute.requests += 1;
             let blamed = matches!(outcome, Outcome::Failure(status) if counts(status));
             minute.failures += u32::from(blamed);
+            minute.last_failed = blamed || (minute.last_failed && outcome != Outcome::Success);
             (minute.requests, minute.failures)
         };
         let Outcome::Failure(status) = outcome else { return false };
@@ -100,7 +124,7 @@ fn counts(status: Option<StatusCode>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CooldownRules, Health, Outcome};
+    use super::{CooldownRules, Health, Outcome, State};
     use http::StatusCode;
 
     fn rules(allowed_fails: Option<u32>) -> CooldownRules {
@@ -153,5 +177,19 @@ mod tests {
         assert!(!health.observe(failed(500), 59_000, false, None, &rules(Some(1))));
         assert!(!health.observe(failed(500), 60_000, false, None, &rules(Some(1))));
         assert!(health.observe(failed(500), 61_000, false, None, &rules(Some(1))));
+    }
+
+    #[test]
+    fn the_state_is_that_of_the_last_attempt_until_it_cools() {
+        let health = Health::default();
+        assert_eq!(health.state(0), State::Healthy);
+        health.observe(failed(500), 0, false, None, &rules(Some(1)));
+        health.observe(failed(400), 61_000, false, None, &rules(Some(1)));
+        assert_eq!(health.state(61_000), State::Failing, "a client's mistake mends nothing");
+        health.observe(Outcome::Success, 61_000, false, None, &rules(Some(1)));
+        assert_eq!(health.state(61_000), State::Healthy);
+        health.observe(failed(429), 61_000, false, None, &rules(None));
+        assert_eq!(health.state(62_000), State::Cooling);
+        assert_eq!(health.state(66_000), State::Failing);
     }
 }

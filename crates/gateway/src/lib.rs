@@ -40,8 +40,9 @@ pub mod runtime;
 pub mod stream;
 pub mod unsettled;
 pub mod wire;
+pub mod witness;
 
 pub use error::{Compat, Failure, Fault};
-pub use gateway::{Ended, Gateway, OnFailure, Parts};
+pub use gateway::{Gateway, Parts};
 pub use respond::Body;
 pub use runtime::Runtime;

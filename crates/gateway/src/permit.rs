@@ -70,7 +70,9 @@ pub struct Permit {
     pub(crate) candidate: Candidate,
     pub(crate) attempt: u16,
     pub(crate) started_at_ms: i64,
-    pub(crate) first_byte_at_ms: Option<i64>,
+    /// On the monotonic clock, as all that follow.
+    pub(crate) first_byte_at: Option<Duration>,
+    pub(crate) sent_at: Duration,
     pub(crate) status: Option<StatusCode>,
     /// In a word, for the record; content never.
     pub(crate) error_class: Option<&'static str>,
@@ -85,7 +87,7 @@ pub struct Permit {
     /// All that a call may use has a price.
     covered: bool,
     body_bytes: u64,
-    started_at: Duration,
+    pub(crate) started_at: Duration,
     phase: Phase,
     settled: bool,
 }
@@ -168,13 +170,15 @@ impl Permit {
             let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
             Some(ledger::reserve(&cells, Ask { money, tokens }).map_err(Refused::Allowance)?)
         };
+        let started_at = gateway.clock.monotonic();
         let permit = Box::new(Self {
             gateway: Arc::clone(gateway),
             call: Arc::clone(&admission.call),
             candidate,
             attempt: u16::try_from(attempt.saturating_sub(1)).unwrap_or(u16::MAX),
             started_at_ms: gateway.clock.unix_ms(),
-            first_byte_at_ms: None,
+            first_byte_at: None,
+            sent_at: started_at,
             status: None,
             error_class: None,
             seen: Seen::default(),
@@ -185,7 +189,7 @@ impl Permit {
             capped,
             covered,
             body_bytes: sent.body.len() as u64,
-            started_at: gateway.clock.monotonic(),
+            started_at,
             phase: Phase::Prepared,
             settled: false,
         });
@@ -215,6 +219,7 @@ impl Permit {
     /// The request is about to leave.
     pub fn sent(&mut self) {
         self.phase = Phase::Sent;
+        self.sent_at = self.gateway.clock.monotonic();
     }
 
     /// It turned out that nothing left after all.
@@ -230,8 +235,8 @@ impl Permit {
 
     /// The first byte of the answer's body has come.
     pub fn first_byte(&mut self) {
-        if self.first_byte_at_ms.is_none() {
-            self.first_byte_at_ms = Some(self.gateway.clock.unix_ms());
+        if self.first_byte_at.is_none() {
+            self.first_byte_at = Some(self.gateway.clock.monotonic());
         }
     }
 
@@ -408,7 +413,7 @@ impl Drop for Permit {
         }
         let ending = match self.phase {
             Phase::Prepared | Phase::Sent => Ending::ClientGoneBefore,
-            Phase::Answering if self.first_byte_at_ms.is_none() => Ending::ClientGoneBefore,
+            Phase::Answering if self.first_byte_at.is_none() => Ending::ClientGoneBefore,
             Phase::Answering => Ending::ClientGoneAfter,
         };
         self.settle_once(ending);

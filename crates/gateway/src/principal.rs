@@ -8,7 +8,7 @@ use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use ledger::{Cell, Unit, VirtualKey};
+use ledger::{Cell, CellUsage, Unit, VirtualKey};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -139,6 +139,15 @@ impl Principals {
         let principal = Arc::new(open());
         known.by_hash.insert(hash, Arc::clone(&principal));
         Some(principal)
+    }
+
+    /// What those keys have left that have a budget; of `max` keys at most.
+    pub fn budgets(&self, max: usize) -> Vec<(KeyHash, Option<Arc<str>>, CellUsage)> {
+        let budget = |(hash, principal): (&KeyHash, &Arc<Principal>)| {
+            let money = principal.money.as_ref()?;
+            Some((*hash, principal.texts.alias.clone(), money.usage()))
+        };
+        self.read().by_hash.iter().filter_map(budget).take(max).collect()
     }
 
     /// Reads the key anew at its next use.

@@ -4,9 +4,10 @@ use crate::permit::Permit;
 use base::NanoUsd;
 use dialect::Usage;
 use dialect::head::Surface;
-use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, UsageCounts};
+use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, Timing, UsageCounts};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// LiteLLM's name of the kind of call, one text for all records.
 pub fn call_type(surface: Surface) -> Arc<str> {
@@ -89,6 +90,11 @@ impl Permit {
         let principal = &self.call.principal;
         let texts = &principal.texts;
         let tags = texts.tags.iter().cloned();
+        let now = self.gateway.clock.monotonic();
+        let unix_ms = |at: Duration| {
+            let since = at.saturating_sub(self.started_at).as_millis();
+            self.started_at_ms.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
+        };
         SpendRecord {
             request_id: Arc::clone(&self.call.id),
             call_type: Arc::clone(&self.call.call_type),
@@ -113,11 +119,33 @@ impl Permit {
             organization_id: texts.organization_id.clone(),
             tags: tags.chain(self.call.tags.iter().map(|tag| Arc::from(tag.as_str()))).collect(),
             reserved_ms,
-            first_byte_ms: self.first_byte_at_ms,
-            end_ms: self.gateway.clock.unix_ms(),
+            first_byte_ms: self.first_byte_at.map(unix_ms),
+            end_ms: unix_ms(now),
             requester_ip: self.call.client_ip.clone(),
             session_id: self.call.session_id.clone(),
+            timing: self.timing(now),
             ..SpendRecord::new(self.record_id(), self.started_at_ms)
+        }
+    }
+
+    fn timing(&self, now: Duration) -> Timing {
+        let us = |from: Duration, to: Duration| {
+            u64::try_from(to.saturating_sub(from).as_micros()).unwrap_or(u64::MAX)
+        };
+        let streamed = self.call.stream;
+        // A whole answer is read in one piece, and then it is over.
+        let answered_at = self.first_byte_at.filter(|_| !streamed).unwrap_or(now);
+        let upstream_us = us(self.sent_at, answered_at);
+        let own_from = match self.attempt {
+            0 => self.call.received_at.saturating_add(self.call.body_wait),
+            _ => self.started_at,
+        };
+        Timing {
+            streamed,
+            total_us: us(self.call.received_at, now),
+            upstream_us,
+            first_byte_us: self.first_byte_at.filter(|_| streamed).map(|at| us(self.sent_at, at)),
+            overhead_us: us(own_from, now).saturating_sub(upstream_us),
         }
     }
 }

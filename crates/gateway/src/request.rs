@@ -112,6 +112,7 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
         match relayed {
             Ok(relayed) => {
                 admission.gateway.succeeded(&candidate, &admission.runtime);
+                route.succeeded(&candidate, &admission.wanted());
                 return Ok(respond(relayed, &route, &admission));
             }
             Err(failed) => {

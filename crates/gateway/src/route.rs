@@ -6,13 +6,15 @@
 //! retries are used up, the next group of the fallback chain that fits the
 //! kind of failure. A client's own mistake is tried nowhere else.
 
-use crate::deployment::Candidate;
+use crate::call::Call;
+use crate::deployment::{Candidate, Deployment};
 use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::permit::Refused;
 use crate::principal;
 use crate::routing::{Found, NonePicked, pick};
 use crate::runtime::Runtime;
+use crate::witness::{FellBack, From};
 use dialect::ErrorClass;
 use http::StatusCode;
 use std::collections::VecDeque;
@@ -43,6 +45,8 @@ pub struct Route {
     pub retries: u32,
     /// Fallback groups entered so far.
     pub fallbacks: u32,
+    /// Why the group before this one was left, in a fallback.
+    fell_from: Option<From>,
 }
 
 /// What the route must know of the call.
@@ -53,6 +57,8 @@ pub struct Wanted<'a> {
     pub runtime: &'a Runtime,
     /// Whom the call is for: fallbacks must be allowed too.
     pub principal: &'a principal::Principal,
+    /// The call.
+    pub call: &'a Call,
     /// The client's own retries, where given.
     pub num_retries: Option<u32>,
     /// The client's own fallbacks, where given.
@@ -75,6 +81,7 @@ impl Route {
             attempts: 0,
             retries: 0,
             fallbacks: 0,
+            fell_from: None,
         }
     }
 
@@ -165,6 +172,7 @@ impl Route {
     /// Moves on to the next fallback group; gives the failure back where there
     /// is none.
     fn fall_back(&mut self, failure: Failure, wanted: &Wanted<'_>) -> Option<Failure> {
+        self.tell(wanted, None);
         if !self.chain_chosen {
             let Some(chain) = wanted.chain_for(&self.found.group.name, failure.class) else {
                 return Some(failure);
@@ -184,9 +192,25 @@ impl Route {
             self.tried.clear();
             self.wait_ms = 0;
             self.fallbacks += 1;
+            self.fell_from = Some(From { class: failure.class, status: failure.status });
             return None;
         }
         Some(failure)
+    }
+
+    /// The attempt gave an answer.
+    pub fn succeeded(&self, candidate: &Candidate, wanted: &Wanted<'_>) {
+        self.tell(wanted, Some(&candidate.deployment));
+    }
+
+    /// Tells what came of the fallback, where this is one.
+    fn tell(&self, wanted: &Wanted<'_>, answered_by: Option<&Deployment>) {
+        if let Some(from) = self.fell_from
+            && let Some(witness) = wanted.gateway.witness()
+        {
+            let group = &self.found.group.name;
+            witness.fell_back(&FellBack { call: wanted.call, group, answered_by, from });
+        }
     }
 
     fn all_cooling(&self, ms: i64) -> Failure {

@@ -1,10 +1,20 @@
-//! From spend records to metrics, off the request path: whoever drains the
-//! spool calls this with every batch, each record once.
+//! What the metrics are fed from, off the request path: spend records by whoever
+//! drains the spool, each once; what no record tells, where it went wrong;
+//! states, when somebody scrapes.
 
+use base::NanoUsd;
+use gateway::Gateway;
+use gateway::call::Call;
+use gateway::deployment::Deployment;
+use gateway::error::class_word;
+use gateway::health::State;
+use gateway::witness::{Ended, FellBack, Witness};
+use http::StatusCode;
 use ledger::{Ending, SpendRecord};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use telemetry::{Attempt, Failure, Metrics, Observation};
+use telemetry::metrics::SERIES_MAX;
+use telemetry::{Attempt, DeploymentState, Failure, KeyBudget, Metrics, Observation};
 
 /// Counts every record that is drained.
 pub(crate) fn observer(metrics: Arc<Metrics>) -> store::Observer {
@@ -21,8 +31,7 @@ pub(crate) fn observer(metrics: Arc<Metrics>) -> store::Observer {
 }
 
 fn observation(record: &SpendRecord) -> Observation {
-    let us = |ms: i64| u64::try_from(ms).unwrap_or_default().saturating_mul(1000);
-    let total_us = us(record.end_ms - record.start_ms);
+    let timing = record.timing;
     let failure = (!record.ending.is_success()).then(|| Failure {
         class: class(record).into(),
         status: if record.status < 400 { 500 } else { record.status },
@@ -35,9 +44,9 @@ fn observation(record: &SpendRecord) -> Observation {
         requested_model: Some(Arc::clone(&record.model_group)),
         route: Some(route(&record.call_type).into()),
         status: record.status,
-        stream: false,
+        stream: timing.streamed,
         ends_request: ends_request(record.ending),
-        total_us,
+        total_us: timing.total_us,
         failure,
         attempt: Some(Attempt {
             model_group: Arc::clone(&record.model_group),
@@ -48,8 +57,9 @@ fn observation(record: &SpendRecord) -> Observation {
             input_tokens: record.usage.input,
             output_tokens: record.usage.output,
             cost: record.cost,
-            upstream_us: total_us,
-            first_byte_us: record.first_byte_ms.map(|at| us(at - record.start_ms)),
+            upstream_us: timing.upstream_us,
+            first_byte_us: timing.first_byte_us,
+            overhead_us: timing.overhead_us,
             ..Attempt::default()
         }),
         ..Observation::default()
@@ -57,7 +67,7 @@ fn observation(record: &SpendRecord) -> Observation {
 }
 
 /// Whether no other attempt can follow. Before the first semantic byte one may;
-/// a request that ends there is told of by [`on_failure`].
+/// a request that ends there is told of by [`Told`].
 fn ends_request(ending: Ending) -> bool {
     !matches!(
         ending,
@@ -65,26 +75,90 @@ fn ends_request(ending: Ending) -> bool {
     )
 }
 
-/// Counts every request that ended without an answer.
-pub(crate) fn on_failure(metrics: Arc<Metrics>) -> gateway::OnFailure {
-    Box::new(move |ended| {
-        let key = ended.call.and_then(|call| call.principal.key.as_ref());
-        let text = |field: &Option<String>| field.as_deref().map(Arc::from);
+/// Counts what no record tells of.
+pub(crate) struct Told(pub(crate) Arc<Metrics>);
+
+impl Witness for Told {
+    fn ended(&self, ended: &Ended<'_>) {
         let status = ended.failure.status.as_u16();
-        let word = gateway::error::class_word(ended.failure.class);
-        metrics.observe_all(&[Observation {
-            key_hash: key.map(|key| key.hash.to_string().into()),
-            key_alias: key.and_then(|key| text(&key.alias)),
-            team: key.and_then(|key| text(&key.team_id)),
-            user: key.and_then(|key| text(&key.user_id)),
-            requested_model: ended.call.map(|call| Arc::clone(&call.requested_model)),
+        self.0.observe(&Observation {
             route: Some(ended.route.into()),
             status,
             ends_request: true,
-            failure: Some(Failure { class: class_of(Some(word)).into(), status }),
-            ..Observation::default()
-        }]);
-    })
+            failure: Some(failure(class_word(ended.failure.class), status)),
+            ..ended.call.map(caller).unwrap_or_default()
+        });
+    }
+
+    fn cooled(&self, deployment: &Deployment, status: Option<StatusCode>) {
+        // Of the failure only the status is counted.
+        let status = status.map_or(500, |status| status.as_u16());
+        self.0.cooled_down(facts(deployment), failure("server", status));
+    }
+
+    fn fell_back(&self, fell_back: &FellBack<'_>) {
+        let FellBack { call, group, answered_by, from } = fell_back;
+        let attempt = Attempt { model_group: (*group).into(), ..Attempt::default() };
+        let seen = Observation {
+            failure: Some(failure(class_word(from.class), from.status.as_u16())),
+            attempt: Some(Attempt {
+                deployment: answered_by.map_or_else(|| "None".into(), |d| Arc::clone(&d.id)),
+                ..attempt
+            }),
+            ..caller(call)
+        };
+        self.0.fell_back(&seen, answered_by.is_some());
+    }
+}
+
+fn failure(word: &str, status: u16) -> Failure {
+    Failure { class: class_of(Some(word)).into(), status }
+}
+
+/// Whose call it is.
+fn caller(call: &Call) -> Observation {
+    let texts = &call.principal.texts;
+    Observation {
+        key_hash: call.principal.key.as_ref().map(|key| key.hash.to_string().into()),
+        key_alias: texts.alias.clone(),
+        team: texts.team_id.clone(),
+        user: texts.user_id.clone(),
+        requested_model: Some(Arc::clone(&call.requested_model)),
+        ..Observation::default()
+    }
+}
+
+fn facts(deployment: &Deployment) -> Attempt {
+    Attempt {
+        model_group: Arc::clone(&deployment.model_group),
+        model: Arc::clone(&deployment.upstream_model),
+        deployment: Arc::clone(&deployment.id),
+        provider: Arc::clone(&deployment.provider_id),
+        api_base: Arc::clone(&deployment.api_base),
+        ..Attempt::default()
+    }
+}
+
+/// Sets what is a state and not a count, for whoever scrapes now.
+pub(crate) fn levels(gateway: &Gateway, metrics: &Metrics) {
+    let (runtime, now_ms) = (gateway.runtime(), gateway.clock().unix_ms());
+    let deployments = runtime.routes.groups().flat_map(|group| &group.deployments);
+    let deployments = deployments.map(|deployment| {
+        let state = match deployment.health.state(now_ms) {
+            State::Healthy => DeploymentState::Healthy,
+            State::Failing => DeploymentState::Partial,
+            State::Cooling => DeploymentState::Outage,
+        };
+        (facts(deployment), state)
+    });
+    let budgets = gateway.budgets(SERIES_MAX).into_iter().map(|(hash, alias, usage)| KeyBudget {
+        hash: hash.to_string().into(),
+        alias,
+        left: NanoUsd(usage.limit.saturating_sub(usage.spent)),
+        max: NanoUsd(usage.limit),
+        resets_in_ms: usage.resets_at_ms.map(|at| at.saturating_sub(now_ms).max(0).unsigned_abs()),
+    });
+    metrics.set_levels(deployments, budgets);
 }
 
 /// LiteLLM's exception classes.

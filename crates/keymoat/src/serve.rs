@@ -114,7 +114,7 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
         &config,
     )
     .await?;
-    gateway.on_failure(observe::on_failure(Arc::clone(&metrics)));
+    gateway.tell(Box::new(observe::Told(Arc::clone(&metrics))));
 
     let listen = &config.settings.listen;
     let address =
@@ -135,11 +135,13 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
         drain_timeout: Duration::from_millis(listen.drain_timeout_ms),
     };
     let journal = Arc::clone(&state.journal);
+    let observed = Arc::clone(&gateway);
     let console = Console::new(console::Parts {
         gateway: Arc::clone(&gateway),
         render_metrics: Arc::new(move || {
             let waiting = i64::try_from(journal.depth()).unwrap_or(i64::MAX);
             metrics.gauges.spool_records.store(waiting, Ordering::Relaxed);
+            observe::levels(&observed, &metrics);
             metrics.render()
         }),
     });

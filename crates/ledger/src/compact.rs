@@ -5,7 +5,7 @@
 //! bytes. New fields are added at the end: whoever reads an older record finds
 //! them empty, whoever reads a newer one leaves them.
 
-use crate::record::{CostSource, Ending, Opened, SpendRecord, UsageCounts};
+use crate::record::{CostSource, Ending, Opened, SpendRecord, Timing, UsageCounts};
 use crate::record_id::RecordId;
 use base::{KeyHash, NanoUsd};
 use std::sync::Arc;
@@ -45,6 +45,7 @@ impl SpendRecord {
             requester_ip,
             session_id,
             cache_hit,
+            timing,
         } = self;
         let mut to = Writer(into);
         to.text(request_id);
@@ -82,6 +83,7 @@ impl SpendRecord {
         to.maybe(requester_ip.as_deref());
         to.maybe(session_id.as_deref());
         to.number(u64::from(*cache_hit));
+        to.timing(*timing);
     }
 
     /// What [`SpendRecord::encode`] appended; `None` where it is not that.
@@ -128,6 +130,7 @@ impl SpendRecord {
         record.requester_ip = from.maybe(like.and_then(|like| like.requester_ip.as_ref()))?;
         record.session_id = from.maybe(like.and_then(|like| like.session_id.as_ref()))?;
         record.cache_hit = from.number()? != 0;
+        record.timing = from.timing()?;
         Ok(record)
     }
 }
@@ -256,6 +259,14 @@ impl Writer<'_> {
         }
     }
 
+    fn timing(&mut self, timing: Timing) {
+        let Timing { streamed, total_us, upstream_us, first_byte_us, overhead_us } = timing;
+        self.number(u64::from(streamed) | (u64::from(first_byte_us.is_some()) << 1));
+        for us in [total_us, upstream_us, first_byte_us.unwrap_or_default(), overhead_us] {
+            self.number(us);
+        }
+    }
+
     fn hash(&mut self, hash: Option<KeyHash>) {
         self.0.push(u8::from(hash.is_some()));
         if let Some(KeyHash(bytes)) = hash {
@@ -336,6 +347,14 @@ impl<'a> Reader<'a> {
             0 => Ok(None),
             _ => Ok(Some(KeyHash(self.bytes(32)?.try_into().or(Err(Broken))?))),
         }
+    }
+
+    fn timing(&mut self) -> Result<Timing, Broken> {
+        let flags = self.number()?;
+        let (total_us, upstream_us) = (self.number()?, self.number()?);
+        let first_byte_us = Some(self.number()?).filter(|_| flags & 2 != 0);
+        let overhead_us = self.number()?;
+        Ok(Timing { streamed: flags & 1 != 0, total_us, upstream_us, first_byte_us, overhead_us })
     }
 
     fn counts(&mut self) -> Result<UsageCounts, Broken> {

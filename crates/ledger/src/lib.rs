@@ -34,7 +34,7 @@ pub use cell::{Cell, CellUsage};
 pub use hasher::{KeyHasher, public_name};
 pub use journal::Journal;
 pub use key::{CANARY_TAG, KeyPatch, VirtualKey};
-pub use record::{CostSource, Ending, Opened, SpendRecord, UsageCounts};
+pub use record::{CostSource, Ending, Opened, SpendRecord, Timing, UsageCounts};
 pub use record_id::RecordId;
 pub use refusal::{Cause, Refusal};
 pub use reservation::{

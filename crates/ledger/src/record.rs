@@ -158,6 +158,23 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// How long an attempt took, in microseconds. For metrics: the spool carries
+/// it, the database does not keep it. All nought where nobody measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Whether the client asked for a stream.
+    pub streamed: bool,
+    /// From the request's head to this attempt's end.
+    pub total_us: u64,
+    /// From sending upstream to the last byte that came back.
+    pub upstream_us: u64,
+    /// From sending upstream to a stream's first byte.
+    pub first_byte_us: Option<u64>,
+    /// What we added: `total_us` without the upstream, earlier attempts and the
+    /// time that the client took to send its body.
+    pub overhead_us: u64,
+}
+
 /// One attempt. Texts are shared so that a record costs few allocations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendRecord {
@@ -222,6 +239,8 @@ pub struct SpendRecord {
     pub session_id: Option<Arc<str>>,
     /// Whether our own response cache answered.
     pub cache_hit: bool,
+    /// For metrics only.
+    pub timing: Timing,
 }
 
 impl SpendRecord {
@@ -258,6 +277,7 @@ impl SpendRecord {
             requester_ip: None,
             session_id: None,
             cache_hit: false,
+            timing: Timing::default(),
         }
     }
 

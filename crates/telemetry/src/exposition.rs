@@ -81,6 +81,12 @@ impl Family {
         Self { name, help, kind, labels, series: HashMap::new(), series_max, other: None }
     }
 
+    /// Forgets all series.
+    pub fn clear(&mut self) {
+        self.series.clear();
+        self.other = None;
+    }
+
     /// Adds to a counter or gauge.
     pub fn add(&mut self, labels: &[Arc<str>], amount: i128) {
         if let Value::Number(number) = self.value(labels) {

@@ -28,6 +28,7 @@ pub(crate) const COUNT: Kind = Kind::Counter { per_unit: 1 };
 const DOLLARS: Kind = Kind::Counter { per_unit: 1_000_000_000 };
 pub(crate) const LEVEL: Kind = Kind::Gauge { per_unit: 1 };
 const BUDGET: Kind = Kind::Gauge { per_unit: 1_000_000_000 };
+const HOURS: Kind = Kind::Gauge { per_unit: 3_600_000 };
 const LATENCY: Kind = Kind::Histogram { bounds_us: LATENCY_US };
 
 /// Every label there is, in alphabetical order.
@@ -112,6 +113,7 @@ pub(crate) enum Name {
     FallbackFailure,
     KeyBudgetLeft,
     KeyBudgetMax,
+    KeyBudgetHours,
 }
 
 /// A family as data.
@@ -251,7 +253,7 @@ pub(crate) const SPECS: &[Spec] = &[
     spec(
         Name::Overhead,
         "litellm_overhead_latency_metric",
-        "Seconds that the gateway adds to the upstream's.",
+        "Seconds that the gateway adds, without the client's sending of its body.",
         LATENCY,
         &[
             L::ApiBase,
@@ -319,7 +321,7 @@ pub(crate) const SPECS: &[Spec] = &[
     spec(
         Name::DeploymentState,
         "litellm_deployment_state",
-        "How a deployment fares: 0 healthy, 1 partly failing, 2 out.",
+        "How a deployment fares: 0 healthy, 1 its last attempt failed, 2 cooling down.",
         LEVEL,
         &[L::ApiBase, L::ApiProvider, L::LitellmModelName, L::ModelId],
     ),
@@ -356,6 +358,13 @@ pub(crate) const SPECS: &[Spec] = &[
         "litellm_api_key_max_budget_metric",
         "A key's budget, in US dollars.",
         BUDGET,
+        KEY,
+    ),
+    spec(
+        Name::KeyBudgetHours,
+        "litellm_api_key_budget_remaining_hours_metric",
+        "Hours until a key's budget begins anew.",
+        HOURS,
         KEY,
     ),
 ];

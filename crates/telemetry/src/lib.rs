@@ -13,4 +13,4 @@ pub mod observation;
 
 pub use logs::{Format, Redaction};
 pub use metrics::{Gauges, Metrics};
-pub use observation::{Attempt, DeploymentState, Failure, Fallback, Observation, Text};
+pub use observation::{Attempt, DeploymentState, Failure, KeyBudget, Observation, Text};

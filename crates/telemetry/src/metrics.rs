@@ -6,10 +6,9 @@
 //! A label without a value says `None`, as LiteLLM's do. `client_ip` and
 //! `user_agent` always do: every client could make new series with them.
 
-use crate::exposition::Family;
+use crate::exposition::{Family, Kind};
 use crate::families::{COUNT, LEVEL, Label as L, Name, SPECS, Spec};
-use crate::observation::{Attempt, DeploymentState, Failure, Observation, Text};
-use base::NanoUsd;
+use crate::observation::{Attempt, DeploymentState, Failure, KeyBudget, Observation, Text};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,25 +63,57 @@ impl Metrics {
         }
     }
 
-    /// Sets how one deployment fares. Of the attempt only the deployment's own
-    /// facts matter.
-    pub fn set_deployment_state(&self, deployment: &Attempt, state: DeploymentState) {
-        let seen = Observation { attempt: Some(deployment.clone()), ..Observation::default() };
-        let level = match state {
-            DeploymentState::Healthy => 0,
-            DeploymentState::Partial => 1,
-            DeploymentState::Outage => 2,
+    /// A deployment was sent into cooldown. Of the attempt only the
+    /// deployment's own facts matter.
+    pub fn cooled_down(&self, deployment: Attempt, failure: Failure) {
+        let seen = Observation {
+            attempt: Some(deployment),
+            failure: Some(failure),
+            ..Observation::default()
         };
-        self.book().set(Name::DeploymentState, &Values::of(&seen), level);
+        self.book().add(Name::CooledDown, &Values::of(&seen), 1);
     }
 
-    /// Sets what is left of one key's budget, and the budget.
-    pub fn set_key_budget(&self, hash: Text, alias: Option<Text>, left: NanoUsd, max: NanoUsd) {
-        let seen = Observation { key_hash: Some(hash), key_alias: alias, ..Observation::default() };
-        let values = Values::of(&seen);
+    /// A fallback answered, or failed too. `seen` says whose call it is, why
+    /// the group before it failed, and where it went.
+    pub fn fell_back(&self, seen: &Observation, answered: bool) {
+        let name = if answered { Name::FallbackSuccess } else { Name::FallbackFailure };
+        self.book().add(name, &Values::of(seen), 1);
+    }
+
+    /// Sets how deployments fare and what keys have left, in place of all that
+    /// was set before. Of each attempt only the deployment's own facts matter.
+    pub fn set_levels(
+        &self,
+        deployments: impl IntoIterator<Item = (Attempt, DeploymentState)>,
+        budgets: impl IntoIterator<Item = KeyBudget>,
+    ) {
         let mut book = self.book();
-        book.set(Name::KeyBudgetLeft, &values, left.0.into());
-        book.set(Name::KeyBudgetMax, &values, max.0.into());
+        for (spec, family) in SPECS.iter().zip(book.families.iter_mut()) {
+            if matches!(spec.kind, Kind::Gauge { .. }) {
+                family.clear();
+            }
+        }
+        for (deployment, state) in deployments {
+            let seen = Observation { attempt: Some(deployment), ..Observation::default() };
+            let level = match state {
+                DeploymentState::Healthy => 0,
+                DeploymentState::Partial => 1,
+                DeploymentState::Outage => 2,
+            };
+            book.set(Name::DeploymentState, &Values::of(&seen), level);
+        }
+        for budget in budgets {
+            let KeyBudget { hash, alias, left, max, resets_in_ms } = budget;
+            let seen =
+                Observation { key_hash: Some(hash), key_alias: alias, ..Observation::default() };
+            let values = Values::of(&seen);
+            book.set(Name::KeyBudgetLeft, &values, left.0.into());
+            book.set(Name::KeyBudgetMax, &values, max.0.into());
+            if let Some(ms) = resets_in_ms {
+                book.set(Name::KeyBudgetHours, &values, ms.into());
+            }
+        }
     }
 
     /// The text for `GET /metrics`; its content type is
@@ -136,7 +167,9 @@ impl Book<'_> {
                 self.add(Name::ProxyFailed, &values, times);
             }
         }
-        let Some(attempt) = &seen.attempt else { return };
+        if seen.attempt.is_none() {
+            return;
+        }
         self.add(Name::DeploymentTotal, &values, times);
         if succeeded {
             self.add(Name::DeploymentSuccess, &values, times);
@@ -153,13 +186,6 @@ impl Book<'_> {
             self.add(Name::OutputTokens, &values, output);
             self.add(Name::TotalTokens, &values, input + output);
             self.add(Name::Spend, &values, cost);
-        }
-        if attempt.cooled_down {
-            self.add(Name::CooledDown, &values, times);
-        }
-        if let Some(fallback) = &attempt.fallback {
-            let name = if succeeded { Name::FallbackSuccess } else { Name::FallbackFailure };
-            self.add(name, &Values { failure: Some(&fallback.from), ..values }, times);
         }
     }
 

@@ -78,8 +78,6 @@ impl Attempt {
             && self.provider == other.provider
             && self.api_base == other.api_base
             && self.service_tier == other.service_tier
-            && self.fallback == other.fallback
-            && self.cooled_down == other.cooled_down
     }
 }
 
@@ -119,17 +117,6 @@ pub struct Attempt {
     pub first_byte_us: Option<u64>,
     /// What we added to it, µs.
     pub overhead_us: u64,
-    /// Where this attempt was a fallback, what it fell back from.
-    pub fallback: Option<Fallback>,
-    /// Whether it sent the deployment into cooldown.
-    pub cooled_down: bool,
-}
-
-/// What a fallback came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// The failure before it.
-    pub from: Failure,
 }
 
 /// How a deployment fares.
@@ -137,8 +124,23 @@ pub struct Fallback {
 pub enum DeploymentState {
     /// Its last attempt succeeded.
     Healthy,
-    /// Some attempts fail.
+    /// Its last attempt failed.
     Partial,
     /// It is cooling down.
     Outage,
+}
+
+/// What a key has left.
+#[derive(Clone, Debug)]
+pub struct KeyBudget {
+    /// The key's hash, in hexadecimal.
+    pub hash: Text,
+    /// Its alias.
+    pub alias: Option<Text>,
+    /// What is left; less than nothing where it was overspent.
+    pub left: NanoUsd,
+    /// The budget.
+    pub max: NanoUsd,
+    /// Until it begins anew, where it does.
+    pub resets_in_ms: Option<u64>,
 }

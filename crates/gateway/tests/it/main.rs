@@ -13,3 +13,4 @@ mod money;
 mod retries;
 mod secrets;
 mod surfaces;
+mod witness;

@@ -10,11 +10,13 @@ use testkit::canned;
 use testkit::{Gate, Outcome, Script, Upstream};
 use tokio::time::Instant;
 
-const CHAT: &str = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}"#;
-const STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+pub(crate) const CHAT: &str =
+    r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}"#;
+pub(crate) const STREAM: &str =
+    r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
 
 /// Two deployments of one group; the first is asked first.
-async fn two(sections: &str) -> (Upstream, Upstream, Bench) {
+pub(crate) async fn two(sections: &str) -> (Upstream, Upstream, Bench) {
     let (first, second) = (Upstream::start().await, Upstream::start().await);
     let list = [
         deployment_with("m", "openai/gpt-up", &first.url(), "order: 1"),
@@ -25,7 +27,7 @@ async fn two(sections: &str) -> (Upstream, Upstream, Bench) {
 }
 
 /// Three groups `m`, `b` and `c` with a deployment each, no retries.
-async fn groups(sections: &str) -> ([Upstream; 3], Bench) {
+pub(crate) async fn groups(sections: &str) -> ([Upstream; 3], Bench) {
     let all = [Upstream::start().await, Upstream::start().await, Upstream::start().await];
     let list: Vec<String> = ["m", "b", "c"]
         .iter()
@@ -37,7 +39,7 @@ async fn groups(sections: &str) -> ([Upstream; 3], Bench) {
 }
 
 /// With `retry-after-ms: 1`, so that a retry in the same place need not wait.
-fn soon(status: u16) -> Script {
+pub(crate) fn soon(status: u16) -> Script {
     let headers = [("content-type", "application/json"), ("retry-after-ms", "1")];
     Script::on("").answer(status, &headers, canned::openai_error_body("x", None, "not now"))
 }
@@ -528,25 +530,4 @@ async fn a_unary_call_is_never_answered_before_its_answer() {
     };
     let (answer, ()) = tokio::join!(call, open);
     assert_eq!(answer.status, 500, "a status, not an event");
-}
-
-#[tokio::test]
-async fn a_request_that_ends_without_an_answer_is_told_of_once_however_many_attempts_it_took() {
-    use std::sync::{Arc, Mutex};
-    let (first, second, bench) = two("router_settings: {num_retries: 1}\n").await;
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let ended = Arc::clone(&told);
-    bench.gateway.on_failure(Box::new(move |failed| {
-        let model = failed.call.map(|call| call.requested_model.to_string());
-        ended.lock().unwrap().push((failed.failure.status.as_u16(), model));
-    }));
-    first.script(soon(503)).script(canned::openai_error(500));
-    second.script(canned::openai_chat("Hello")).script(canned::openai_error(500));
-    assert_eq!(bench.chat(CHAT).answer().await.status, 200);
-    assert!(told.lock().unwrap().is_empty(), "the second attempt answered");
-
-    bench.clock.advance_ms(60_000);
-    assert_eq!(bench.chat(CHAT).answer().await.status, 500);
-    assert_eq!(bench.chat("{").answer().await.status, 400);
-    assert_eq!(*told.lock().unwrap(), [(500, Some("m".to_owned())), (400, None)]);
 }

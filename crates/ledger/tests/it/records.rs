@@ -1,7 +1,7 @@
 //! Records as bytes.
 
 use base::{CallId, KeyHash, NanoUsd};
-use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, UsageCounts};
+use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, Timing, UsageCounts};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -25,6 +25,13 @@ fn record() -> SpendRecord {
         first_byte_ms: Some(i64::MAX),
         session_id: Some("s".into()),
         cache_hit: true,
+        timing: Timing {
+            streamed: true,
+            total_us: 1_000_000,
+            upstream_us: u64::MAX,
+            first_byte_us: Some(0),
+            overhead_us: 900,
+        },
         ..SpendRecord::new(id(), 1_774_348_740_123)
     }
 }
@@ -56,9 +63,14 @@ fn texts_of_the_record_before_are_shared() {
 
 #[test]
 fn fields_that_an_older_version_lacks_are_empty_and_those_of_a_newer_one_are_left() {
+    let untimed = SpendRecord { timing: Timing::default(), ..record() };
+    let whole = bytes(&untimed);
+    // A byte for each of five numbers, and one for what stands before them.
+    for (cut, cache_hit) in [(5, true), (6, false)] {
+        let older = SpendRecord::decode(id(), &whole[..whole.len() - cut], None).unwrap();
+        assert_eq!(older, SpendRecord { cache_hit, ..untimed.clone() });
+    }
     let whole = bytes(&record());
-    let older = SpendRecord::decode(id(), &whole[..whole.len() - 1], None).unwrap();
-    assert_eq!(older, SpendRecord { cache_hit: false, ..record() });
     let newer = [&whole[..], &[1, 2, 3]].concat();
     assert_eq!(SpendRecord::decode(id(), &newer, None), Some(record()));
     let mut strange = bytes(&SpendRecord::new(id(), 5));

@@ -2,7 +2,7 @@
 
 use base::NanoUsd;
 use std::path::PathBuf;
-use telemetry::{Attempt, DeploymentState, Failure, Fallback, Metrics, Observation};
+use telemetry::{Attempt, DeploymentState, Failure, KeyBudget, Metrics, Observation};
 
 /// A plain success through the deployment `dep-1`.
 fn success() -> Observation {
@@ -47,12 +47,10 @@ fn the_text_is_the_golden_one() {
     let mut first = success();
     let attempt = first.attempt.as_mut().unwrap();
     (attempt.cost, attempt.input_tokens, attempt.output_tokens) = (NanoUsd::ZERO, 0, 0);
-    attempt.cooled_down = true;
     (first.failure, first.ends_request) = (Some(rate_limited()), false);
     let mut second = first.clone();
     let attempt = second.attempt.as_mut().unwrap();
     (attempt.deployment, attempt.model_group) = ("dep-2".into(), "gpt-backup".into());
-    (attempt.cooled_down, attempt.fallback) = (false, Some(Fallback { from: rate_limited() }));
     second.failure = Some(Failure { class: "Timeout".into(), status: 408 });
     (second.status, second.ends_request) = (408, true);
     let refused = Observation {
@@ -61,14 +59,20 @@ fn the_text_is_the_golden_one() {
         failure: Some(Failure { class: "ProxyException".into(), status: 401 }),
         ..Observation::default()
     };
-    metrics.observe_all(&[first.clone(), second, refused]);
-    metrics.set_deployment_state(first.attempt.as_ref().unwrap(), DeploymentState::Outage);
-    metrics.set_key_budget(
-        "88dc28".into(),
-        Some("ci".into()),
-        NanoUsd(-1_500_000_000),
-        NanoUsd(10_000_000_000),
-    );
+    metrics.observe_all(&[first.clone(), second.clone(), refused]);
+    let deployment = |seen: &Observation| seen.attempt.clone().unwrap();
+    metrics.cooled_down(deployment(&first), rate_limited());
+    metrics.fell_back(&Observation { failure: Some(rate_limited()), ..second.clone() }, false);
+    let budget = |hash: &str| KeyBudget {
+        hash: hash.into(),
+        alias: Some("ci".into()),
+        left: NanoUsd(-1_500_000_000),
+        max: NanoUsd(10_000_000_000),
+        resets_in_ms: Some(5_400_000),
+    };
+    metrics.set_levels([(deployment(&second), DeploymentState::Partial)], [budget("gone")]);
+    // What is not there any more is not shown any more.
+    metrics.set_levels([(deployment(&first), DeploymentState::Outage)], [budget("88dc28")]);
     metrics.gauges.spool_records.store(3, std::sync::atomic::Ordering::Relaxed);
     metrics.gauges.canary_uses.store(1, std::sync::atomic::Ordering::Relaxed);
 
