@@ -88,6 +88,15 @@ def test_a_key_may_be_named_by_its_hash(ask, gateway):
     ask("keys", "delete", made["token"])
 
 
+def test_a_key_is_replaced(ask, gateway):
+    old = KEY.search(ask("keys", "generate", "--max-budget", "1").stdout).group()
+    told = ask("keys", "regenerate", old).stdout
+    new = KEY.search(told).group()
+    assert "shown once" in told and new != old
+    assert gateway.chat(key=old).status_code == 401
+    assert gateway.chat(key=new).status_code == 200
+
+
 def test_errors_say_what_to_do_and_exit_1(ask, keymoat, gateway):
     told = ask("keys", "info", "sk-nobody-has-this-one", expect=1).stderr
     assert "404" in told and "sk-nobody-has-this-one" not in told

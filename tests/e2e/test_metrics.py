@@ -65,8 +65,8 @@ def test_what_a_key_has_left_of_its_budget_is_shown(gateway):
 
 def test_how_deployments_fare_is_shown(own_gateway, upstream):
     config = standard_config(upstream.url)
-    config["router_settings"] = {"num_retries": 0, "cooldown_time": 60}
-    config["litellm_settings"] = {"num_retries": 1}
+    config["router_settings"] = {"num_retries": 1, "cooldown_time": 60}
+    config["litellm_settings"] = {}
     config["model_list"] = [
         deployment("pair", "openai", "gpt-error-429", upstream.url, order=1),
         deployment("pair", "openai", "gpt-fine", upstream.url, order=2),

@@ -21,10 +21,15 @@ const NO_POSTGRES_HINT: &str =
 /// What the section says beside [`Access`].
 #[derive(Default)]
 pub(crate) struct General {
-    pub(crate) max_parallel_requests: Option<u32>,
     pub(crate) body_max_bytes: Option<u64>,
     /// The file speaks of a master key, readable or not.
     pub(crate) master_key_said: bool,
+}
+
+/// The lowest cap that is named counts; nought is none, as in LiteLLM.
+fn cap_in_flight(access: &mut Access, given: Option<u32>) {
+    let caps = access.global_max_parallel_requests.into_iter().chain(given);
+    access.global_max_parallel_requests = caps.filter(|max| *max > 0).min();
 }
 
 /// Reads the section. `sqlite_is_meant`: `keymoat.store` says so.
@@ -44,12 +49,11 @@ pub(crate) fn read(
             "database_url" => database_url(reader, &field, sqlite_is_meant),
             "litellm_key_header_name" => access.key_header = header_name(reader, &field),
             "max_parallel_requests" => {
-                general.max_parallel_requests = reader.whole_u32(&field).filter(|max| *max > 0);
+                let note = "a cap on the whole proxy, like global_max_parallel_requests; the \
+                    lower of the two counts";
+                cap_in_flight(access, reader.whole_u32(&field.approximately(note)));
             }
-            "global_max_parallel_requests" => {
-                access.global_max_parallel_requests =
-                    reader.whole_u32(&field).filter(|max| *max > 0);
-            }
+            "global_max_parallel_requests" => cap_in_flight(access, reader.whole_u32(&field)),
             "max_request_size_mb" => {
                 let megabytes = reader.within(&field, 1, 1 << 20);
                 general.body_max_bytes = megabytes.map(|megabytes| megabytes << 20);

@@ -218,8 +218,7 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     for section in all("router_settings") {
         router = Draft::read_router(reader, section);
     }
-    let (mut routing, mentions) = router.combine(library);
-    routing.max_parallel_requests = routing.max_parallel_requests.or(general.max_parallel_requests);
+    let (routing, mentions) = router.combine(library);
 
     let mut credentials = HashMap::new();
     for section in all("credential_list") {

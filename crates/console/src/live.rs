@@ -6,7 +6,8 @@
 
 use crate::Shared;
 use base::NanoUsd;
-use ledger::{CellUsage, Opening, Unit, VirtualKey};
+use ledger::{Cell, Unit, VirtualKey};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a key has spent in the open window.
@@ -19,43 +20,37 @@ pub(crate) struct Balance {
 
 /// The balance of now.
 pub(crate) fn balance(app: &Shared, key: &VirtualKey) -> Balance {
-    if let Some(usage) = money_in_book(app, key) {
-        return Balance { spend: NanoUsd(usage.spent), resets_at_ms: usage.resets_at_ms };
-    }
-    let mut account = key.account();
-    account.roll(app.gateway.clock().unix_ms());
-    Balance { spend: account.spend, resets_at_ms: account.resets_at_ms }
+    let usage = tally(app, key).usage();
+    Balance { spend: NanoUsd(usage.spent), resets_at_ms: usage.resets_at_ms }
 }
 
-/// The cell of a key's budget. The book has no way to look without opening, so
-/// a cell that was not there begins with the row, as at the key's first use.
-fn money_in_book(app: &Shared, key: &VirtualKey) -> Option<CellUsage> {
-    let (allowance, opening) =
-        key.allowances().into_iter().find(|(allowance, _)| allowance.unit == Unit::Money)?;
-    Some(app.gateway.book().open(allowance, opening).usage())
+/// Where the key's spending is counted. The book has no way to look without
+/// opening, so a cell that was not there begins with the row, as at the key's
+/// first use.
+fn tally(app: &Shared, key: &VirtualKey) -> Arc<Cell> {
+    let (allowance, opening) = key.tally();
+    app.gateway.book().open(allowance, opening)
 }
 
 /// Puts a change of a key into effect: its limits in the book, then nobody
 /// remembers the key as it was. `spend_was_set` says that the row's spend is
-/// an administrator's word.
+/// an administrator's word. Also for a key that another one replaces.
 pub(crate) fn follow(app: &Shared, before: &VirtualKey, after: &VirtualKey, spend_was_set: bool) {
-    let was = money_in_book(app, before);
-    let same_cell = was.is_some() && before.budget_duration == after.budget_duration;
-    for (allowance, opening) in after.allowances() {
-        let unit = allowance.unit;
-        let cell = app.gateway.book().open(allowance, opening);
-        if unit != Unit::Money || (same_cell && !spend_was_set) {
-            continue;
-        }
-        // Another window is another cell: it takes over what the old one has
-        // spent, and what it holds as if it were spent, for calls in flight
-        // settle in the old one.
-        let spent = match was {
-            Some(was) if !spend_was_set => was.spent.saturating_add(was.held),
-            _ => opening.spent,
-        };
-        cell.restate(Opening { spent, ..opening });
+    let was = tally(app, before);
+    let is = tally(app, after);
+    let (_, opening) = after.tally();
+    if !Arc::ptr_eq(&was, &is) {
+        was.move_to(&is, opening.window_ends_ms);
     }
+    if spend_was_set {
+        is.restate(opening);
+    }
+    for (allowance, opening) in after.allowances() {
+        if allowance.unit != Unit::Money {
+            app.gateway.book().open(allowance, opening);
+        }
+    }
+    app.gateway.forget_key(&before.hash);
     app.gateway.forget_key(&after.hash);
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/key/delete", post(keys::delete::delete))
         .route("/key/block", post(|app, request| keys::block::set(app, request, true)))
         .route("/key/unblock", post(|app, request| keys::block::set(app, request, false)))
+        .route("/key/regenerate", post(keys::regenerate::of_body))
+        .route("/key/{key}/regenerate", post(keys::regenerate::of_path))
         .route("/key/info", get(keys::info::info))
         .route("/key/list", get(keys::list::list))
         .route("/spend/logs", get(spend::logs))

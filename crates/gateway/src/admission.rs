@@ -140,7 +140,7 @@ impl Admitted {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
                 .param("model"));
         }
-        principal::check_model(&principal, named, received.runtime.compat)?;
+        let named = principal::resolve_model(&principal, named, received.runtime.compat)?;
         let Some(others) = price_keys::other_models(&head, &body.bytes) else {
             return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
         };
@@ -151,7 +151,8 @@ impl Admitted {
             return Err(unknown_model(received.route, named));
         };
         let requested_model = named.into();
-        let call = Arc::new(call(&received, principal, &head, requested_model, body_wait));
+        let call =
+            Arc::new(call(&received, Arc::clone(&principal), &head, requested_model, body_wait));
         Ok(Box::new(Admission {
             gateway: received.gateway,
             runtime: received.runtime,

@@ -182,7 +182,7 @@ pub fn of_call(admission: &Admission, into: &mut HeaderMap) {
     for (name, value) in &principal.limit_headers {
         into.insert(name.clone(), value.clone());
     }
-    let spent = match &principal.money {
+    let spent = match &principal.tally {
         Some(cell) => base::NanoUsd(cell.usage().spent),
         None => key.spend,
     };

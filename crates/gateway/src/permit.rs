@@ -289,6 +289,10 @@ impl Permit {
                 );
             }
         }
+        let principal = &self.call.principal;
+        if let Some(tally) = principal.tally.as_ref().filter(|_| principal.money.is_none()) {
+            tally.charge(reserved_ms, cost.0);
+        }
         let record = self.record(ending, cost, source, reserved_ms);
         self.gateway.unsettled.settle(&*self.gateway.journal, record);
         Settled { cost, usage }

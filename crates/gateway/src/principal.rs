@@ -21,8 +21,13 @@ pub struct Principal {
     pub admission: Vec<Arc<Cell>>,
     /// Taken for each attempt: money and tokens.
     pub permit: Vec<Arc<Cell>>,
-    /// The money cell among them, for headers.
+    /// The money cell among them.
     pub money: Option<Arc<Cell>>,
+    /// Where the key's spending is counted, limited or not: `money` where
+    /// there is a budget. None for the master key.
+    pub tally: Option<Arc<Cell>>,
+    /// Other names that this key alone has for models.
+    pub aliases: HashMap<String, String>,
     /// What every record of its says.
     pub texts: Texts,
     /// LiteLLM's headers about its limits.
@@ -74,6 +79,8 @@ impl Principal {
             admission: Vec::new(),
             permit: Vec::new(),
             money: None,
+            tally: None,
+            aliases: HashMap::new(),
             texts: Texts::default(),
             limit_headers: Vec::new(),
             is_canary: false,
@@ -282,6 +289,8 @@ fn not_found(hash: &KeyHash, compat: Compat) -> Failure {
 
 /// The allowances of a key, as living cells.
 fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
+    let (allowance, opening) = key.tally();
+    let tally = Some(gateway.book.open(allowance, opening));
     let cells = key.allowances().into_iter();
     let cells = cells.map(|(allowance, opening)| gateway.book.open(allowance, opening));
     let (permit, admission): (Vec<_>, Vec<_>) =
@@ -290,7 +299,30 @@ fn open(gateway: &Gateway, key: VirtualKey) -> Principal {
     let read_at = gateway.clock.monotonic();
     let (texts, limit_headers) = (Texts::of(&key), headers::of_limits(&key));
     let is_canary = key.is_canary();
-    Principal { key: Some(key), admission, permit, money, texts, limit_headers, is_canary, read_at }
+    let aliases = aliases_of(&key);
+    Principal {
+        key: Some(key),
+        admission,
+        permit,
+        money,
+        tally,
+        aliases,
+        texts,
+        limit_headers,
+        is_canary,
+        read_at,
+    }
+}
+
+/// The key's `aliases`; none where they cannot be read, since the models that
+/// they stand for are then refused.
+fn aliases_of(key: &VirtualKey) -> HashMap<String, String> {
+    #[derive(Default, serde::Deserialize)]
+    struct Settings {
+        aliases: Option<HashMap<String, String>>,
+    }
+    let settings: Settings = serde_json::from_str(&key.settings).unwrap_or_default();
+    settings.aliases.unwrap_or_default()
 }
 
 fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {
@@ -314,6 +346,27 @@ fn check(key: &VirtualKey, now_ms: i64, compat: Compat) -> Result<(), Failure> {
         .status(status));
     }
     Ok(())
+}
+
+/// The model group that the key's `model` stands for, once it is clear that
+/// the key may use it. As in LiteLLM an alias is resolved once, before those of
+/// the router; whoever gave the key one of the two names gave it the model.
+///
+/// # Errors
+/// As [`check_model`].
+pub fn resolve_model<'a>(
+    principal: &'a Principal,
+    model: &'a str,
+    compat: Compat,
+) -> Result<&'a str, Failure> {
+    let Some(meant) = principal.aliases.get(model) else {
+        check_model(principal, model, compat)?;
+        return Ok(model);
+    };
+    if check_model(principal, meant, compat).is_err() {
+        check_model(principal, model, compat)?;
+    }
+    Ok(meant)
 }
 
 /// Whether `key` may use `model`.

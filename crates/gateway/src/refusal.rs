@@ -5,7 +5,7 @@ use crate::permit::Refused;
 use base::NanoUsd;
 use dialect::ErrorClass;
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Cause, Refusal, Unit};
+use ledger::{Cause, Refusal, Subject, Unit};
 
 /// A permit was refused.
 pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
@@ -63,13 +63,13 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
         let seconds = text.get(..19).unwrap_or_default().replace('T', " ");
         format!(" Limit resets at: {seconds} UTC")
     });
+    let (kind, value) = descriptor(&refusal.allowance.subject);
     let mut failure = Failure::new(
         ErrorClass::RateLimit,
         Fault::Client,
         format!(
-            "Rate limit exceeded for api_key: {}. Limit type: {limit_type}. Current limit: {}, \
+            "Rate limit exceeded for {kind}: {value}. Limit type: {limit_type}. Current limit: {}, \
              Remaining: {}.{resets}",
-            refusal.allowance.subject,
             refusal.allowance.limit,
             (refusal.allowance.limit - refusal.spent - refusal.held).max(0),
         ),
@@ -99,12 +99,92 @@ fn over_budget(refusal: &Refusal, compat: Compat) -> Failure {
             NanoUsd(refusal.asked)
         ),
     };
-    let resets = refusal.resets_at_ms.map_or_else(String::new, |at| {
-        format!(" The budget resets at {}.", base::clock::rfc3339(at))
-    });
+    let resets = match refusal.resets_at_ms {
+        Some(at) => format!("and resets at {}", base::clock::rfc3339(at)),
+        None => "and does not reset".to_owned(),
+    };
+    let subject = &refusal.allowance.subject;
+    let named = match (compat, subject) {
+        (Compat::V1_109, Subject::Key(hash)) => format!("Key={hash} "),
+        _ => String::new(),
+    };
+    let whose = whose(subject);
     Failure::bad_request(format!(
-        "Budget has been exceeded! Current cost: {spent}, Max budget: {limit}.{detail}{resets}"
+        "Budget has been exceeded! {named}Current cost: {spent}, Max budget: {limit}. This budget \
+         is {whose} {resets}.{detail}"
     ))
     .kind("budget_exceeded")
     .status(status)
+}
+
+/// LiteLLM's words for whom a rate binds.
+fn descriptor(subject: &Subject) -> (&'static str, String) {
+    match subject {
+        Subject::Key(hash) => ("api_key", hash.to_string()),
+        Subject::User(id) => ("user", id.to_string()),
+        Subject::Team(id) => ("team", id.to_string()),
+        Subject::Organization(id) => ("organization", id.to_string()),
+        Subject::EndUser(id) => ("end_user", id.to_string()),
+        Subject::Tag(name) => ("tag", name.to_string()),
+        other => ("the whole proxy", other.to_string()),
+    }
+}
+
+/// Whose a budget is, for the person whose call was refused.
+fn whose(subject: &Subject) -> String {
+    match subject {
+        Subject::Key(_) => "this key's own".to_owned(),
+        Subject::Proxy => {
+            "the whole proxy's, shared by all keys (litellm_settings.max_budget),".to_owned()
+        }
+        other => format!("that of {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_allowance;
+    use crate::error::Compat;
+    use base::{KeyHash, NanoUsd};
+    use ledger::{Allowance, Cause, Refusal, Subject};
+
+    fn refusal(allowance: Allowance, cause: Cause) -> Refusal {
+        let resets_at_ms = Some(1_774_348_800_000);
+        Refusal {
+            allowance,
+            spent: 1_500_000_000,
+            held: 0,
+            asked: 250_000_000,
+            resets_at_ms,
+            cause,
+        }
+    }
+
+    #[test]
+    fn a_refused_budget_says_whose_it_is_what_is_spent_and_when_it_resets() {
+        let key = Subject::Key(KeyHash([7; 32]));
+        let own = refusal(Allowance::money(key, NanoUsd(1_500_000_000), None), Cause::Spent);
+        assert_eq!(
+            of_allowance(&own, Compat::V1_83).message,
+            "Budget has been exceeded! Current cost: 1.5, Max budget: 1.5. This budget is this \
+             key's own and resets at 2026-03-24T10:40:00.000Z."
+        );
+        let shown = of_allowance(&own, Compat::V1_109).message;
+        assert!(shown.starts_with("Budget has been exceeded! Key=0707"), "{shown}");
+        let proxy = Allowance::money(Subject::Proxy, NanoUsd(1_600_000_000), None);
+        let all = Refusal { resets_at_ms: None, ..refusal(proxy, Cause::Spent) };
+        let shown = of_allowance(&all, Compat::V1_83).message;
+        assert!(shown.contains("the whole proxy's") && shown.contains("does not reset"), "{shown}");
+    }
+
+    #[test]
+    fn a_refused_rate_says_whose_it_is_in_litellms_words() {
+        let of = |subject| {
+            let allowance = Allowance::in_flight(subject, 3);
+            of_allowance(&refusal(allowance, Cause::Held), Compat::V1_83).message
+        };
+        assert!(of(Subject::Key(KeyHash([7; 32]))).contains("for api_key: 0707"));
+        assert!(of(Subject::Team("red".into())).contains("for team: red."));
+        assert!(of(Subject::Proxy).contains("for the whole proxy: this gateway."));
+    }
 }

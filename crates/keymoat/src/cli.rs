@@ -345,6 +345,15 @@ pub(crate) enum Keys {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Make another key in the place of one: it keeps limits and spending, the
+    /// old one is refused from now on. The new one is shown once
+    Regenerate {
+        /// The key, or its hash
+        key: String,
+        /// Which gateway
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Refuse a key from now on
     Block {
         /// The key, or its hash

@@ -22,10 +22,13 @@ pub(crate) fn keys(keys: Keys) -> ExitCode {
     let done = match keys {
         Keys::Generate { limits, remote } => body(&limits).and_then(|body| {
             let made = ask(&remote, Method::POST, "/key/generate", Some(body))?;
-            print(&remote, &made, |made| {
-                format!("{}\n\nThis key is shown once; only its hash is kept.\n", text(made, "key"))
-            })
+            print(&remote, &made, once)
         }),
+        Keys::Regenerate { key, remote } => {
+            let body = Some(json!({"key": key}));
+            ask(&remote, Method::POST, "/key/regenerate", body)
+                .and_then(|made| print(&remote, &made, once))
+        }
         Keys::List { page, size, remote } => {
             let path = format!("/key/list?page={page}&size={size}&return_full_object=true");
             ask(&remote, Method::GET, &path, None).and_then(|listed| print(&remote, &listed, list))
@@ -99,6 +102,10 @@ fn print(
     };
     say::out(&shown);
     Ok(())
+}
+
+fn once(made: &Value) -> String {
+    format!("{}\n\nThis key is shown once; only its hash is kept.\n", text(made, "key"))
 }
 
 fn list(listed: &Value) -> String {

@@ -6,6 +6,7 @@
 use crate::allowance::{Allowance, Opening, Period, Subject, Unit};
 use crate::refusal::{Cause, Refusal};
 use base::Clock;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One allowance with what has been spent and is held of it. Made by
@@ -43,6 +44,14 @@ pub(crate) struct State {
     ends_ms: Option<i64>,
     /// Counts windows: what was reserved in another one is not in `held`.
     pub(crate) generation: u64,
+    /// Where charges go that nobody reserved; see [`Cell::move_to`].
+    moved_to: Option<Arc<Cell>>,
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Cell {
@@ -55,8 +64,15 @@ impl Cell {
         let Allowance { subject, unit, window, limit } = allowance;
         // A call that has begun ends in its own time, whatever the clock says.
         let window = if unit == Unit::InFlight { Period::Ever } else { window };
-        let mut state =
-            State { limit, spent: 0, held: 0, began_ms: i64::MIN, ends_ms: None, generation: 0 };
+        let mut state = State {
+            limit,
+            spent: 0,
+            held: 0,
+            began_ms: i64::MIN,
+            ends_ms: None,
+            generation: 0,
+            moved_to: None,
+        };
         state.restate(window, opening, clock.unix_ms());
         Self { id, subject, unit, window, clock, state: Mutex::new(state) }
     }
@@ -103,6 +119,35 @@ impl Cell {
     pub fn restate(&self, opening: Opening) {
         let now_ms = self.clock.unix_ms();
         self.lock().restate(self.window, opening, now_ms);
+    }
+
+    /// Charges what was not reserved here: of a call that began, at
+    /// `began_ms`, when nothing limited it. Counts in the window of its
+    /// beginning, like a reservation.
+    pub fn charge(&self, began_ms: i64, amount: i64) {
+        let next = {
+            let (mut state, _) = self.lock_now();
+            if state.moved_to.is_none() && began_ms >= state.began_ms {
+                state.spend(amount);
+            }
+            state.moved_to.clone()
+        };
+        if let Some(next) = next {
+            next.charge(began_ms, amount);
+        }
+    }
+
+    /// This cell's subject is counted in `next` from now on (its window
+    /// changed, or the key was replaced): `next` begins with what this one has
+    /// spent, and what it holds as if it were spent, for reservations settle
+    /// here. What is charged later to this one is charged to `next`.
+    pub fn move_to(&self, next: &Arc<Self>, window_ends_ms: Option<i64>) {
+        // A move back: what went on from there comes here.
+        next.lock().moved_to = None;
+        let (mut state, _) = self.lock_now();
+        let spent = state.spent.saturating_add(state.held);
+        next.restate(Opening { spent, window_ends_ms });
+        state.moved_to = Some(Arc::clone(next));
     }
 
     /// Whether forgetting the cell would lose nothing: nothing is held, and

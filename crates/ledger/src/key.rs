@@ -147,14 +147,19 @@ impl VirtualKey {
         self.expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
     }
 
+    /// What it spends, limited or not, for [`crate::Book::open`]: the same cell
+    /// whether it has a budget or gets one later.
+    pub fn tally(&self) -> (Allowance, Opening) {
+        let limit = self.max_budget.unwrap_or(NanoUsd(i64::MAX));
+        let opening = Opening { spent: self.spend.0, window_ends_ms: self.budget_reset_at_ms };
+        (Allowance::money(Subject::Key(self.hash), limit, self.budget_duration), opening)
+    }
+
     /// Everything that limits it, with what is already used, for
     /// [`crate::Book::open`].
     pub fn allowances(&self) -> Vec<(Allowance, Opening)> {
         let subject = || Subject::Key(self.hash);
-        let money = self.max_budget.map(|limit| {
-            let opening = Opening { spent: self.spend.0, window_ends_ms: self.budget_reset_at_ms };
-            (Allowance::money(subject(), limit, self.budget_duration), opening)
-        });
+        let money = self.max_budget.map(|_| self.tally());
         let counts = [
             self.rpm_limit.map(|limit| Allowance::requests_per_minute(subject(), limit)),
             self.tpm_limit.map(|limit| Allowance::tokens_per_minute(subject(), limit)),

@@ -150,6 +150,17 @@ pub trait Store: Send + Sync {
     /// taken.
     fn update_key(&self, hash: KeyHash, patch: KeyPatch) -> Boxed<'_, VirtualKey>;
 
+    /// Changes a key, gives it another hash and name, and returns it. Records
+    /// of the old hash that come later are charged to it. Errors as of
+    /// [`Store::update_key`].
+    fn replace_key(
+        &self,
+        hash: KeyHash,
+        successor: KeyHash,
+        name: String,
+        patch: KeyPatch,
+    ) -> Boxed<'_, VirtualKey>;
+
     /// Deletes keys; returns those that were there.
     fn delete_keys(&self, hashes: Vec<KeyHash>) -> Boxed<'_, Vec<KeyHash>>;
 

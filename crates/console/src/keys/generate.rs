@@ -1,4 +1,4 @@
-//! `POST /key/generate`: a new virtual key. The only answer that holds one.
+//! `POST /key/generate`: a new virtual key.
 
 use super::find::{check_alias, hash_of};
 use super::request::KeyFields;
@@ -43,17 +43,7 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     let chosen = fields.text("key")?.flatten();
     let asked = KeyFields::take(fields, "/key/generate")?;
 
-    let (secret, hash) = match chosen {
-        Some(key) => {
-            let hash = check_chosen(&app, &parts, &key)?;
-            (Secret::new(key), hash)
-        }
-        None => app
-            .gateway
-            .hasher()
-            .generate_key()
-            .map_err(|error| Failure::internal(format!("no randomness for a key: {error}")))?,
-    };
+    let (secret, hash) = new_secret(&app, &parts, "key", chosen)?;
     let now_ms = app.gateway.clock().unix_ms();
     let author = author(&parts.headers);
     let mut key = VirtualKey::new(hash, public_name(secret.expose()), now_ms);
@@ -65,7 +55,7 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     check_alias(&app, key.alias.as_deref(), None).await?;
     let store = app.gateway.store();
     if store.key_by_hash(hash).await.map_err(store_failed)?.is_some() {
-        return Err(taken());
+        return Err(taken("key"));
     }
     store.insert_key(key.clone()).await.map_err(store_failed)?;
     // What the book knew of an earlier key of this text went when it was
@@ -74,14 +64,24 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     drop(changing);
     tracing::info!(key = %hash, alias = key.alias, "a virtual key was made");
 
-    let settings = Settings::parse(&key.settings);
     let account = key.account();
     let balance = Balance { spend: account.spend, resets_at_ms: account.resets_at_ms };
+    shown(&secret, &key, balance, duration.as_deref())
+}
+
+/// The one answer that holds a key.
+pub(super) fn shown(
+    secret: &Secret,
+    key: &VirtualKey,
+    balance: Balance,
+    duration: Option<&str>,
+) -> Answer {
+    let settings = Settings::parse(&key.settings);
     reply::json(&Generated {
         key: secret.expose(),
-        token_id: hash,
-        duration: duration.as_deref(),
-        row: KeyRow::new(&key, &settings, balance),
+        token_id: key.hash,
+        duration,
+        row: KeyRow::new(key, &settings, balance),
         model_rpm_limit: (),
         model_tpm_limit: (),
         soft_budget: (),
@@ -92,8 +92,28 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     })
 }
 
+/// A key that is made, or the one that the field `name` chooses.
+pub(super) fn new_secret(
+    app: &App,
+    parts: &Parts,
+    name: &'static str,
+    chosen: Option<String>,
+) -> Result<(Secret, KeyHash), Failure> {
+    match chosen {
+        Some(key) => {
+            let hash = check_chosen(app, parts, name, &key)?;
+            Ok((Secret::new(key), hash))
+        }
+        None => app
+            .gateway
+            .hasher()
+            .generate_key()
+            .map_err(|error| Failure::internal(format!("no randomness for a key: {error}"))),
+    }
+}
+
 /// The duration as it was asked for, to be given back.
-fn duration_of(body: &[u8]) -> Option<String> {
+pub(super) fn duration_of(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Asked {
         duration: Option<String>,
@@ -104,29 +124,34 @@ fn duration_of(body: &[u8]) -> Option<String> {
 /// The shortest and longest key of a caller's own choice, in characters.
 const CHOSEN_CHARS: std::ops::RangeInclusive<usize> = 8..=256;
 
-fn check_chosen(app: &App, parts: &Parts, key: &str) -> Result<KeyHash, Failure> {
+fn check_chosen(
+    app: &App,
+    parts: &Parts,
+    name: &'static str,
+    key: &str,
+) -> Result<KeyHash, Failure> {
     if !key.starts_with("sk-") {
         let why = "cannot be used: LiteLLM Virtual Key must start with 'sk-'";
-        return Err(invalid("key", why));
+        return Err(invalid(name, why));
     }
     // `/` and `,` end a key in some forms of the header.
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ',' | '"' | '\\');
     if !key.chars().all(fits) || !CHOSEN_CHARS.contains(&key.chars().count()) {
         let why = "must have 8 to 256 characters: letters, digits, and signs but / , \" \\";
-        return Err(invalid("key", why));
+        return Err(invalid(name, why));
     }
     let hash = app.gateway.hasher().hash(key);
     let runtime = app.gateway.runtime();
     let presented = presented_key(&parts.headers, runtime.key_header_name.as_deref());
     if presented.is_some_and(|presented| hash_of(app, presented) == hash) {
-        return Err(invalid("key", "is the master key; choose another"));
+        return Err(invalid(name, "is the master key; choose another"));
     }
     Ok(hash)
 }
 
-fn taken() -> Failure {
-    Failure::bad_request("This key exists already; leave `key` out to have one made.")
+pub(super) fn taken(name: &'static str) -> Failure {
+    Failure::bad_request(format!("This key exists already; leave `{name}` out to have one made."))
         .kind("bad_request_error")
-        .param("key")
+        .param(name)
         .status(http::StatusCode::CONFLICT)
 }

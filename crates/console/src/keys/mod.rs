@@ -12,5 +12,6 @@ pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod refused;
+pub(crate) mod regenerate;
 pub(crate) mod request;
 pub(crate) mod update;

@@ -5,7 +5,7 @@
 
 /// Why fields are refused; also as members of `metadata`, where LiteLLM reads
 /// many of them from.
-const REFUSED: [(&str, &[&str]); 9] = [
+const REFUSED: [(&str, &[&str]); 11] = [
     (
         "budgets other than the key's own `max_budget` do not exist yet",
         &[
@@ -52,6 +52,8 @@ const REFUSED: [(&str, &[&str]); 9] = [
         "object permissions and access groups do not exist yet; name the models in `models`",
         &["object_permission", "access_group_ids"],
     ),
+    ("what a key may do beside calling models cannot be given yet", &["permissions"]),
+    ("a key cannot bring models and keys of its own", &["config"]),
     ("keys are not rotated by themselves yet", &["auto_rotate", "rotation_interval"]),
     ("agents and projects do not exist yet", &["agent_id", "project_id"]),
     ("no e-mails are sent", &["send_invite_email"]),

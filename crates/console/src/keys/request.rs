@@ -10,7 +10,7 @@ use gateway::Failure;
 use ledger::{KeyPatch, VirtualKey, Window};
 
 /// Further settings of LiteLLM that are kept and given back as they came.
-const KEPT: [&str; 5] = ["aliases", "config", "permissions", "allowed_cache_controls", "key_type"];
+const KEPT: [&str; 3] = ["aliases", "allowed_cache_controls", "key_type"];
 
 /// When a key ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,14 +152,18 @@ fn check_kept(name: &str, text: &str) -> Result<(), Failure> {
             true
         }
         "allowed_cache_controls" => text == "null" || strings(text).is_ok(),
-        _ => text == "null" || is_object(text),
+        _ => text == "null" || is_map_of_names(text),
     };
-    let kind = if name == "allowed_cache_controls" { "a list of strings" } else { "an object" };
+    let kind = match name {
+        "allowed_cache_controls" => "a list of strings",
+        _ => "an object of model names, {\"what the key asks for\": \"a model group\"}",
+    };
     if fits { Ok(()) } else { Err(invalid(name, format!("must be {kind} or null"))) }
 }
 
-fn is_object(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
+fn is_map_of_names(text: &str) -> bool {
+    let names = serde_json::from_str::<std::collections::HashMap<String, String>>(text);
+    names.is_ok_and(|names| !names.iter().any(|(name, meant)| name.is_empty() || meant.is_empty()))
 }
 
 fn unsupported(name: &str, reason: &str) -> Failure {

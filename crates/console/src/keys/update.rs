@@ -54,7 +54,7 @@ pub(crate) async fn update(app: App, request: Request) -> Answer {
 
 /// A new window does not begin with what was spent in an old one that has
 /// ended since the key was last used.
-fn leave_old_window(patch: &mut KeyPatch, before: &VirtualKey, now_ms: i64) {
+pub(super) fn leave_old_window(patch: &mut KeyPatch, before: &VirtualKey, now_ms: i64) {
     let mut account = before.account();
     account.roll(now_ms);
     if patch.budget_duration.is_some() && patch.spend.is_none() && account.spend != before.spend {

@@ -7,4 +7,5 @@ mod house;
 mod input;
 mod keys;
 mod models;
+mod replaced;
 mod spend;

@@ -4,7 +4,9 @@ use super::connection::error;
 use base::{KeyHash, NanoUsd};
 use ledger::{KeyFilter, KeyPatch, KeySort, StoreError, VirtualKey, Window};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
+use rusqlite::{
+    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
+};
 
 macro_rules! columns {
     () => {
@@ -48,6 +50,9 @@ const UPDATE: &str = "UPDATE virtual_keys SET alias = :alias, models = :models, 
      = :settings, updated_at_ms = :updated_at_ms, updated_by = :updated_by \
      WHERE hash = :hash";
 const DELETE: &str = "DELETE FROM virtual_keys WHERE hash = ?1";
+const SUCCEED: &str = "INSERT INTO key_successors (hash, successor) VALUES (?1, ?2)";
+/// A hash that is a key's again is nobody's predecessor.
+const UNSUCCEED: &str = "DELETE FROM key_successors WHERE hash = ?1";
 const COUNT: &str = concat!("SELECT count(*)", filtered!());
 /// One text for every order: the sort is bound like any value. Keys are few
 /// enough to be sorted without an index.
@@ -104,6 +109,7 @@ pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError
             ":last_active_ms": key.last_active_ms,
         })
         .map_err(|cause| taken(cause, key))?;
+    db.prepare_cached(UNSUCCEED).map_err(error)?.execute([key.hash.0]).map_err(error)?;
     Ok(())
 }
 
@@ -113,13 +119,7 @@ pub(super) fn update(
     patch: KeyPatch,
 ) -> Result<VirtualKey, StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
-    let mut key = by_hash(&tx, hash)?.ok_or(StoreError::NotFound)?;
-    if patch.expected_updated_at_ms.is_some_and(|expected| expected != key.updated_at_ms) {
-        return Err(StoreError::Conflict(
-            "the key has been changed since it was read: read it again".into(),
-        ));
-    }
-    patch.apply(&mut key);
+    let key = changed(&tx, hash, patch)?;
     tx.prepare_cached(UPDATE)
         .map_err(error)?
         .execute(named_params! {
@@ -146,6 +146,34 @@ pub(super) fn update(
             ":updated_by": key.updated_by,
         })
         .map_err(|cause| taken(cause, &key))?;
+    tx.commit().map_err(error)?;
+    Ok(key)
+}
+
+/// The key as it is after the change, not written yet.
+fn changed(tx: &Transaction<'_>, hash: KeyHash, patch: KeyPatch) -> Result<VirtualKey, StoreError> {
+    let mut key = by_hash(tx, hash)?.ok_or(StoreError::NotFound)?;
+    if patch.expected_updated_at_ms.is_some_and(|expected| expected != key.updated_at_ms) {
+        return Err(StoreError::Conflict(
+            "the key has been changed since it was read: read it again".into(),
+        ));
+    }
+    patch.apply(&mut key);
+    Ok(key)
+}
+
+pub(super) fn replace(
+    db: &mut Connection,
+    hash: KeyHash,
+    successor: KeyHash,
+    name: String,
+    patch: KeyPatch,
+) -> Result<VirtualKey, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let key = VirtualKey { hash: successor, name, ..changed(&tx, hash, patch)? };
+    tx.prepare_cached(DELETE).map_err(error)?.execute([hash.0]).map_err(error)?;
+    insert(&tx, &key)?;
+    tx.prepare_cached(SUCCEED).map_err(error)?.execute([hash.0, successor.0]).map_err(error)?;
     tx.commit().map_err(error)?;
     Ok(key)
 }

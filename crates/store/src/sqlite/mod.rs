@@ -123,6 +123,16 @@ impl Store for Sqlite {
         self.write(move |db| keys::update(db, hash, patch))
     }
 
+    fn replace_key(
+        &self,
+        hash: KeyHash,
+        successor: KeyHash,
+        name: String,
+        patch: KeyPatch,
+    ) -> Boxed<'_, VirtualKey> {
+        self.write(move |db| keys::replace(db, hash, successor, name, patch))
+    }
+
     fn delete_keys(&self, hashes: Vec<KeyHash>) -> Boxed<'_, Vec<KeyHash>> {
         self.write(move |db| keys::delete(db, &hashes))
     }

@@ -15,6 +15,9 @@ use std::collections::hash_map::Entry;
 
 const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
     budget_began_ms, last_active_ms FROM virtual_keys WHERE hash = ?1";
+const SUCCESSOR: &str = "SELECT successor FROM key_successors WHERE hash = ?1";
+/// Regenerated so often while one batch waits: never. Ends a circle, too.
+const SUCCESSORS_MAX: u32 = 64;
 const SET_ACCOUNT: &str = "UPDATE virtual_keys SET spend = ?2, total_spend = ?3,
     budget_reset_at_ms = ?4, budget_began_ms = ?5, last_active_ms = ?6 WHERE hash = ?1";
 const SET_POSITION: &str = "INSERT INTO spools (id, segment, at) VALUES (?1, ?2, ?3)
@@ -149,6 +152,7 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
         ])
         .map_err(error)?;
     let mut new = 0;
+    let mut owners: HashMap<KeyHash, KeyHash> = HashMap::new();
     let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
     let mut statement = tx.prepare_cached(spend_row::INSERT).map_err(error)?;
     for record in &batch.records {
@@ -157,6 +161,10 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
         }
         new += 1;
         let Some(hash) = record.key_hash else { continue };
+        let hash = match owners.entry(hash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(owner(tx, hash)?),
+        };
         let balance = match balances.entry(hash) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(balance(tx, hash)?),
@@ -194,6 +202,17 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
             .map_err(error)?;
     }
     Ok(new)
+}
+
+/// Who pays for a key's records: the last that was put in its place.
+fn owner(tx: &Transaction<'_>, mut hash: KeyHash) -> Result<KeyHash, StoreError> {
+    let mut statement = tx.prepare_cached(SUCCESSOR).map_err(error)?;
+    for _ in 0..SUCCESSORS_MAX {
+        let next = statement.query_row([hash.0], |row| row.get(0)).optional().map_err(error)?;
+        let Some(next) = next else { break };
+        hash = KeyHash(next);
+    }
+    Ok(hash)
 }
 
 fn balance(tx: &Transaction<'_>, hash: KeyHash) -> Result<Option<Balance>, StoreError> {

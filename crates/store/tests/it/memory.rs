@@ -80,6 +80,15 @@ impl Store for Memory {
     fn update_key(&self, _: base::KeyHash, _: KeyPatch) -> Boxed<'_, VirtualKey> {
         not_asked()
     }
+    fn replace_key(
+        &self,
+        _: base::KeyHash,
+        _: base::KeyHash,
+        _: String,
+        _: KeyPatch,
+    ) -> Boxed<'_, VirtualKey> {
+        not_asked()
+    }
     fn delete_keys(&self, _: Vec<base::KeyHash>) -> Boxed<'_, Vec<base::KeyHash>> {
         not_asked()
     }

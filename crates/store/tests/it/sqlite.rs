@@ -20,6 +20,7 @@ on_sqlite!(
     a_change_is_whole_and_never_overwrites_another,
     lists_are_filtered_sorted_and_paged,
     records_are_put_in_once_with_their_keys_balance,
+    a_replaced_key_keeps_its_balance_and_what_is_still_to_come,
     what_is_parked_stays_until_it_ends,
     records_are_found_by_whom_and_when,
     a_balance_follows_its_window,

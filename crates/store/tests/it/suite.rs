@@ -139,6 +139,42 @@ pub(crate) async fn records_are_put_in_once_with_their_keys_balance(store: &dyn 
     assert_eq!(logs, expected);
 }
 
+pub(crate) async fn a_replaced_key_keeps_its_balance_and_what_is_still_to_come(store: &dyn Store) {
+    let before = ledger::VirtualKey { alias: Some("prod".into()), ..key(1) };
+    store.insert_key(before.clone()).await.unwrap();
+    store.drain(batch(vec![record(1, 1, 10)], 10)).await.unwrap();
+    let patch = |expected: i64| KeyPatch {
+        max_budget: Some(Some(NanoUsd(500))),
+        expected_updated_at_ms: Some(expected),
+        updated_at_ms: NOW_MS,
+        ..KeyPatch::default()
+    };
+    let replace = |from: u8, to: u8, expected: i64| {
+        store.replace_key(hash(from), hash(to), format!("sk-...{to}"), patch(expected))
+    };
+    assert!(matches!(replace(1, 2, 0).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(replace(9, 2, 0).await, Err(StoreError::NotFound)));
+    let after = replace(1, 2, before.updated_at_ms).await.unwrap();
+    assert_eq!((after.hash, after.name.as_str()), (hash(2), "sk-...2"));
+    assert_eq!((after.spend, after.max_budget), (NanoUsd(10), Some(NanoUsd(500))));
+    assert_eq!((after.alias.as_deref(), after.created_at_ms), (Some("prod"), before.created_at_ms));
+    assert_eq!(store.key_by_hash(hash(1)).await.unwrap(), None);
+
+    // Two of the old one were still on their way, beside one of the new one.
+    let late = vec![record(2, 1, 20), record(3, 2, 40)];
+    store.drain(batch(late, 20)).await.unwrap();
+    let third = replace(2, 3, after.updated_at_ms).await.unwrap();
+    assert_eq!(third.spend, NanoUsd(70));
+    store.drain(batch(vec![record(4, 1, 80), record(5, 3, 160)], 30)).await.unwrap();
+    let spend = async |number| store.key_by_hash(hash(number)).await.unwrap().unwrap().spend;
+    assert_eq!(spend(3).await, NanoUsd(310));
+
+    // The old text is chosen again for another key: it pays for itself alone.
+    store.insert_key(key(1)).await.unwrap();
+    store.drain(batch(vec![record(6, 1, 5)], 40)).await.unwrap();
+    assert_eq!((spend(1).await, spend(3).await), (NanoUsd(5), NanoUsd(310)));
+}
+
 pub(crate) async fn what_is_parked_stays_until_it_ends(store: &dyn Store) {
     let change = |parked, unparked, offset| {
         let to = Position { segment: 2, offset };
