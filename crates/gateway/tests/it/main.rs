@@ -13,4 +13,5 @@ mod money;
 mod retries;
 mod secrets;
 mod surfaces;
+mod timeouts;
 mod witness;
