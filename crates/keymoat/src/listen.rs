@@ -197,7 +197,9 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_max_bytes.max(16 << 10))
-        .pipeline_flush(true)
+        // One buffer, not a list of them; and not `pipeline_flush`, which writes
+        // nothing, without limit, as long as a client has another request to send.
+        .writev(false)
         .serve_connection(io, service);
     tokio::pin!(connection);
     let (mut stop, mut cut, mut stopping) = (house.stop.ear(), house.cut.ear(), false);
