@@ -164,7 +164,7 @@ async fn a_shortfall_names_the_limit_what_is_spent_and_the_reset() {
     for part in [
         format!("Budget has been exceeded! Current cost: {}, ", NanoUsd(CANNED_COST_NANOUSD)),
         format!("Max budget: {limit}."),
-        "The budget resets at 2026-03-25T00:00:00".to_owned(),
+        "this key's own and resets at 2026-03-25T00:00:00".to_owned(),
     ] {
         assert!(message.contains(&part), "{part:?} in {message}");
     }

@@ -28,7 +28,9 @@ async fn run_out(bench: &Bench, key: &str, gate: &Gate) -> u16 {
         std::future::pending::<()>().await;
     };
     let call = bench.post(PATH, key, CHAT).answer();
-    tokio::select! { answer = call => answer.status.as_u16(), () = paused => unreachable!() }
+    let answer = tokio::select! { answer = call => answer, () = paused => unreachable!() };
+    tokio::time::resume();
+    answer.status.as_u16()
 }
 
 #[tokio::test]
