@@ -3,16 +3,19 @@
 
     vectors.py > testdata/packaging.json
     vectors.py --from PACKAGING_SOURCE_TREE > elsewhere.json
+    vectors.py --random SEED > elsewhere.json
 
 The values are made here by crossing every part that a version, a specifier, a
 requirement or a marker can have. With --from, every string literal of the
-given tree's own tests is asked about instead; set GUARD_VECTORS to that file
-and the same tests run over it.
+given tree's own tests is asked about instead; with --random, values that are
+put together and spoilt by chance. Set GUARD_VECTORS to such a file and the
+same tests run over it.
 """
 
 import ast
 import itertools
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -82,6 +85,61 @@ def literals(tree):
     return sorted(found)
 
 
+LETTERS = "0123456789.!+-_*abcdevrpost ,;<>=~()[]@'\"#\t\nxé"
+
+
+def spoilt(chance, text):
+    """One in three with a letter replaced, put in or taken out."""
+    if chance.random() > 0.3:
+        return text
+    at = chance.randint(0, len(text))
+    return text[:at] + chance.choice(["", *LETTERS]) + text[at + chance.randint(0, 1):]
+
+
+def made_up(seed, count=1500):
+    """Versions, specifiers, requirements and markers by chance."""
+    chance = random.Random(seed)
+
+    def some(*parts):
+        return "".join(chance.choice(part) if not isinstance(part, str) else part for part in parts)
+
+    def number():
+        return str(chance.choice([0, 1, 2, 10, 2026, chance.randint(0, 10**chance.randint(1, 15))]))
+
+    def version():
+        release = ".".join(number() for _ in range(chance.randint(1, 5)))
+        pre = some(["", "", "a", "b", "rc", ".alpha-", "_beta", "c", "-pre.", "PREVIEW"]) + ""
+        return (
+            some(["", "", "v", " "]) + some(["", "", number() + "!"]) + release
+            + (pre + number() if pre else "")
+            + some(["", "", ".post" + number(), "-" + number(), ".rev" + number(), "post"])
+            + some(["", "", ".dev" + number(), "DEV"]) + some(["", "", "+local." + number(), "+A_b-1"])
+            + some(["", "", " "])
+        )
+
+    def specifier():
+        one = lambda: some(OPERATORS, ["", " "]) + version() + some(["", "", "", ".*"])  # noqa: E731
+        return some([",", " , "]).join(one() for _ in range(chance.randint(1, 3)))
+
+    def marker(depth=0):
+        if depth < 3 and chance.random() < 0.4:
+            inner = marker(depth + 1) + some([" and ", " or "]) + marker(depth + 1)
+            return f"({inner})" if chance.random() < 0.5 else inner
+        names = ["os_name", "sys_platform", "python_version", "extra", "platform.machine", "unknown"]
+        quote = chance.choice("'\"")
+        value = quote + chance.choice(["linux", "3.8", "", "a b", version()]) + quote
+        sides = [chance.choice(names), some([" "], OPERATORS + ("in", "not in", "is"), [" "]), value]
+        return "".join(sides if chance.random() < 0.8 else reversed(sides))
+
+    def requirement():
+        name = some(["a", "Name", "a.b_c-d", "x-", "1"]) + some(["", "", "[x]", "[x, y]", "[]"])
+        wanted = some(["", specifier(), " (" + specifier() + ")", " @ https://h/x.whl", "@git+https://h/r"])
+        return name + wanted + some(["", "", " ; " + marker(), ";" + marker()])
+
+    make = lambda value: sorted({spoilt(chance, value()) for _ in range(count)})  # noqa: E731
+    return make(version), make(specifier), make(requirement), make(marker)
+
+
 def ask(make, error, text):
     try:
         return make(text)
@@ -94,6 +152,8 @@ def main():
         texts = literals(sys.argv[2])
         versions, markers, requirements = list(texts), texts, texts
         specifiers = texts
+    elif sys.argv[1:2] == ["--random"]:
+        versions, specifiers, requirements, markers = made_up(sys.argv[2])
     else:
         versions = ["".join(p) for p in itertools.product(*PARTS)][::7] + SPELLINGS
         specifiers = [o + v for o in OPERATORS for v in OPERANDS] + MORE_SPECIFIERS

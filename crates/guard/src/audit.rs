@@ -3,9 +3,10 @@
 use crate::advisory::{Advisories, Hit};
 use crate::finding::{Finding, Gap, Kind, Outcome, Why};
 use crate::installed::{self, Cache};
-use crate::inventory::{Ecosystem, Package, Place, Source};
+use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
 use crate::judge::{self, Terms};
-use crate::manifest::{Format, Reading};
+use crate::manifest::{Format, Reading, conda};
+use crate::packed;
 use crate::tree::{self, Found};
 use crate::version::Version;
 use base::clock::rfc3339;
@@ -181,13 +182,26 @@ pub fn audit_telling(
         ));
     }
     let mut files: Vec<PathBuf> = Vec::new();
-    let of = found.manifests.len() + found.site_dirs.len();
+    let of =
+        found.manifests.len() + found.site_dirs.len() + found.archives.len() + found.layouts.len();
     for (path, format) in &found.manifests {
         tell(&Step { at: files.len() + 1, of, path });
         files.push(path.clone());
         reading.append(manifest(path, *format));
     }
-    if found.manifests.is_empty() && found.site_dirs.is_empty() && reading.gaps.is_empty() {
+    reading.gaps.extend(conda_builds(&found, &reading));
+    for (path, named) in &found.archives {
+        tell(&Step { at: files.len() + 1, of, path });
+        files.push(path.clone());
+        reading.append(packed::read(path, *named));
+    }
+    for folder in &found.layouts {
+        tell(&Step { at: files.len() + 1, of, path: folder });
+        files.push(folder.clone());
+        reading.append(packed::folder(folder, packed::image::layout));
+    }
+    let empty = found.manifests.is_empty() && found.site_dirs.is_empty();
+    if empty && files.is_empty() && reading.gaps.is_empty() {
         let shown: Vec<String> = ask.paths.iter().map(|path| path.display().to_string()).collect();
         let text = "no lock file, no requirement file and no environment is there".to_owned();
         let do_first = "Name the file or folder to audit; see --help for what is read.";
@@ -202,6 +216,77 @@ pub fn audit_telling(
     reading.findings.extend(findings);
     reading.gaps.extend(gaps);
     summed_up(&ask.terms, reading, files, advisories)
+}
+
+/// Audits the root file system that is unpacked at `root`, an image's tree: an
+/// absolute link in it means a place below `root`, never one on this machine.
+pub fn audit_root(root: &Path, terms: &Terms, advisories: &Advisories) -> Report {
+    let mut reading = packed::folder(root, packed::image::root);
+    let installed = reading.packages.iter().any(|p| p.standing == Standing::Installed);
+    if !installed && reading.gaps.is_empty() {
+        let text = "no installed Python package is below it".to_owned();
+        let do_first = "Name the folder that holds the image's /usr.";
+        reading.gaps.push(gap(Why::Nothing, &root.display().to_string(), None, text, do_first));
+    }
+    let (findings, gaps) = judge::packages(&reading.packages, advisories, terms);
+    reading.findings.extend(findings);
+    reading.gaps.extend(gaps);
+    summed_up(terms, reading, vec![root.to_owned()], advisories)
+}
+
+/// Adds to `report` what is suspicious about what is new in it since `before`:
+/// earlier lock files or environments. What cannot be read there is a gap.
+pub fn compare(report: &mut Report, before: &[PathBuf]) {
+    let mut found = Found::default();
+    for path in before {
+        tree::find(path, &mut found);
+    }
+    let mut earlier = Reading::default();
+    for (path, format) in &found.manifests {
+        earlier.append(manifest(path, *format));
+    }
+    for site in &found.site_dirs {
+        earlier.append(installed::read(site, None));
+    }
+    for (path, named) in &found.archives {
+        earlier.append(packed::read(path, *named));
+    }
+    let unread = |gap: &Gap| matches!(gap.why, Why::Unreadable | Why::Malformed);
+    report.gaps.extend(earlier.gaps.into_iter().filter(unread));
+    report.gaps.extend(found.unreadable.iter().map(|(path, why)| unreadable(path, why)));
+    if earlier.packages.is_empty() {
+        let shown: Vec<String> = before.iter().map(|path| path.display().to_string()).collect();
+        let text = "there are no packages in it to compare with".to_owned();
+        report.gaps.push(gap(
+            Why::Nothing,
+            &shown.join(", "),
+            None,
+            text,
+            "Name the earlier lock file.",
+        ));
+    }
+    report.findings.extend(judge::news::judge(&earlier.packages, &report.inventory));
+    report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    report.outcome = Outcome::of(&report.findings, &report.gaps);
+}
+
+/// One gap for each folder in which conda says what it installed.
+fn conda_builds(found: &Found, reading: &Reading) -> Vec<Gap> {
+    let mut folders: BTreeMap<&Path, usize> = BTreeMap::new();
+    let metas = found.manifests.iter().filter(|(_, format)| *format == Format::CondaMeta);
+    for folder in metas.filter_map(|(path, _)| path.parent()) {
+        folders.entry(folder).or_default();
+    }
+    for package in &reading.packages {
+        let of_conda = matches!(package.source, Source::Conda { .. });
+        if let Some(count) = package.place.file.parent().and_then(|folder| folders.get_mut(folder))
+            && of_conda
+        {
+            *count += 1;
+        }
+    }
+    let filled = folders.into_iter().filter(|(_, count)| *count > 0);
+    filled.map(|(folder, count)| conda::gap(count, Place::whole(folder))).collect()
 }
 
 fn manifest(path: &Path, format: Format) -> Reading {

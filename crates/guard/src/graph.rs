@@ -19,7 +19,7 @@ pub(crate) fn file_of(package: &Package) -> &Path {
     let file = &package.place.file;
     match package.standing {
         Standing::Installed => file.parent().unwrap_or(file),
-        Standing::Locked | Standing::Asked => file,
+        Standing::Locked | Standing::Asked | Standing::Held => file,
     }
 }
 

@@ -100,6 +100,11 @@ pub enum Source {
         /// The path, as the file has it.
         path: PathBuf,
     },
+    /// A build that conda made.
+    Conda {
+        /// The address, as the file has it; empty where it has none.
+        url: String,
+    },
     /// The project itself or a member of its workspace: not third-party.
     Own,
 }
@@ -121,6 +126,8 @@ pub enum Standing {
     Locked,
     /// It is asked for, and an installer would pick.
     Asked,
+    /// An artefact of it lies there, or somebody else's inventory has it.
+    Held,
 }
 
 /// A digest that a file gives for an artefact.
@@ -175,6 +182,9 @@ pub struct Package {
     /// asked for directly, or where the file does not say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub introduced_by: Vec<String>,
+    /// Who attested its artefacts, where the file says it: `GitHub owner/name`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publishers: Vec<String>,
     /// When its newest artefact was uploaded or it was installed, in
     /// milliseconds since 1970, where that is recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,6 +204,7 @@ impl Package {
             place,
             hashes: Vec::new(),
             introduced_by: Vec::new(),
+            publishers: Vec::new(),
             since_ms: None,
         }
     }

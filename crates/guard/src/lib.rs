@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod judge;
 pub mod manifest;
 pub mod name;
+mod packed;
 pub mod pin;
 pub mod policy;
 mod private;

@@ -21,6 +21,10 @@ pub(crate) struct Found {
     pub(crate) manifests: Vec<(PathBuf, Format)>,
     /// Folders into which Python distributions are installed.
     pub(crate) site_dirs: Vec<PathBuf>,
+    /// Files that hold packages, and whether somebody named them.
+    pub(crate) archives: Vec<(PathBuf, bool)>,
+    /// Folders that hold images.
+    pub(crate) layouts: Vec<PathBuf>,
     /// What could not be opened, and why.
     pub(crate) unreadable: Vec<(PathBuf, String)>,
     /// Whether the walk stopped before it was through.
@@ -37,11 +41,13 @@ pub(crate) fn find(path: &Path, found: &mut Found) {
         }
     };
     if kind.is_file() {
-        match Format::of(path).or_else(|| text_file(path)) {
+        match Format::of(path).or_else(|| by_content(path)) {
             Some(format) => found.manifests.push((path.to_owned(), format)),
+            None if is_archive(path) => found.archives.push((path.to_owned(), true)),
             None => found.unreadable.push((
                 path.to_owned(),
-                "its name is that of no lock or requirement file that is read".to_owned(),
+                "its name is that of no lock or requirement file that is read, and it is no archive"
+                    .to_owned(),
             )),
         }
         return;
@@ -51,12 +57,38 @@ pub(crate) fn find(path: &Path, found: &mut Found) {
     found.manifests.dedup();
     found.site_dirs.sort();
     found.site_dirs.dedup();
+    found.archives.sort();
+    found.layouts.sort();
 }
 
-/// A file that is named outright and ends in .txt or .in is a requirement file.
-fn text_file(path: &Path) -> Option<Format> {
-    let ending = path.extension()?.to_str()?;
-    matches!(ending, "txt" | "in").then_some(Format::Requirements)
+/// The format of a file that is named outright, by what is in it.
+fn by_content(path: &Path) -> Option<Format> {
+    let known = path.extension().and_then(|ending| ending.to_str());
+    if !matches!(known, Some("txt" | "in" | "json" | "jsonc" | "yml" | "yaml")) {
+        return None;
+    }
+    // A file that is no text is what its name says it is, and a gap.
+    Format::of_text(path, &text(path).unwrap_or_default())
+}
+
+/// Whether the file at `path` begins as an archive does.
+fn is_archive(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
+    read.is_ok() && crate::archive::Shape::of(&head).is_some()
+}
+
+/// Whether a file that is met on the way may hold packages: a wheel, a source
+/// archive, or what pip keeps of an answer.
+fn may_hold_packages(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if path.extension().is_some_and(|ending| ending == "body") {
+        let of_pip = path.iter().any(|part| part == "http-v2");
+        return of_pip && is_archive(path);
+    }
+    let ends = |with: &str| path.extension().is_some_and(|ending| ending == with);
+    ends("whl")
+        || (ends("gz") || ends("tgz")) && crate::python::artefact::name_and_version(name).is_some()
 }
 
 fn walk(top: &Path, found: &mut Found) {
@@ -72,6 +104,10 @@ fn walk(top: &Path, found: &mut Found) {
         };
         if is_site_dir(&folder) {
             found.site_dirs.push(folder);
+            continue;
+        }
+        if folder.join("oci-layout").is_file() && folder.join("index.json").is_file() {
+            found.layouts.push(folder);
             continue;
         }
         let (mut inner, mut unpacked) = (Vec::new(), false);
@@ -90,8 +126,12 @@ fn walk(top: &Path, found: &mut Found) {
                 if !SKIPPED.contains(&name) {
                     inner.push(path);
                 }
+            } else if !kind.is_file() {
+                // Nothing is read through a link, and pipes have no end.
             } else if let Some(format) = Format::of(&path) {
                 found.manifests.push((path, format));
+            } else if may_hold_packages(&path) {
+                found.archives.push((path, false));
             }
         }
         // An unpacked wheel, as the caches of installers keep them.

@@ -17,7 +17,10 @@ const LAST_MS: i64 = 253_402_300_799_000;
 
 /// `keymoat audit [PATH]…`
 pub(crate) fn run(audit: &Audit) -> ExitCode {
-    let mut advisories = Advisories::built_in();
+    let mut advisories = match guard_data::advisories() {
+        Ok(advisories) => advisories,
+        Err(error) => return not_audited(&error),
+    };
     for path in &audit.advisories {
         match guard::advisory::read(path) {
             Ok(set) => advisories.add(set),
@@ -55,6 +58,8 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         survey::secrets(audit, now_ms)
     } else if audit.host {
         survey::host(audit, terms, &advisories)
+    } else if let Some(root) = &audit.root {
+        guard::audit::audit_root(root, &terms, &advisories)
     } else {
         let cache = if audit.no_cache { None } else { guard_data::cache(now_ms) };
         let ask = Ask { paths: survey::paths(audit), terms };

@@ -25,6 +25,7 @@ Examples:
   keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
   keymoat audit                              what is bad among what is installed or locked here
   keymoat audit --secrets                    which keys lie open on this machine
+  keymoat advisories update --from all.zip   know of everything that is in an export of OSV
   keymoat doctor --config config.yaml        what is configured, reachable, risky
 
 Environment:
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     /// Print the settings by which another tool takes no release that is
     /// younger than so many days; `keymoat audit --cooldown` checks it
     Cooldown(Cooldown),
+    /// Take in advisories for every later audit, and say what they cover
+    #[command(subcommand)]
+    Advisories(Advisories),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -114,8 +118,9 @@ pub(crate) struct Audit {
     /// Lock files, requirement files, environments, or folders to search for them
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// More advisories: OSV records as a file or a folder, or an index; may be
-    /// repeated. Those in the binary are always asked too
+    /// More advisories: OSV records as a file, a folder or a ZIP, or an index;
+    /// may be repeated. Those in the binary, and those that `keymoat advisories
+    /// update` took in, are always asked too
     #[arg(long, value_name = "PATH")]
     pub(crate) advisories: Vec<PathBuf>,
     /// Advisories older than this many days do not count as an audit
@@ -133,7 +138,8 @@ pub(crate) struct Audit {
     /// by itself, who talks to whom, start-up code of every Python environment
     #[arg(long, conflicts_with_all = ["record", "recorded"])]
     pub(crate) host: bool,
-    /// Another machine's disk, mounted or copied to DIR, in place of this one's
+    /// Another machine's disk, mounted or copied to DIR, or an unpacked image, in
+    /// place of this one's; links in an image stay in it
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// A TOML file of what is left alone, each entry with id, package, reason
@@ -176,6 +182,11 @@ pub(crate) struct Audit {
     /// what the second one does, needs and starts that the first did not
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "paths")]
     pub(crate) diff: Option<Vec<PathBuf>>,
+    /// An earlier lock file or environment: what is new since then and should not
+    /// have come like this is told (new dependencies in patch releases,
+    /// publishers that changed, other files under the same version)
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["recorded"])]
+    pub(crate) compare_with: Vec<PathBuf>,
     /// Store what was found, with time and host, in the data directory
     #[arg(long)]
     pub(crate) record: bool,
@@ -268,6 +279,32 @@ pub(crate) enum AuditFormat {
     Mermaid,
     /// Who brought bad releases in, for Graphviz
     Dot,
+}
+
+/// `keymoat advisories …`
+#[derive(Subcommand)]
+pub(crate) enum Advisories {
+    /// Index full exports of OSV records in the data directory, in the place of
+    /// what is there. Nothing is fetched: give what you fetched
+    Update {
+        /// An export: a ZIP or a folder of records (OSV JSON or YAML, RustSec),
+        /// or one record; may be repeated
+        #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+        from: Vec<PathBuf>,
+        /// Take them even if they know less than what is there
+        #[arg(long)]
+        less: bool,
+    },
+    /// Say which advisories an audit asks, and as of when. Exits 0 if those on
+    /// Python are complete and fresh, 2 if not
+    Status {
+        /// Older than this many days is not fresh
+        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        max_age: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `keymoat doctor`

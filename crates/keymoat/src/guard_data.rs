@@ -2,9 +2,24 @@
 
 use crate::cli::Audit;
 use config::Env as _;
+use guard::advisory::stored;
 use guard::judge::Terms;
 use guard::{Advisories, Report};
 use std::path::PathBuf;
+
+/// The advisories in the binary and those that were taken in.
+pub(crate) fn advisories() -> Result<Advisories, String> {
+    let mut all = Advisories::built_in();
+    // Without a place for data nothing can have been taken in.
+    let Ok(folder) = data_dir() else { return Ok(all) };
+    let set = stored::load(&folder.join(stored::FILE)).map_err(|error| {
+        format!("{error}\nhint: nothing was audited; run `keymoat advisories update` again")
+    })?;
+    if let Some(set) = set {
+        all.add(set);
+    }
+    Ok(all)
+}
 
 /// What is known today against what was recorded.
 pub(crate) fn recorded(advisories: &Advisories, terms: &Terms) -> Result<Report, String> {
@@ -15,7 +30,9 @@ pub(crate) fn recorded(advisories: &Advisories, terms: &Terms) -> Result<Report,
 /// Records what an audit found; gives the file.
 pub(crate) fn store(audit: &Audit, report: &Report, now_ms: i64) -> Result<PathBuf, String> {
     let folder = data_dir()?.join(guard::recorded::FOLDER);
-    guard::recorded::write(&folder, &host(), now_ms, &audit.paths, report)
+    let root = audit.root.clone().map(|root| vec![root]);
+    let paths = root.as_ref().unwrap_or(&audit.paths);
+    guard::recorded::write(&folder, &host(), now_ms, paths, report)
         .map_err(|error| format!("the inventory could not be recorded: {error}"))
 }
 

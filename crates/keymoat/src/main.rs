@@ -1,5 +1,6 @@
 //! The binary: command line, wiring, process lifetime. No logic of its own.
 
+mod advisories;
 mod audit;
 mod banner;
 mod bell;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Audit(audit) => audit::run(&audit),
         Command::Pin(pin) => pin::run(&pin),
         Command::Cooldown(cooldown) => pin::cooldown(&cooldown),
+        Command::Advisories(advisories) => advisories::run(&advisories),
         Command::Completions { shell } => completions(shell),
     }
 }

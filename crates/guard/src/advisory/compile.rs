@@ -6,6 +6,7 @@ use super::matching::can_be_evaluated;
 use super::osv::Record;
 use super::set::{Coverage, FORMAT, Header};
 use crate::inventory::Ecosystem;
+use crate::manifest::yaml::{self, Aliases, Node};
 use std::collections::BTreeMap;
 
 /// Bad records that are told by name; the rest are only counted.
@@ -18,6 +19,9 @@ const SUMMARY_MAX_CHARS: usize = 200;
 pub struct Compile {
     lines: Vec<String>,
     newest_ms: BTreeMap<Ecosystem, (u64, i64)>,
+    /// Dates after this are not believed, in milliseconds since 1970: a record
+    /// of the future would make an index look fresh for ever.
+    pub newest_max_ms: Option<i64>,
     /// Records taken.
     pub records: u64,
     /// Records that were taken back by their authors, and left out.
@@ -30,10 +34,36 @@ pub struct Compile {
 
 impl Compile {
     /// Takes in one record; `name` is what to call it if it is bad.
-    pub fn record(&mut self, name: &str, json: &[u8]) {
-        match serde_json::from_slice::<Record>(json) {
+    /// OSV as JSON or YAML, or one of RustSec's Markdown files.
+    pub fn record(&mut self, name: &str, bytes: &[u8]) {
+        let ending = name.rsplit('.').next().unwrap_or_default();
+        match ending {
+            "md" => self.rustsec(name, bytes),
+            "yaml" | "yml" => self.yaml(name, bytes),
+            _ => match serde_json::from_slice::<Record>(bytes) {
+                Ok(record) => self.take(name, record),
+                Err(error) => self.spoilt(name, format!("not an OSV record: {error}")),
+            },
+        }
+    }
+
+    fn rustsec(&mut self, name: &str, bytes: &[u8]) {
+        match super::rustsec::read(&String::from_utf8_lossy(bytes)) {
+            Ok(super::rustsec::Read::Record(record)) => self.take(name, *record),
+            Ok(super::rustsec::Read::News) => {}
+            Err(why) => self.spoilt(name, why),
+        }
+    }
+
+    fn yaml(&mut self, name: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let read = yaml::document(&text, Aliases::Refused).map_err(|error| error.to_string());
+        let read = read.and_then(|node| {
+            serde_json::from_value::<Record>(value(&node)).map_err(|error| error.to_string())
+        });
+        match read {
             Ok(record) => self.take(name, record),
-            Err(error) => self.spoilt(name, format!("not an OSV record: {error}")),
+            Err(why) => self.spoilt(name, format!("not an OSV record: {why}")),
         }
     }
 
@@ -63,7 +93,8 @@ impl Compile {
             record.summary = words.chars().take(SUMMARY_MAX_CHARS).collect();
         }
         self.records += 1;
-        let modified = crate::time::unix_ms(&record.modified);
+        let modified = crate::time::unix_ms(&record.modified)
+            .filter(|modified| self.newest_max_ms.is_none_or(|max| *modified <= max));
         let affected = std::mem::take(&mut record.affected);
         let mut by_package: BTreeMap<(Ecosystem, String), Vec<_>> = BTreeMap::new();
         for entry in affected {
@@ -118,6 +149,19 @@ impl Compile {
         text.push(b'\n');
         text.extend(self.lines.into_iter().flat_map(String::into_bytes));
         text
+    }
+}
+
+/// Scalars stay text, which is all that a record has.
+fn value(node: &Node) -> serde_json::Value {
+    match node {
+        Node::Null => serde_json::Value::Null,
+        Node::Scalar(text) => text.clone().into(),
+        Node::List(items) => items.iter().map(|(_, item)| value(item)).collect(),
+        Node::Map(entries) => {
+            let members = entries.iter().map(|(name, _, node)| (name.clone(), value(node)));
+            serde_json::Value::Object(members.collect())
+        }
     }
 }
 

@@ -8,7 +8,9 @@ mod cvss;
 mod matching;
 pub mod osv;
 mod read;
+mod rustsec;
 pub mod set;
+pub mod stored;
 
 pub use matching::Hit;
 pub use read::{Unusable, read};

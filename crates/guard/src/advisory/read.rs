@@ -1,14 +1,21 @@
-//! Advisories from the disk: an index, one OSV record, or a folder of them.
+//! Advisories from the disk: an index, one OSV record, or a folder or a ZIP of
+//! them.
 
 use super::{Set, compile::Compile, set::NotAnIndex};
+use crate::archive::{self, Limits};
 use crate::tree;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The largest index that is read, in bytes.
 const INDEX_MAX_BYTES: u64 = 2 << 30;
 /// The largest record that is read, in bytes.
 const RECORD_MAX_BYTES: u64 = 32 << 20;
+/// How an index begins.
+const INDEX_HEAD: &[u8] = b"{\"format\":";
+/// What no export of all ecosystems together reaches.
+const EXPORT: Limits = Limits { members_max: 8_000_000, ..Limits::ARTEFACT };
 
 /// Why there are no advisories at a path.
 #[derive(Debug, thiserror::Error)]
@@ -24,27 +31,88 @@ pub enum Unusable {
     Empty(PathBuf, Option<String>),
 }
 
-/// The advisories at `path`: an index, a file with one OSV record, or a folder
-/// in which every `.json` file is one.
+/// The advisories at `path`: an index, a file with one record, or a folder or
+/// a ZIP (or a folder of ZIPs) in which every `.json`, `.yaml` and `RUSTSEC-….md` file is one.
 pub fn read(path: &Path) -> Result<Set, Unusable> {
     let unreadable = |why| Unusable::Unreadable(path.to_owned(), why);
-    let kind = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    let index = |why| Unusable::Index(path.to_owned(), why);
+    if let Some(bytes) = index_bytes(path).map_err(unreadable)? {
+        return Set::read(bytes.into()).map_err(index);
+    }
     let mut compile = Compile::default();
-    if kind.is_dir() {
-        folder(path, &mut compile).map_err(unreadable)?;
-    } else {
-        let bytes = tree::bytes(path, INDEX_MAX_BYTES).map_err(unreadable)?;
-        if bytes.starts_with(b"{\"format\":") {
-            return Set::read(bytes.into()).map_err(|why| Unusable::Index(path.to_owned(), why));
-        }
-        compile.record(&path.display().to_string(), &bytes);
-    }
-    if compile.records + compile.withdrawn == 0 {
-        let why = compile.bad_shown.first().map(|(name, why)| format!("{name}: {why}"));
-        return Err(Unusable::Empty(path.to_owned(), why));
-    }
+    take(path, &mut compile)?;
     let text = compile.finish(&path.display().to_string());
-    Set::read(text.into()).map_err(|why| Unusable::Index(path.to_owned(), why))
+    Set::read(text.into()).map_err(index)
+}
+
+/// Adds the records at `path`, which is no index, to `compile`.
+pub(super) fn take(path: &Path, compile: &mut Compile) -> Result<(), Unusable> {
+    let unreadable = |why| Unusable::Unreadable(path.to_owned(), why);
+    let before = compile.records + compile.withdrawn;
+    let bad_before = compile.bad_shown.len();
+    let kind = fs::metadata(path).map_err(|error| unreadable(tree::reason(&error)))?;
+    if kind.is_dir() {
+        folder(path, compile).map_err(unreadable)?;
+    } else {
+        let mut head = Vec::new();
+        let file = fs::File::open(path).map_err(|error| unreadable(tree::reason(&error)))?;
+        file.take(INDEX_HEAD.len() as u64)
+            .read_to_end(&mut head)
+            .map_err(|error| unreadable(tree::reason(&error)))?;
+        if head.starts_with(b"PK") {
+            zip(path, compile).map_err(unreadable)?;
+        } else if head == INDEX_HEAD {
+            return Err(unreadable(
+                "it is an index already; give the export it was made of".into(),
+            ));
+        } else {
+            let bytes = tree::bytes(path, RECORD_MAX_BYTES).map_err(unreadable)?;
+            compile.record(&path.display().to_string(), &bytes);
+        }
+    }
+    if compile.records + compile.withdrawn > before {
+        return Ok(());
+    }
+    let why = compile.bad_shown.get(bad_before).map(|(name, why)| format!("{name}: {why}"));
+    Err(Unusable::Empty(path.to_owned(), why))
+}
+
+/// The bytes of an index; nothing if there is something else.
+fn index_bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let file = fs::File::open(path).map_err(|error| tree::reason(&error))?;
+    if file.metadata().is_ok_and(|kind| kind.is_dir()) {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    let count = INDEX_HEAD.len() as u64;
+    file.take(count).read_to_end(&mut head).map_err(|error| tree::reason(&error))?;
+    if head == INDEX_HEAD { tree::bytes(path, INDEX_MAX_BYTES).map(Some) } else { Ok(None) }
+}
+
+/// Whether a file of this name holds a record.
+fn is_record(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let ending = file.rsplit_once('.').map(|(_, ending)| ending);
+    match ending {
+        Some("json" | "yaml") => true,
+        Some("md") => file.starts_with("RUSTSEC-"),
+        _ => false,
+    }
+}
+
+fn zip(path: &Path, compile: &mut Compile) -> Result<(), String> {
+    let odd = archive::each(path, &EXPORT, &mut |member, content| {
+        if member.kind == archive::Kind::File && is_record(member.name) {
+            let bytes = archive::bytes(content, RECORD_MAX_BYTES)?;
+            compile.record(member.name, &bytes);
+        }
+        Ok(())
+    })
+    .map_err(|broken| broken.to_string())?;
+    for odd in odd.into_iter().filter(|odd| odd.what.hides_content()) {
+        compile.unreadable(&odd.member, odd.what.to_string());
+    }
+    Ok(())
 }
 
 fn folder(top: &Path, compile: &mut Compile) -> Result<(), String> {
@@ -54,9 +122,18 @@ fn folder(top: &Path, compile: &mut Compile) -> Result<(), String> {
         for entry in listing.flatten() {
             let path = entry.path();
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "json") {
-                let name = path.strip_prefix(top).unwrap_or(&path).display().to_string();
+                // A checkout keeps its own files there.
+                let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+                folders.extend((!hidden).then_some(path));
+                continue;
+            }
+            // As other scanners keep their exports.
+            if path.extension().is_some_and(|ending| ending == "zip") {
+                zip(&path, compile)?;
+                continue;
+            }
+            let name = path.strip_prefix(top).unwrap_or(&path).display().to_string();
+            if is_record(&name) {
                 match tree::bytes(&path, RECORD_MAX_BYTES) {
                     Ok(bytes) => compile.record(&name, &bytes),
                     Err(why) => compile.unreadable(&name, why),

@@ -119,12 +119,17 @@ fn described(header: &Path) -> Result<(Package, Vec<(String, bool)>), Gap> {
     );
     let package =
         Package::new(Ecosystem::PyPi, name, Standing::Installed, place).at_version(version);
-    let needs = metadata::requirements(&text).filter_map(|text| Requirement::read(text).ok());
+    Ok((package, needs(&text)))
+}
+
+/// The names that METADATA needs, each with whether only for an extra.
+pub(super) fn needs(text: &str) -> Vec<(String, bool)> {
+    let needs = metadata::requirements(text).filter_map(|text| Requirement::read(text).ok());
     let needs = needs.map(|needed| {
         let is_extra = needed.marker.is_some_and(|marker| marker.contains("extra"));
         (crate::name::pep503(&needed.name), is_extra)
     });
-    Ok((package, needs.collect()))
+    needs.collect()
 }
 
 /// Notes in each distribution who needs it. What is needed only for an extra
@@ -160,8 +165,14 @@ fn direct_url(path: &Path) -> Result<Option<(Source, Vec<Hash>)>, Gap> {
         return Ok(None);
     }
     let bytes = tree::bytes(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
-    let direct: DirectUrl = serde_json::from_slice(&bytes)
-        .map_err(|_| malformed(path, 0, "it is not what PEP 610 describes"))?;
+    let direct = direct(&bytes);
+    direct.map(Some).ok_or_else(|| malformed(path, 0, "it is not what PEP 610 describes"))
+}
+
+/// Where a distribution came from by its direct_url.json (PEP 610), and the
+/// digests of the archive that it gives.
+pub(super) fn direct(bytes: &[u8]) -> Option<(Source, Vec<Hash>)> {
+    let direct: DirectUrl = serde_json::from_slice(bytes).ok()?;
     let hashes = direct.archive_info.map(ArchiveInfo::digests).unwrap_or_default();
     let source = match (direct.dir_info, direct.vcs_info) {
         (Some(DirInfo { editable: true }), _) => Source::Own,
@@ -172,7 +183,7 @@ fn direct_url(path: &Path) -> Result<Option<(Source, Vec<Hash>)>, Gap> {
         (None, Some(vcs)) => Source::Vcs { url: direct.url, commit: vcs.commit_id },
         (None, None) => Source::Url { url: direct.url },
     };
-    Ok(Some((source, hashes)))
+    Some((source, hashes))
 }
 
 fn changed_ms(path: &Path) -> Option<i64> {

@@ -120,7 +120,7 @@ fn top_of(site: &Path, path: &Path) -> PathBuf {
 }
 
 /// pip gives no hash to what it wrote itself: RECORD and compiled files.
-fn needs_hash(path: &str) -> bool {
+pub(super) fn needs_hash(path: &str) -> bool {
     let own = ["RECORD", "RECORD.jws", "RECORD.p7s"]
         .iter()
         .any(|name| path.ends_with(&format!(".dist-info/{name}")));
@@ -233,7 +233,8 @@ fn unrecorded(site: &Path, strays: Vec<Stray>, reading: &mut Reading) {
     }
 }
 
-fn is_code(path: &Path) -> bool {
+/// Whether `path` can be executed or imported, by its name.
+pub(super) fn is_code(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["py", "pyc", "pth", "start", "so", "pyd", "dll", "sh", "exe"].contains(&ending)
 }

@@ -10,8 +10,10 @@ mod chain;
 mod conduct;
 mod contents;
 mod distribution;
+mod held;
 mod integrity;
 mod metadata;
+pub(crate) mod packed;
 mod record;
 mod startup;
 
@@ -114,7 +116,8 @@ fn prefix_of(site: &Path) -> PathBuf {
     above(levels).unwrap_or_else(|| site.to_owned())
 }
 
-fn unreadable(path: &Path, why: &str) -> Gap {
+/// The gap that `path` cannot be read.
+pub(crate) fn unreadable(path: &Path, why: &str) -> Gap {
     Gap {
         why: Why::Unreadable,
         subject: path.display().to_string(),
@@ -122,6 +125,12 @@ fn unreadable(path: &Path, why: &str) -> Gap {
         text: why.to_owned(),
         do_first: "Make it readable, or name another path.".into(),
     }
+}
+
+/// The name and version in a PKG-INFO.
+pub(crate) fn described(text: &str) -> Option<(&str, &str)> {
+    let (name, version) = metadata::name_and_version(text);
+    name.zip(version)
 }
 
 /// A finding about one file.

@@ -171,6 +171,27 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
         .flat_map(move |(number, line)| line.split(ends).map(move |line| (number, line)))
 }
 
+/// Whether a file of this name may run when Python starts.
+pub(super) fn may_start(file: &str) -> bool {
+    [".pth", ".start"].iter().any(|ending| file.ends_with(ending)) || is_module(file)
+}
+
+/// Whether Python imports a module of this name by itself.
+pub(super) fn is_module(file: &str) -> bool {
+    matches!(file.split('.').next(), Some("sitecustomize" | "usercustomize"))
+}
+
+/// What such a file, which is shown as `path`, does with `sources` beside it.
+pub(super) fn of_file(path: &Path, text: &str, sources: &Sources) -> Vec<Finding> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let modules = Modules::of(sources);
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("pth") => pth(path, text, &modules),
+        Some("start") => start(path, text, &modules),
+        _ => module(path, text, &modules),
+    }
+}
+
 /// Lines that begin with `import` and a blank are executed; others are paths.
 fn pth(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

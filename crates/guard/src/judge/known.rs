@@ -160,6 +160,7 @@ fn places(here: &[&Package], all: &[&Package]) -> Vec<Evidence> {
             Standing::Installed => "installed",
             Standing::Locked => "locked",
             Standing::Asked => "asked for",
+            Standing::Held => "lies there",
         };
         let text = if path.len() > 1 {
             format!("{verb}: {}", path.join(" → "))

@@ -3,6 +3,8 @@
 mod against_lock;
 pub(crate) mod bad_files;
 pub(crate) mod known;
+mod names;
+pub(crate) mod news;
 mod pins;
 mod recent;
 
@@ -45,6 +47,7 @@ pub fn packages(
     pins::judge(&judged, advisories, &mut findings, &mut gaps);
     against_lock::judge(&judged, &mut findings);
     bad_files::judge(&judged, &mut findings);
+    names::judge(&judged, &mut findings);
     recent::judge(&judged, terms, &mut findings);
     (findings, gaps)
 }

@@ -26,7 +26,7 @@ pub(super) fn judge(
     let mut by_file: BTreeMap<&Place, Vec<&Package>> = BTreeMap::new();
     let wholes: Vec<Place> = packages.iter().map(|p| p.place.at(0)).collect();
     for (package, whole) in packages.iter().zip(&wholes) {
-        let could_be_hashed = package.standing != Standing::Installed
+        let could_be_hashed = !matches!(package.standing, Standing::Installed | Standing::Held)
             && package.ecosystem == Ecosystem::PyPi
             && package.version.is_some()
             && matches!(package.source, Source::Registry { .. } | Source::Url { .. });
@@ -75,7 +75,8 @@ fn lets_in(package: &Package, advisories: &Advisories) -> Option<Finding> {
 
 fn unknown_source(package: &Package) -> Option<Gap> {
     let (text, do_first) = match &package.source {
-        Source::Registry { .. } | Source::Own => return None,
+        // Its file says so, once for all of them.
+        Source::Registry { .. } | Source::Own | Source::Conda { .. } => return None,
         Source::Url { .. } if package.version.is_some() => return None,
         Source::Url { .. } => (
             "it is a file at an address that names no version".to_owned(),

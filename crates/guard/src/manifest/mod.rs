@@ -4,24 +4,34 @@
 //! says; it judges nothing, opens nothing and trusts nothing. Only requirement
 //! files name other files, and these are opened by whoever asks.
 
+pub mod agent;
 pub mod cargo_lock;
+mod command;
+pub mod conda;
+pub mod dockerfile;
+mod images;
 pub(crate) mod json;
 pub mod package_lock;
 pub mod pdm_lock;
+pub mod pipeline;
 pub mod pipfile_lock;
 pub mod pnpm_lock;
 pub mod poetry_lock;
+mod purl;
 pub mod pylock;
 pub mod pyproject;
 pub mod requirements;
+pub mod sbom;
+mod shell;
 pub(crate) mod text;
 pub(crate) mod toml_file;
 pub mod uv_lock;
-mod yaml;
+mod uv_lock_lines;
+pub(crate) mod yaml;
 
 use crate::finding::{Finding, Gap};
 use crate::inventory::{Package, Place};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What a file said.
@@ -83,7 +93,44 @@ pub enum Format {
     PnpmLock,
     /// `Cargo.lock`
     CargoLock,
+    /// `*.cdx.json`, `*.spdx.json` and their kin; see [`sbom`]
+    Sbom,
+    /// `conda-meta/*.json`
+    CondaMeta,
+    /// `conda-lock.yml`
+    CondaLock,
+    /// `environment.yml`
+    CondaEnvironment,
+    /// `conda list --explicit`; only by its content
+    CondaExplicit,
+    /// `Dockerfile` and its kin
+    Dockerfile,
+    /// Pipelines and compose files; see [`pipeline`]
+    Pipeline,
+    /// `.mcp.json` and its kin; see [`agent`]
+    Agent,
 }
+
+/// Files by which agents and editors start programs, wherever they lie.
+const AGENT_FILES: [&str; 9] = [
+    ".mcp.json",
+    "mcp.json",
+    ".claude.json",
+    "claude_desktop_config.json",
+    "mcp_config.json",
+    "mcp_settings.json",
+    "cline_mcp_settings.json",
+    "opencode.json",
+    "opencode.jsonc",
+];
+/// Such files that mean nothing outside of a folder of this name.
+const AGENT_FOLDERS: [(&str, &[&str]); 5] = [
+    (".claude", &["settings.json", "settings.local.json"]),
+    (".cursor", &["settings.json"]),
+    (".gemini", &["settings.json"]),
+    (".vscode", &["settings.json", "tasks.json"]),
+    (".codex", &["config.toml"]),
+];
 
 impl Format {
     /// The format of a file of this name; `None` if it has none that we read.
@@ -100,7 +147,36 @@ impl Format {
             "package-lock.json" | "npm-shrinkwrap.json" => Self::PackageLock,
             "pnpm-lock.yaml" => Self::PnpmLock,
             "Cargo.lock" => Self::CargoLock,
+            "conda-lock.yml" => Self::CondaLock,
+            "environment.yml" | "environment.yaml" => Self::CondaEnvironment,
+            "bom.json" | "sbom.json" | "spdx.json" => Self::Sbom,
+            ".gitlab-ci.yml" => Self::Pipeline,
+            "Dockerfile" | "Containerfile" => Self::Dockerfile,
+            _ if AGENT_FILES.contains(&name) => Self::Agent,
             _ if name.starts_with("pylock.") && has("toml") => Self::Pylock,
+            _ if name.ends_with(".conda-lock.yml") => Self::CondaLock,
+            _ if [".cdx.json", ".cyclonedx.json", ".spdx.json"]
+                .iter()
+                .any(|e| name.ends_with(e)) =>
+            {
+                Self::Sbom
+            }
+            _ if name.starts_with("Dockerfile.") || has("dockerfile") => Self::Dockerfile,
+            _ if (has("yml") || has("yaml"))
+                && (name.starts_with("docker-compose") || name.starts_with("compose.")) =>
+            {
+                Self::Pipeline
+            }
+            _ if (has("yml") || has("yaml")) && is_in(path, &[".github", "workflows"]) => {
+                Self::Pipeline
+            }
+            _ if has("json") && is_in(path, &["conda-meta"]) => Self::CondaMeta,
+            _ if AGENT_FOLDERS
+                .iter()
+                .any(|(f, names)| names.contains(&name) && is_in(path, &[f])) =>
+            {
+                Self::Agent
+            }
             _ if has("txt") && (name.contains("requirement") || name.contains("constraint")) => {
                 Self::Requirements
             }
@@ -108,10 +184,37 @@ impl Format {
         })
     }
 
-    /// Whether it fixes every version, so that a looser file beside it in
-    /// the same folder need not.
+    /// Whether it fixes every version.
     pub fn is_lock(self) -> bool {
-        !matches!(self, Self::Requirements | Self::Pyproject)
+        matches!(
+            self,
+            Self::UvLock
+                | Self::PoetryLock
+                | Self::PdmLock
+                | Self::PipfileLock
+                | Self::Pylock
+                | Self::PackageLock
+                | Self::PnpmLock
+                | Self::CargoLock
+        )
+    }
+
+    /// The format of a file that was named outright and that its name does not
+    /// tell, by its text.
+    pub fn of_text(path: &Path, text: &str) -> Option<Self> {
+        let ending = path.extension()?.to_str()?;
+        match ending {
+            "txt" | "in" => {
+                let explicit = text.lines().take(20).any(|line| line.trim() == "@EXPLICIT");
+                Some(if explicit { Self::CondaExplicit } else { Self::Requirements })
+            }
+            "json" if text.contains("\"bomFormat\"") || text.contains("\"spdxVersion\"") => {
+                Some(Self::Sbom)
+            }
+            "json" | "jsonc" if text.contains("\"command\"") => Some(Self::Agent),
+            "yml" | "yaml" => Some(Self::Pipeline),
+            _ => None,
+        }
     }
 
     /// What the text of such a file says. `open` gives the text of files that
@@ -136,18 +239,32 @@ impl Format {
             Self::PackageLock => package_lock::read(text, place),
             Self::PnpmLock => pnpm_lock::read(text, place),
             Self::CargoLock => cargo_lock::read(text, place),
+            Self::Sbom => sbom::read(text, place),
+            Self::CondaMeta => conda::meta(text, place),
+            Self::CondaLock => conda::lock(text, place),
+            Self::CondaEnvironment => conda::environment(text, place),
+            Self::CondaExplicit => Ok(conda::explicit(text, place)),
+            Self::Dockerfile => Ok(dockerfile::read(text, place)),
+            Self::Pipeline => pipeline::read(text, place),
+            Self::Agent => agent::read(text, place),
         }
     }
+}
+
+/// Whether `path` lies in folders of these names, the nearest last.
+fn is_in(path: &Path, folders: &[&str]) -> bool {
+    let above = path.ancestors().skip(1).map(|folder| folder.file_name().and_then(|n| n.to_str()));
+    folders.iter().rev().zip(above).all(|(name, folder)| folder == Some(name))
 }
 
 /// Notes in each package who needs it: `edges` are (needing, needed) names in
 /// their normal spelling.
 fn link(packages: &mut [Package], edges: &[(String, String)]) {
     let mut needed_by: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut known = HashSet::new();
     for (needing, needed) in edges {
-        let parents = needed_by.entry(needed).or_default();
-        if !parents.contains(&needing.as_str()) {
-            parents.push(needing);
+        if known.insert((needing, needed)) {
+            needed_by.entry(needed).or_default().push(needing);
         }
     }
     for package in packages {

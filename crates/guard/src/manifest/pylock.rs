@@ -29,6 +29,16 @@ struct Entry {
     wheels: Vec<Artefact>,
     #[serde(default)]
     dependencies: Vec<Needed>,
+    #[serde(default, rename = "attestation-identities")]
+    identities: Vec<Identity>,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    kind: String,
+    repository: Option<String>,
+    workflow: Option<String>,
+    email: Option<String>,
 }
 
 /// A repository.
@@ -95,6 +105,7 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
             let uploaded = uploaded.as_deref().and_then(crate::time::unix_ms);
             package.since_ms = package.since_ms.max(uploaded);
         }
+        package.publishers = entry.identities.iter().map(publisher).collect();
         let needed = entry.dependencies.iter().filter_map(|needed| needed.name.as_deref());
         edges.extend(needed.map(|name| (package.name.clone(), pep503(name))));
         let archive = entry.archive.map(|archive| (archive.url, archive.path));
@@ -103,6 +114,17 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     }
     link(&mut reading.packages, &edges);
     Ok(reading)
+}
+
+/// `GitHub owner/name release.yml`
+fn publisher(identity: &Identity) -> String {
+    let parts = [
+        Some(&identity.kind),
+        identity.repository.as_ref(),
+        identity.workflow.as_ref(),
+        identity.email.as_ref(),
+    ];
+    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Where a package comes from; of an archive its address and its path.

@@ -1,8 +1,9 @@
-//! YAML with places, as far as machine-written lock files use it: mappings
-//! with plain keys, lists and scalars, one document, a limit on everything.
+//! YAML with places, as far as files that name packages use it: mappings with
+//! plain keys, lists and scalars, one document, a limit on everything. What an
+//! alias stands for is read where it is defined, and nowhere else.
 
 use super::Malformed;
-use granit_parser::{Event, Parser, options};
+use granit_parser::{Event, Parser, ScalarStyle, options};
 
 /// Mappings and lists inside each other.
 const DEPTH_MAX: usize = 32;
@@ -10,30 +11,40 @@ const DEPTH_MAX: usize = 32;
 const NODES_MAX: usize = 2_000_000;
 
 /// A value.
-pub(super) enum Node {
+pub(crate) enum Node {
     Scalar(String),
-    /// Lists hold nothing that we read.
-    List,
+    /// `null`, `~`, nothing at all, or an alias.
+    Null,
+    /// Values with their lines, in order.
+    List(Vec<(u32, Node)>),
     /// Keys with their lines, in order.
     Map(Vec<(String, u32, Node)>),
 }
 
 impl Node {
     /// The value under `key`, if this is a mapping that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node)
     }
 
     /// The entries, none if this is no mapping.
-    pub(super) fn entries(&self) -> &[(String, u32, Self)] {
+    pub(crate) fn entries(&self) -> &[(String, u32, Self)] {
         match self {
             Self::Map(entries) => entries,
             _ => &[],
         }
     }
 
+    /// The values with their lines, none if this is no list.
+    pub(crate) fn items(&self) -> &[(u32, Self)] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
+        }
+    }
+
     /// The text, if this is a scalar.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Scalar(text) => Some(text),
             _ => None,
@@ -42,12 +53,26 @@ impl Node {
 }
 
 enum Open {
-    List,
-    Map(Vec<(String, u32, Node)>, Option<(String, u32)>),
+    List(Vec<(u32, Node)>, u32),
+    Map(Vec<(String, u32, Node)>, Option<(String, u32)>, u32),
 }
 
-/// The document in `text`.
+/// Whether aliases may stand in a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aliases {
+    /// No machine writes them into a lock file.
+    Refused,
+    /// People do; see the top of this file.
+    Skipped,
+}
+
+/// The document in `text`, which a machine wrote.
 pub(super) fn read(text: &str) -> Result<Node, Malformed> {
+    document(text, Aliases::Refused)
+}
+
+/// The first document in `text`.
+pub(crate) fn document(text: &str, aliases: Aliases) -> Result<Node, Malformed> {
     let options = options! {
         emit_unresolved_aliases: true,
         flow_nesting_limit: DEPTH_MAX,
@@ -60,24 +85,39 @@ pub(super) fn read(text: &str) -> Result<Node, Malformed> {
             line: u32::try_from(error.marker().line()).unwrap_or(u32::MAX),
             what: format!("not valid YAML: {}", error.info()),
         })?;
-        let line = u32::try_from(span.start.line()).unwrap_or(u32::MAX);
-        let malformed = |what: &str| Malformed { line, what: what.to_owned() };
+        let mut line = u32::try_from(span.start.line()).unwrap_or(u32::MAX);
+        let at = line;
+        let malformed = |what: &str| Malformed { line: at, what: what.to_owned() };
         let node = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..)
+                if matches!(&*text, "" | "~" | "null" | "Null" | "NULL") =>
+            {
+                Node::Null
+            }
             Event::Scalar(text, ..) => Node::Scalar(text.into_owned()),
             Event::SequenceStart(..) => {
-                open.push(Open::List);
+                open.push(Open::List(Vec::new(), line));
                 continue;
             }
             Event::MappingStart(..) => {
-                open.push(Open::Map(Vec::new(), None));
+                open.push(Open::Map(Vec::new(), None, line));
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                Some(Open::List) => Node::List,
-                Some(Open::Map(entries, None)) => Node::Map(entries),
+                Some(Open::List(items, began)) => {
+                    line = began;
+                    Node::List(items)
+                }
+                Some(Open::Map(entries, None, began)) => {
+                    line = began;
+                    Node::Map(entries)
+                }
                 _ => return Err(malformed("a key without a value")),
             },
-            Event::Alias(..) => return Err(malformed("a lock file has no aliases")),
+            Event::Alias(..) if aliases == Aliases::Refused => {
+                return Err(malformed("a lock file has no aliases"));
+            }
+            Event::Alias(..) => Node::Null,
             _ => continue,
         };
         nodes += 1;
@@ -86,10 +126,11 @@ pub(super) fn read(text: &str) -> Result<Node, Malformed> {
         }
         match open.last_mut() {
             None => return Ok(node),
-            Some(Open::List) => {}
-            Some(Open::Map(entries, key)) => match (key.take(), node) {
+            Some(Open::List(items, _)) => items.push((line, node)),
+            Some(Open::Map(entries, key, _)) => match (key.take(), node) {
                 (Some((name, at)), node) => entries.push((name, at, node)),
                 (None, Node::Scalar(name)) => *key = Some((name, line)),
+                (None, Node::Null) => *key = Some(("null".to_owned(), line)),
                 (None, _) => return Err(malformed("a key that is no text")),
             },
         }

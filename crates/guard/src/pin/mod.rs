@@ -252,7 +252,7 @@ impl Pin {
         let is_source = match &self.source {
             Source::Registry { url } => url.as_deref().is_none_or(plain),
             Source::Url { url } | Source::Vcs { url, .. } => plain(url),
-            Source::Path { .. } | Source::Own => true,
+            Source::Path { .. } | Source::Conda { .. } | Source::Own => true,
         };
         crate::name::is_valid_python(&self.name)
             && self.version.as_ref().is_none_or(is_version)

@@ -36,7 +36,7 @@ struct Entry {
     name: Spanned<String>,
     version: Option<String>,
     #[serde(default)]
-    source: From,
+    source: From<'static>,
     #[serde(default)]
     resolution_markers: Vec<String>,
     sdist: Option<Artefact>,

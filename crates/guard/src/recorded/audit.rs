@@ -52,6 +52,7 @@ pub fn audit(listing: &Listing, advisories: &Advisories, terms: &Terms) -> Repor
         let standing = match entry.standing.as_str() {
             "installed" => Standing::Installed,
             "locked" => Standing::Locked,
+            "held" => Standing::Held,
             _ => Standing::Asked,
         };
         let place = Place::whole(&entry.file).at(entry.line);

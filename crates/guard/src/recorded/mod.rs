@@ -56,9 +56,9 @@ pub struct Entry {
     /// Its version, where one was fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `installed`, `locked` or `asked`.
+    /// `installed`, `locked`, `asked` or `held`.
     pub standing: String,
-    /// `registry`, `url`, `vcs`, `path` or `own`.
+    /// `registry`, `url`, `vcs`, `path`, `conda` or `own`.
     pub source: String,
     /// The file or folder that says so.
     pub file: PathBuf,
@@ -84,12 +84,14 @@ impl Entry {
             Source::Url { .. } => "url",
             Source::Vcs { .. } => "vcs",
             Source::Path { .. } => "path",
+            Source::Conda { .. } => "conda",
             Source::Own => "own",
         };
         let standing = match package.standing {
             Standing::Installed => "installed",
             Standing::Locked => "locked",
             Standing::Asked => "asked",
+            Standing::Held => "held",
         };
         let sha256 = package.hashes.iter().filter(|hash| hash.algorithm == "sha256");
         Self {

@@ -15,7 +15,7 @@ pub struct Sighting {
     pub file: PathBuf,
     /// The version.
     pub version: String,
-    /// `installed`, `locked` or `asked`.
+    /// `installed`, `locked`, `asked` or `held`.
     pub standing: String,
     /// Names of the packages in the same file that needed it.
     pub introduced_by: Vec<String>,

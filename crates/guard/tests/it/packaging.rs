@@ -8,11 +8,13 @@ use serde_json::Value;
 use std::cmp::Ordering;
 
 /// The stored answers, and those in the file that GUARD_VECTORS names.
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration but its environment")]
 fn oracles() -> Vec<Value> {
     let stored = include_str!("../../testdata/packaging.json").to_owned();
-    let more = option_env!("GUARD_VECTORS").map(|path| std::fs::read_to_string(path).unwrap());
+    let more =
+        std::env::var("GUARD_VECTORS").ok().map(|path| std::fs::read_to_string(path).unwrap());
     if more.is_none() {
-        println!("SKIPPED: the tests of `packaging` itself (GUARD_VECTORS names no file)");
+        println!("SKIPPED: answers asked for anew (GUARD_VECTORS names no file)");
     }
     [Some(stored), more].into_iter().flatten().map(|t| serde_json::from_str(&t).unwrap()).collect()
 }

@@ -1,0 +1,194 @@
+//! What an archive or an image holds: of every file its name, of those that
+//! matter their hash, of few their content.
+
+use super::{plain, startup};
+use crate::code::{self, Role, fact::Summary};
+use crate::manifest::Format;
+use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest content that is kept, in bytes.
+const KEPT_MAX_BYTES: usize = 64 << 20;
+/// All kept contents together, in bytes.
+const KEPT_ALL_MAX_BYTES: usize = 512 << 20;
+/// Links that lead to links.
+const HOPS_MAX: usize = 8;
+
+/// What an archive or an image holds, by name.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    pub(super) held: BTreeMap<String, Held>,
+    links: BTreeMap<String, String>,
+    kept_bytes: usize,
+}
+
+/// One file, as far as it matters.
+#[derive(Clone, Default)]
+pub(super) struct Held {
+    pub(super) sha256: Option<[u8; 32]>,
+    pub(super) bytes: Option<Vec<u8>>,
+    /// What it does, if it is Python source.
+    pub(super) summary: Option<Arc<Summary>>,
+}
+
+/// What the files are of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// A wheel: its root is the folder that it is installed into.
+    Wheel,
+    /// The root of a file system.
+    Root,
+}
+
+impl Files {
+    /// Takes in a file; of most only the name is kept. Needs the stack that
+    /// [`code::read`] needs.
+    pub(crate) fn take(&mut self, name: &str, content: &mut dyn Read, of: Of) -> io::Result<()> {
+        self.links.remove(name);
+        let mut keep = matters(name) && self.kept_bytes < KEPT_ALL_MAX_BYTES;
+        if of == Of::Root && !keep && site_in(name).is_none() {
+            self.held.insert(name.to_owned(), Held::default());
+            return Ok(());
+        }
+        let is_source = super::contents::is_source(Path::new(name));
+        let mut is_cut = false;
+        let mut context = Context::new(&SHA256);
+        let mut bytes = Vec::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = content.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            let read = buffer.get(..count).unwrap_or_default();
+            context.update(read);
+            let fits = bytes.len() + count <= KEPT_MAX_BYTES;
+            keep &= fits;
+            if keep || is_source && fits {
+                bytes.extend_from_slice(read);
+            } else {
+                is_cut |= is_source;
+                bytes.clear();
+            }
+        }
+        let summary = match (is_source, is_cut) {
+            (false, _) => None,
+            (true, false) => Some(Arc::new(code::read(Role::of(Path::new(name)), &bytes))),
+            (true, true) => Some(Arc::new(Summary { cut_short: true, ..Summary::default() })),
+        };
+        let sha256 = context.finish().as_ref().try_into().ok();
+        self.kept_bytes += if keep { bytes.len() } else { 0 };
+        self.held.insert(name.to_owned(), Held { sha256, bytes: keep.then_some(bytes), summary });
+        Ok(())
+    }
+
+    /// Takes in a link, symbolic or hard.
+    pub(crate) fn link(&mut self, name: &str, target: &str, is_hard: bool) {
+        self.held.remove(name);
+        let target = if is_hard {
+            format!("/{}", target.trim_start_matches("./"))
+        } else {
+            target.to_owned()
+        };
+        self.links.insert(name.to_owned(), target);
+    }
+
+    /// Takes out `name`, and what is below it.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.held.remove(name);
+        self.links.remove(name);
+        self.remove_below(name);
+    }
+
+    /// Takes out what is below the folder `name`.
+    pub(crate) fn remove_below(&mut self, name: &str) {
+        let below = if name.is_empty() { String::new() } else { format!("{name}/") };
+        let gone = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            names.take_while(|name| name.starts_with(&below)).cloned().collect()
+        };
+        for name in gone(&mut self.held.range(below.clone()..).map(|(name, _)| name)) {
+            self.held.remove(&name);
+        }
+        for name in gone(&mut self.links.range(below.clone()..).map(|(name, _)| name)) {
+            self.links.remove(&name);
+        }
+    }
+
+    /// Puts the files of a later layer over these.
+    pub(crate) fn cover(&mut self, over: Self) {
+        for (name, held) in over.held {
+            self.remove(&name);
+            self.held.insert(name, held);
+        }
+        for (name, target) in over.links {
+            self.held.remove(&name);
+            self.links.insert(name, target);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// The file called `name`, through links, which never leave these files.
+    pub(super) fn get(&self, name: &str) -> Option<&Held> {
+        let mut name = name.to_owned();
+        for _ in 0..HOPS_MAX {
+            if let Some(held) = self.held.get(&name) {
+                return Some(held);
+            }
+            let target = self.links.get(&name)?;
+            let from = Path::new(&name).parent().unwrap_or(Path::new(""));
+            let to = match target.strip_prefix('/') {
+                Some(absolute) => PathBuf::from(absolute),
+                None => from.join(target),
+            };
+            plain(&to).to_str()?.clone_into(&mut name);
+        }
+        None
+    }
+
+    /// The same as text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let bytes = self.get(name)?.bytes.as_deref()?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// Names of files and links directly or deeper in the folder `folder`.
+    pub(super) fn below<'f>(&'f self, folder: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let length = prefix.len();
+        let held = self.held.range(prefix.clone()..).map(|(name, _)| name.as_str());
+        held.take_while(move |name| name.starts_with(&prefix))
+            .filter_map(move |name| Some((name, name.get(length..)?)))
+    }
+}
+
+/// Whether the content of a file of this name is asked for later.
+fn matters(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let folder = name.rsplit('/').nth(1).unwrap_or_default();
+    let described = folder.ends_with(".dist-info") || folder.ends_with(".egg-info");
+    let about = described && matches!(file, "METADATA" | "RECORD" | "PKG-INFO" | "direct_url.json");
+    about
+        || file == "PKG-INFO"
+        || file.ends_with(".egg-info")
+        || startup::may_start(file)
+        || Format::of(Path::new(name)).is_some()
+}
+
+/// The folder that distributions are installed into and that `name` is in.
+pub(super) fn site_in(name: &str) -> Option<&str> {
+    let mut end = 0;
+    for part in name.split('/') {
+        end += part.len();
+        if matches!(part, "site-packages" | "dist-packages") {
+            return name.get(..end);
+        }
+        end += 1;
+    }
+    None
+}
