@@ -336,7 +336,11 @@ impl Report {
     pub(crate) fn sort(&mut self) {
         // What asks for the same stands together; holes go by the name of what has them.
         let asks = |f: &Finding| {
-            if f.kind == Kind::Vulnerable { String::new() } else { f.do_first.clone() }
+            if f.kind == Kind::Vulnerable {
+                String::new()
+            } else {
+                [&*f.do_first, &*f.meaning].concat()
+            }
         };
         let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.kind, asks(f), f.subject.clone());
         self.findings.sort_by_cached_key(key);
