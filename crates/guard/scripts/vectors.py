@@ -118,7 +118,7 @@ def made_up(seed, count=1500):
         )
 
     def specifier():
-        one = lambda: some(OPERATORS, ["", " "]) + version() + some(["", "", "", ".*"])  # noqa: E731
+        one = lambda: some(OPERATORS[:-1], ["", " "]) + version() + some(["", "", "", ".*"])  # noqa: E731
         return some([",", " , "]).join(one() for _ in range(chance.randint(1, 3)))
 
     def marker(depth=0):
