@@ -77,7 +77,7 @@ fn dockerfiles_give_what_they_install_and_what_they_start_from() {
 FROM ${BASE} AS build
 FROM python:3.12@sha256:0000 AS pinned
 # a comment
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/pip \
     # another
     pip install --no-cache-dir "litellm==1.82.7" 'thing>=1.0' -r requirements.txt && \
     python3 -m pip install --extra-index-url https://user:hunter2@index.example/simple other==2.0
