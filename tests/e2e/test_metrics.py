@@ -68,7 +68,7 @@ def test_how_deployments_fare_is_shown(own_gateway, upstream):
     config["router_settings"] = {"num_retries": 1, "cooldown_time": 60}
     config["litellm_settings"] = {}
     config["model_list"] = [
-        deployment("pair", "openai", "gpt-error-429", upstream.url, order=1),
+        deployment("pair", "openai", "gpt-error-401", upstream.url, order=1),
         deployment("pair", "openai", "gpt-fine", upstream.url, order=2),
         deployment("alone", "openai", "gpt-error-500", upstream.url),
         deployment("unused", "openai", "gpt-unused", upstream.url),
@@ -80,9 +80,9 @@ def test_how_deployments_fare_is_shown(own_gateway, upstream):
     def state(model):
         return one(gateway, "litellm_deployment_state", litellm_model_name=model)
 
-    states = {model: state(model) for model in ("gpt-error-429", "gpt-fine", "gpt-error-500", "gpt-unused")}
-    assert states == {"gpt-error-429": 2, "gpt-fine": 0, "gpt-error-500": 1, "gpt-unused": 0}
-    cooled = {"litellm_model_name": "gpt-error-429", "exception_status": "429"}
+    states = {model: state(model) for model in ("gpt-error-401", "gpt-fine", "gpt-error-500", "gpt-unused")}
+    assert states == {"gpt-error-401": 2, "gpt-fine": 0, "gpt-error-500": 1, "gpt-unused": 0}
+    cooled = {"litellm_model_name": "gpt-error-401", "exception_status": "401"}
     assert one(gateway, "litellm_deployment_cooled_down_total", **cooled) == 1
 
 
