@@ -33,7 +33,7 @@ def sealed(tmp_path_factory):
         pytest.skip("SKIPPED LOUDLY: nothing seals a process here")
     data = tmp_path_factory.mktemp("data")
     # The seal holds: or else every test here would pass for nothing.
-    assert run("/bin/sh", "-c", "/bin/true", data=data).returncode == -31
+    assert run("/bin/sh", "-c", "exec /bin/true", data=data).returncode == -31
     python = os.path.realpath(sys.executable)
     assert run(python, "-c", "import socket; socket.socket()", data=data).returncode == -31
     assert run(python, "-c", "print(1)", data=data).stdout == "1\n"
