@@ -14,6 +14,18 @@ impl<'t, 's> Run<'t, 's> {
         if !self.step() {
             return Abs::default();
         }
+        let value = self.value(expr, line);
+        // Long values cost their making.
+        self.charge(match &value.value {
+            Value::Text(text::Txt::Made(made)) => made.len() as u64 >> 5,
+            Value::Bytes(bytes) => bytes.len() as u64 >> 5,
+            Value::List(items) => items.len() as u64 >> 4,
+            _ => 0,
+        });
+        value
+    }
+
+    fn value(&mut self, expr: &'t Expr<'s>, line: u32) -> Abs<'t, 's> {
         match expr {
             Expr::Unknown => Abs::default(),
             Expr::Name(name) => self.named(name, line),

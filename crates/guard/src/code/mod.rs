@@ -84,11 +84,64 @@ pub fn read(role: Role, bytes: &[u8]) -> Summary {
     let mode = if role == Role::Setup { Mode::Setup } else { Mode::Module };
     let (text, hides) = encoding::text(bytes);
     let tree = parse::parse(&text);
-    let mut summary = run::run(&text, &tree.body, mode, 0);
+    let (mut summary, _) = run::run(&text, &tree.body, mode, 0, 0);
     summary.cut_short |= tree.too_deep;
     summary.is_package = role == Role::Package;
     if let Some(what) = hides {
         summary.facts.insert(0, Fact { deed: Deed::Encoded, when: When::Import, line: 1, what });
     }
     summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(code: &str) -> Summary {
+        apart(|| read(Role::Module, code.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn what_is_made_to_be_unreadable_ends_soon_and_says_so() {
+        let deep = format!("x = {}1{}\n", "(".repeat(5000), ")".repeat(5000));
+        let chain = format!("x = a{}\n", ".b()".repeat(5000));
+        let blocks: String = (0..500).map(|n| format!("{}if x:\n", " ".repeat(n))).collect();
+        let grows = "a = 'x' * 8000000\n".to_owned() + &"b = a + ''\nc = a[::-1]\n".repeat(2000);
+        let again = format!("t = '{}'\n{}", "x = 1; ".repeat(10_000), "exec(t)\n".repeat(500));
+        for code in [deep, chain, blocks, grows, again] {
+            let head: String = code.chars().take(30).collect();
+            assert!(facts(&code).cut_short, "{head}");
+        }
+    }
+
+    #[test]
+    fn functions_that_call_each_other_without_end_end_soon() {
+        let calls: String = (0..100)
+            .map(|n| format!("def f{n}():\n{}", format!(" f{}()\n", (n + 1) % 100).repeat(10)))
+            .collect();
+        let summary = facts(&(calls + &"f0()\n".repeat(500)));
+        assert_eq!(summary.facts, []);
+        facts(&("t = 'exec(t); ' * 100\n".to_owned() + &"exec(t)\n".repeat(100)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(parts in proptest::collection::vec(0_usize..40, 0..60)) {
+            const PARTS: [&str; 40] = [
+                "def f(x=1):\n ", "class A:\n ", "import os, a.b as c\n", "exec(", "'cGFzcw=='",
+                "base64.b64decode(", "f'{x!r:{y}}'", "b\"\\x41\"", "'''", "[", "]", "(", ")", "{", "}",
+                ":", ",", "=", "\n", "\n    ", "\t", "lambda x: ", "for x in ", "if ", "else ", "@", "x",
+                "[::-1]", "+", "%", "**", "\\", "#", "é", "𝘦", "0x", "1e5", "match x:\n case ",
+                "with open(\"a\") as f:", "os.environ",
+            ];
+            let code: String = parts.iter().filter_map(|part| PARTS.get(*part)).copied().collect();
+            proptest::prop_assert!(facts(&code).facts.len() <= 501);
+            let _: Vec<String> = apart(|| outline(&code)).unwrap();
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _: Summary = apart(|| read(Role::Setup, &bytes)).unwrap();
+        }
+    }
 }

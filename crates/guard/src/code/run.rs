@@ -75,8 +75,15 @@ pub(super) struct Run<'t, 's> {
     pub(super) cut_short: bool,
 }
 
-/// Runs `body` and says what it does.
-pub(super) fn run<'s>(text: &'s str, body: &Body<'s>, mode: Mode, nested: u32) -> Summary {
+/// Runs `body` and says what it does, and how many steps it took; `steps` were
+/// taken before, by the text in which this one stands.
+pub(super) fn run<'s>(
+    text: &'s str,
+    body: &Body<'s>,
+    mode: Mode,
+    nested: u32,
+    steps: u64,
+) -> (Summary, u64) {
     let mut run = Run {
         text,
         mode,
@@ -90,7 +97,7 @@ pub(super) fn run<'s>(text: &'s str, body: &Body<'s>, mode: Mode, nested: u32) -
         facts: BTreeSet::new(),
         imports: BTreeSet::new(),
         calls: BTreeSet::new(),
-        steps: 0,
+        steps,
         cut_short: false,
     };
     run.body(body);
@@ -100,13 +107,14 @@ pub(super) fn run<'s>(text: &'s str, body: &Body<'s>, mode: Mode, nested: u32) -
         run.alone(next);
         next += 1;
     }
-    Summary {
+    let summary = Summary {
         facts: run.facts.into_iter().collect(),
         imports: run.imports.into_iter().collect(),
         calls: run.calls.into_iter().collect(),
         cut_short: run.cut_short,
         is_package: false,
-    }
+    };
+    (summary, run.steps)
 }
 
 impl<'t, 's> Run<'t, 's> {
@@ -508,6 +516,15 @@ impl<'t, 's> Run<'t, 's> {
             }
             Literal::Bytes(bytes) => Abs::bytes(bytes),
         }
+    }
+
+    /// Counts `steps` that were taken elsewhere, or that a value costs.
+    pub(super) fn charge(&mut self, steps: u64) {
+        self.steps = self.steps.saturating_add(steps);
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Whether there is room for another step.

@@ -31,8 +31,17 @@ impl<'t, 's> Run<'t, 's> {
             self.cut_short |= code.len() > INNER_MAX;
             return Summary::default();
         }
+        // To read it again and again costs as much as to run it.
+        self.charge(code.len() as u64 / 4);
+        if !self.step() {
+            return Summary::default();
+        }
         let tree = super::parse::parse(code);
-        run::run(code, &tree.body, Mode::Module, self.nested + 1)
+        let (summary, steps) =
+            run::run(code, &tree.body, Mode::Module, self.nested + 1, self.steps());
+        self.charge(steps.saturating_sub(self.steps()));
+        self.cut_short |= summary.cut_short || tree.too_deep;
+        summary
     }
 
     /// A program is started.
