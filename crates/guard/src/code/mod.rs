@@ -105,7 +105,14 @@ mod tests {
     fn what_is_made_to_be_unreadable_ends_soon_and_says_so() {
         let deep = format!("x = {}1{}\n", "(".repeat(5000), ")".repeat(5000));
         let chain = format!("x = a{}\n", ".b()".repeat(5000));
-        let blocks: String = (0..500).map(|n| format!("{}if x:\n", " ".repeat(n))).collect();
+        let blocks: Vec<String> = (0..500)
+            .map(|n| {
+                " ".repeat(n)
+                    + "if x:
+"
+            })
+            .collect();
+        let blocks = blocks.concat();
         let grows = "a = 'x' * 8000000\n".to_owned() + &"b = a + ''\nc = a[::-1]\n".repeat(200);
         let again = format!("t = '{}'\n{}", "x = 1; ".repeat(10_000), "exec(t)\n".repeat(500));
         for code in [deep, chain, blocks, grows, again] {
@@ -116,10 +123,21 @@ mod tests {
 
     #[test]
     fn functions_that_call_each_other_without_end_end_soon() {
-        let calls: String = (0..100)
-            .map(|n| format!("def f{n}():\n{}", format!(" f{}()\n", (n + 1) % 100).repeat(10)))
+        let calls: Vec<String> = (0..100)
+            .map(|n| {
+                format!(
+                    "def f{n}():
+{}",
+                    format!(
+                        " f{}()
+",
+                        (n + 1) % 100
+                    )
+                    .repeat(10)
+                )
+            })
             .collect();
-        let summary = facts(&(calls + &"f0()\n".repeat(50)));
+        let summary = facts(&(calls.concat() + &"f0()\n".repeat(50)));
         assert_eq!(summary.facts, []);
         facts(&("t = 'exec(t); ' * 100\n".to_owned() + &"exec(t)\n".repeat(100)));
     }
