@@ -1,7 +1,7 @@
 //! Dates as advisories and lock files write them.
 
 /// An RFC 3339 date and time, or a date alone, as milliseconds since 1970.
-pub(crate) fn unix_ms(text: &str) -> Option<i64> {
+pub fn unix_ms(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Some(at.as_millisecond());

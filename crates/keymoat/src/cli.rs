@@ -26,6 +26,7 @@ Examples:
   keymoat audit                              what is bad among what is installed or locked here
   keymoat audit --secrets                    which keys lie open on this machine
   keymoat advisories update --from all.zip   know of everything that is in an export of OSV
+  keymoat incident                           what to do when a release was bad
   keymoat doctor --config config.yaml        what is configured, reachable, risky
 
 Environment:
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// Make, list, change and end virtual keys on a running gateway
     #[command(subcommand)]
     Keys(Keys),
+    /// When something was bad: where it was, what it could read, what was used;
+    /// freeze, replace in a safe order, report
+    Incident(crate::cli_incident::Incident),
     /// Make and list decoy keys: their use buys nothing and raises an alarm
     #[command(subcommand)]
     Canary(Canary),

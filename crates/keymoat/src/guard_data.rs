@@ -54,7 +54,7 @@ pub(crate) fn cache(now_ms: i64) -> Option<guard::Cache> {
 }
 
 /// This machine's name.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();

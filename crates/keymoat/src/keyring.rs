@@ -3,7 +3,7 @@
 
 use crate::cli::Remote;
 use crate::{guard_data, remote};
-use base::{Clock as _, Secret, SystemClock};
+use base::{Clock as _, KeyHash, Secret, SystemClock};
 use http::Method;
 use ledger::{CANARY_TAG, KeyFilter, KeyHasher, Store as _, VirtualKey, public_name};
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) name: String,
     /// Its alias, or nothing.
     pub(crate) alias: String,
+    /// Whether it is refused.
+    pub(crate) blocked: bool,
     /// Whether it is a decoy.
     pub(crate) is_canary: bool,
     /// When it was used last, RFC 3339, or nothing.
@@ -59,9 +61,14 @@ impl Keyring {
                 path.display()
             ));
         }
-        let text = |error: store::OpenError| error.to_string();
-        let dir = DataDir::open(&path).map_err(|error| format!("{problem}; and {error}"))?;
-        let store = Sqlite::open(&dir.database(), SystemClock::new().unix_ms()).map_err(text)?;
+        Self::database(&path).map_err(|error| format!("{problem}; and {error}"))
+    }
+
+    /// The database in `path`, which no gateway may have open.
+    pub(crate) fn database(path: &std::path::Path) -> Result<Self, String> {
+        let dir = DataDir::open(path).map_err(|error| error.to_string())?;
+        let store = Sqlite::open(&dir.database(), SystemClock::new().unix_ms());
+        let store = store.map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         Ok(Self::Database(Box::new(Database { dir, store, runtime })))
@@ -102,6 +109,22 @@ impl Keyring {
             }
         }
         Ok(keys)
+    }
+
+    /// Refuses a key from now on, or lets it in again.
+    pub(crate) fn set_blocked(&self, hash: &str, blocked: bool) -> Result<(), String> {
+        match self {
+            Self::Gateway(asked) => {
+                let path = if blocked { "/key/block" } else { "/key/unblock" };
+                remote::ask(asked, Method::POST, path, Some(json!({"key": hash}))).map(drop)
+            }
+            Self::Database(database) => {
+                let hash = KeyHash::from_hex(hash).ok_or("not the hash of a key")?;
+                let now_ms = SystemClock::new().unix_ms();
+                let changed = database.store.set_blocked(hash, blocked, now_ms);
+                database.runtime.block_on(changed).map(drop).map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// Makes a decoy that is said to stand in `file`.
@@ -145,6 +168,7 @@ impl Key {
             hash: text("token"),
             name: text("key_name"),
             alias: text("key_alias"),
+            blocked: row.get("blocked").and_then(Value::as_bool).unwrap_or_default(),
             is_canary: tags.into_iter().flatten().any(|tag| tag == CANARY_TAG),
             last_active: text("last_active"),
             file: file.unwrap_or_default().to_owned(),
@@ -158,6 +182,7 @@ impl Key {
             hash: key.hash.to_string(),
             name: key.name.clone(),
             alias: key.alias.clone().unwrap_or_default(),
+            blocked: key.blocked,
             is_canary: key.is_canary(),
             last_active: key.last_active_ms.map(base::clock::rfc3339).unwrap_or_default(),
             file: file.unwrap_or_default().to_owned(),

@@ -7,9 +7,13 @@ mod bell;
 mod canary;
 mod check;
 mod cli;
+mod cli_incident;
 mod demo;
 mod door;
+mod drill;
 mod guard_data;
+mod incident;
+mod incident_gateway;
 mod keyring;
 mod listen;
 mod observe;
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve),
         Command::CheckConfig(check) => check::config(&check),
         Command::Keys(keys) => remote::keys(keys),
+        Command::Incident(asked) => incident::run(asked),
         Command::Canary(canary) => canary::run(canary),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),

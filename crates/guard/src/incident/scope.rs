@@ -1,0 +1,224 @@
+//! Where a bad release was, and which secrets were readable there.
+
+use super::facts::{Exposed, Exposure, Incident, Place, Scope, Suspect};
+use crate::advisory::Advisories;
+use crate::finding::{Kind, Severity};
+use crate::host::{self, Host};
+use crate::inventory::{Ecosystem, Standing};
+use crate::judge::Terms;
+use crate::python::Specifiers;
+use crate::recorded::{self, Listing};
+use crate::secrets::{self, Variables};
+use crate::version::Version;
+use crate::{Ask, Report};
+use base::clock::rfc3339;
+use std::path::PathBuf;
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// The machine.
+    pub host: Host,
+    /// Its name, for people.
+    pub host_name: String,
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// On what terms.
+    pub terms: Terms,
+}
+
+/// Looks for the bad releases on disk, in recorded inventories, and for the
+/// traces that attacks leave.
+pub fn scope(
+    incident: &Incident,
+    looked: &Looked,
+    recorded: Result<&Listing, &str>,
+    advisories: &Advisories,
+) -> Scope {
+    let mut scope = Scope { at: rfc3339(looked.terms.now_ms), ..Scope::default() };
+    let paths = looked.paths.iter().cloned().chain(looked.host.homes().iter().cloned()).collect();
+    let report = crate::audit(&Ask { paths, terms: looked.terms }, advisories);
+    scope.looked.push(format!(
+        "{}: {} packages in {} lock files, requirement files and environments, below {}",
+        looked.host_name,
+        report.packages,
+        report.files.len(),
+        shown(&looked.paths, &looked.host)
+    ));
+    on_disk(incident, &looked.host_name, &report, advisories, &mut scope);
+    for gap in report.gaps.iter().filter(|gap| is_blind(gap.why)) {
+        scope.unknown.push(format!("{}: {}", gap.subject, gap.text));
+    }
+    match recorded {
+        Ok(listing) => in_the_past(incident, listing, advisories, &mut scope),
+        Err(why) => scope.unknown.push(format!("recorded inventories: {why}")),
+    }
+    let ask =
+        host::Ask { host: looked.host.clone(), paths: looked.paths.clone(), terms: looked.terms };
+    let traces = host::audit(&ask, advisories);
+    scope.looked.push(format!("{}: units, cron, hooks, processes and sockets", looked.host_name));
+    let telling = traces
+        .findings
+        .iter()
+        .filter(|finding| finding.severity >= Severity::Medium && finding.kind != Kind::Malicious);
+    scope.traces.extend(telling.map(|finding| {
+        let seen = finding.evidence.first().map(|e| format!(": {}", e.text)).unwrap_or_default();
+        format!("{}{seen}", finding.subject)
+    }));
+    scope.unknown.extend(traces.gaps.iter().map(|gap| format!("{}: {}", gap.subject, gap.text)));
+    scope.unknown.push("other machines, CI runners, images and mirrors: nobody has looked there until `keymoat incident scope` ran there, or their disks were given with --root".to_owned());
+    scope
+        .places
+        .sort_by(|a, b| (&a.host, &a.file, &a.release).cmp(&(&b.host, &b.file, &b.release)));
+    scope.places.dedup();
+    scope.unknown.dedup();
+    scope
+}
+
+/// Whether a gap hides packages; one that says "no advisory" hides none here.
+fn is_blind(why: crate::finding::Why) -> bool {
+    use crate::finding::Why;
+    matches!(why, Why::Unreadable | Why::Malformed | Why::Floating)
+}
+
+fn shown(paths: &[PathBuf], host: &Host) -> String {
+    let all = paths.iter().chain(host.homes());
+    all.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn on_disk(
+    incident: &Incident,
+    host: &str,
+    report: &Report,
+    advisories: &Advisories,
+    scope: &mut Scope,
+) {
+    for package in &report.inventory {
+        let Some(version) = &package.version else { continue };
+        let is_bad = incident.suspects.iter().any(|suspect| {
+            suspect.name == package.name
+                && suspect.ecosystem == package.ecosystem.osv()
+                && suspect.is_bad(package.ecosystem, version, advisories)
+        });
+        if is_bad {
+            let standing = match package.standing {
+                Standing::Installed => "installed",
+                Standing::Locked => "locked",
+                Standing::Asked => "asked",
+                Standing::Held => "held",
+            };
+            scope.places.push(Place {
+                host: host.to_owned(),
+                file: package.place.to_string(),
+                release: package.shown(),
+                standing: standing.to_owned(),
+                through: package.introduced_by.clone(),
+                from: package
+                    .since_ms
+                    .filter(|_| package.standing == Standing::Installed)
+                    .map(rfc3339),
+                to: None,
+                source: format!("the disk, {}", scope.at),
+            });
+        }
+    }
+}
+
+fn in_the_past(incident: &Incident, listing: &Listing, advisories: &Advisories, scope: &mut Scope) {
+    scope.looked.push(match listing.inventories.len() {
+        0 => "no recorded inventory: of the past only what is left on disk is known".to_owned(),
+        n => format!("{n} recorded inventories"),
+    });
+    let mut inventories = Vec::new();
+    for (path, _) in &listing.inventories {
+        match recorded::load(path) {
+            Ok(inventory) => inventories.push(inventory),
+            Err(why) => scope.unknown.push(format!("{}: {why}", path.display())),
+        }
+    }
+    let bad = listing.bad.iter().map(|(path, why)| format!("{}: {why}", path.display()));
+    scope.unknown.extend(bad);
+    for suspect in &incident.suspects {
+        let Some(ecosystem) = Ecosystem::from_osv(&suspect.ecosystem) else { continue };
+        let is_bad = |version: &Version| suspect.is_bad(ecosystem, version, advisories);
+        for seen in recorded::sightings(&inventories, ecosystem, &suspect.name, &is_bad) {
+            scope.places.push(Place {
+                host: seen.host.clone(),
+                file: seen.file.display().to_string(),
+                release: format!("{} {}", suspect.name, seen.version),
+                standing: seen.standing.clone(),
+                through: seen.introduced_by.clone(),
+                from: Some(seen.from_ms()).filter(|ms| *ms > i64::MIN).map(rfc3339),
+                to: Some(seen.to_ms()).filter(|ms| *ms < i64::MAX).map(rfc3339),
+                source: format!(
+                    "inventories of {} to {}",
+                    rfc3339(seen.first_ms),
+                    rfc3339(seen.last_ms)
+                ),
+            });
+        }
+    }
+}
+
+impl Suspect {
+    /// Whether this version of the package is meant: by a listed version, by a
+    /// range, or by an advisory.
+    fn is_bad(&self, ecosystem: Ecosystem, version: &Version, advisories: &Advisories) -> bool {
+        let listed = self.versions.iter().any(|text| {
+            let is_range = text.starts_with(['<', '>', '=', '~', '!']);
+            if is_range && ecosystem == Ecosystem::PyPi {
+                return Specifiers::read(text).is_ok_and(|range| range.admit(version));
+            }
+            !is_range && version.is(&Version::read(ecosystem, text))
+        });
+        listed
+            || !self.advisories.is_empty()
+                && advisories
+                    .hits(ecosystem, &self.name, version)
+                    .iter()
+                    .any(|hit| hit.ids.iter().any(|id| self.advisories.contains(id)))
+    }
+}
+
+/// Which secrets were readable. `gateway`: what of a gateway's own keys was.
+pub fn exposure(looked: &Looked, variables: Variables, gateway: String) -> Exposure {
+    let ask = secrets::Ask {
+        paths: looked.paths.clone(),
+        host: looked.host.clone(),
+        variables,
+        now_ms: looked.terms.now_ms,
+    };
+    let report = secrets::survey(&ask);
+    let secrets = report.findings.iter().map(|finding| Exposed {
+        what: finding.subject.clone(),
+        places: finding
+            .evidence
+            .iter()
+            .map(|evidence| match &evidence.place {
+                Some(place) => format!("{place} {}", evidence.text),
+                None => evidence.text.clone(),
+            })
+            .collect(),
+        replace: if finding.severity == Severity::Info {
+            finding.meaning.clone()
+        } else {
+            finding.do_first.clone()
+        },
+        is_store: finding.severity == Severity::Info,
+    });
+    let mut unknown: Vec<String> =
+        report.gaps.iter().map(|gap| format!("{}: {}", gap.subject, gap.text)).collect();
+    unknown.push("what was readable then and is not there now; secrets in memory, in password stores, at metadata services of a cloud, in a cluster; made-up passwords".to_owned());
+    Exposure {
+        at: report.at.clone(),
+        looked: vec![format!(
+            "{}: {} files and processes, below {}",
+            looked.host_name,
+            report.files.len(),
+            shown(&looked.paths, &looked.host)
+        )],
+        secrets: secrets.collect(),
+        gateway,
+        unknown,
+    }
+}

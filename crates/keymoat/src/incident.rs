@@ -1,0 +1,333 @@
+//! `keymoat incident`: from the command line to `guard::incident` and back.
+
+use crate::cli::Remote;
+use crate::cli_incident::{Incident as Asked, Standing, Step, Where, Which};
+use crate::keyring::{Key, Keyring};
+use crate::{drill, guard_data, incident_gateway, say, survey};
+use base::clock::rfc3339;
+use base::{Clock as _, SystemClock};
+use guard::Advisories;
+use guard::incident::usage::Span;
+use guard::incident::{self, Bound, Claim, Incident, Looked, plan, report};
+use guard::judge::Terms;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HOUR_MS: i64 = 3_600_000;
+/// Where incidents are kept, below keymoat's data directory.
+const FOLDER: &str = "guard/incidents";
+
+/// `keymoat incident …`
+pub(crate) fn run(asked: Asked) -> ExitCode {
+    let done = match (asked.step, asked.drill) {
+        (Some(step), _) => run_step(step),
+        (None, true) => drill::run(asked.output.as_deref()),
+        (None, false) => Err("nothing to do\nhint: see keymoat incident --help".to_owned()),
+    };
+    match done {
+        Ok(text) => {
+            say::out(&text);
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_step(step: Step) -> Result<String, String> {
+    let folder = guard_data::data_dir()?.join(FOLDER);
+    let now_ms = SystemClock::new().unix_ms();
+    let now = rfc3339(now_ms);
+    match step {
+        Step::Open {
+            advisory,
+            package,
+            versions,
+            window_from,
+            window_to,
+            window_source,
+            advisories,
+        } => {
+            for time in window_from.iter().chain(&window_to) {
+                if guard::unix_ms(time).is_none() {
+                    return Err(format!("`{time}` is no time\nhint: 2026-03-24T10:39:00Z"));
+                }
+            }
+            let is_given = window_from.is_some() || window_to.is_some();
+            let bound = Bound { from: window_from, to: window_to, source: window_source };
+            let asked = incident::Asked {
+                advisories: advisory,
+                package: package.map(|name| (name, versions)),
+                window: is_given.then_some(bound).into_iter().collect(),
+                drill: false,
+                now_ms,
+            };
+            let mut opened = incident::open(&asked, &known(&advisories)?)?;
+            plan::update(&mut opened);
+            let path = incident::save(&folder, &opened)?;
+            Ok(format!("{}\nKept in {}\n", status(&opened), path.display()))
+        }
+        Step::Scope { at, which } => change(&folder, &which, |incident| {
+            let advisories = known(&at.advisories)?;
+            let inventories = guard_data::data_dir()?.join(guard::recorded::FOLDER);
+            let scope = scope(incident, &looked(&at, now_ms), &inventories, &advisories);
+            let found = scope.places.len();
+            incident.scope = Some(scope);
+            incident.happened(
+                &now,
+                format!("looked for the bad releases: in {found} places"),
+                "us",
+            );
+            Ok(status(incident))
+        }),
+        Step::Exposure { at, which } => change(&folder, &which, |incident| {
+            let gateway = gateway_keys(&at)?;
+            let exposure = incident::exposure(&looked(&at, now_ms), survey::variables(), gateway);
+            incident.exposure = Some(exposure);
+            incident.happened(&now, "listed the secrets that were readable", "us");
+            Ok(status(incident))
+        }),
+        Step::Use { before, which } => change(&folder, &which, |incident| {
+            let (window, before) = spans(incident, now_ms, before);
+            let data_dir = guard_data::data_dir()?;
+            let mut usage =
+                incident_gateway::usage(&data_dir, window, before, &incident.facts.indicators)?;
+            usage.at.clone_from(&now);
+            incident.usage = Some(usage);
+            incident.happened(&now, "looked through the gateway's records", "us");
+            Ok(status(incident))
+        }),
+        Step::Contain { all, key, lift, remote, which } => {
+            change(&folder, &which, |incident| contain(incident, all, &key, lift, &remote, &now))
+        }
+        Step::Rotate { done, which } => change(&folder, &which, |incident| {
+            plan::update(incident);
+            for number in done {
+                plan::done(incident, number, &now)?;
+            }
+            Ok(plan::shown(incident).trim_start().to_owned())
+        }),
+        Step::Claim { standing, why, which } => change(&folder, &which, |incident| {
+            let standing = match standing {
+                Standing::Suspected => incident::Standing::Suspected,
+                Standing::Confirmed => incident::Standing::Confirmed,
+                Standing::Cleared => incident::Standing::Cleared,
+            };
+            incident.claims.push(Claim { at: now.clone(), standing, why });
+            Ok(status(incident))
+        }),
+        Step::Report { json, output, which } => {
+            let incident = find(&folder, &which)?;
+            let text = if json { report::json(&incident) } else { report::markdown(&incident) };
+            match output {
+                None => Ok(text),
+                Some(path) => {
+                    say::file(&path, &text).map_err(|e| format!("{}: {e}", path.display()))?;
+                    Ok(format!("{} holds the report.\n", path.display()))
+                }
+            }
+        }
+        Step::Status { which } => find(&folder, &which).map(|incident| status(&incident)),
+        Step::List => {
+            let (all, problems) = incident::list(&folder);
+            for problem in problems {
+                say::err(&format!("warning: {problem}"));
+            }
+            let mut rows = vec![["ID", "OPENED", "CLAIM", "ABOUT"].map(str::to_owned).to_vec()];
+            rows.extend(all.into_iter().map(|incident| {
+                let claim = format!("{:?}", incident.standing()).to_lowercase();
+                vec![incident.id, incident.opened_at, claim, incident.title]
+            }));
+            Ok(say::table(&rows))
+        }
+    }
+}
+
+fn find(folder: &Path, which: &Which) -> Result<Incident, String> {
+    match &which.id {
+        Some(id) => incident::load(folder, id),
+        None => incident::latest(folder),
+    }
+}
+
+/// Changes an incident, and keeps it.
+fn change(
+    folder: &Path,
+    which: &Which,
+    change: impl FnOnce(&mut Incident) -> Result<String, String>,
+) -> Result<String, String> {
+    let mut incident = find(folder, which)?;
+    let text = change(&mut incident)?;
+    plan::update(&mut incident);
+    incident::save(folder, &incident)?;
+    Ok(text)
+}
+
+fn known(paths: &[PathBuf]) -> Result<Advisories, String> {
+    let mut advisories = Advisories::built_in();
+    for path in paths {
+        advisories.add(guard::advisory::read(path).map_err(|error| error.to_string())?);
+    }
+    Ok(advisories)
+}
+
+/// Where to look, and as of when.
+pub(crate) fn terms(now_ms: i64) -> Terms {
+    Terms { now_ms, advisory_age_max_ms: i64::MAX, recent_since_ms: now_ms }
+}
+
+fn looked(at: &Where, now_ms: i64) -> Looked {
+    let host_name = match (&at.host_name, &at.root) {
+        (Some(name), _) => name.clone(),
+        (None, Some(root)) => root.display().to_string(),
+        (None, None) => guard_data::host(),
+    };
+    let paths = match &at.root {
+        Some(root) if at.paths == [Path::new(".")] => vec![root.clone()],
+        _ => at.paths.clone(),
+    };
+    Looked { host: survey::machine(at.root.as_deref()), host_name, paths, terms: terms(now_ms) }
+}
+
+/// Where the bad releases were.
+pub(crate) fn scope(
+    incident: &Incident,
+    looked: &Looked,
+    inventories: &Path,
+    advisories: &Advisories,
+) -> incident::Scope {
+    let listing = guard::recorded::list(inventories);
+    let listing = listing.as_ref().map_err(String::as_str);
+    incident::scope(incident, looked, listing, advisories)
+}
+
+/// The window to look at, up to now, since what was stolen is used later; and
+/// the time before it.
+pub(crate) fn spans(incident: &Incident, now_ms: i64, before_hours: u32) -> (Span, Span) {
+    let from = incident.widest().0.and_then(|from| guard::unix_ms(&from));
+    let opened = guard::unix_ms(&incident.opened_at).unwrap_or(now_ms);
+    // Where no source gives a beginning: three days, as releases are young.
+    let from_ms = from.unwrap_or(opened - 72 * HOUR_MS);
+    let window = Span { from_ms, to_ms: now_ms + 1 };
+    (window, Span { from_ms: from_ms - i64::from(before_hours) * HOUR_MS, to_ms: from_ms })
+}
+
+/// Whether the gateway's own keys were readable, and why or why not.
+fn gateway_keys(at: &Where) -> Result<String, String> {
+    if at.root.is_some() {
+        return Ok("not known for a disk from elsewhere. Where a gateway keeps its data on it, count the providers' keys of its configuration as read.".to_owned());
+    }
+    let data_dir = guard_data::data_dir()?;
+    let shown = data_dir.display();
+    Ok(if data_dir.join("keymoat.db").exists() || data_dir.join("master_key").exists() {
+        format!(
+            "readable. A gateway keeps its data here ({shown}) under the same user: what ran here could read its master key and whatever its configuration and environment name. Virtual keys are stored as hashes and could not be read from there. Count each provider's key of this gateway as read."
+        )
+    } else {
+        format!(
+            "none. No gateway keeps its data here under this user ({shown} holds none), so the keys that a gateway elsewhere holds for applications were not on this machine. What applications hold, virtual keys among them, is in the list above."
+        )
+    })
+}
+
+fn contain(
+    incident: &mut Incident,
+    all: bool,
+    keys: &[String],
+    lift: bool,
+    remote: &Remote,
+    now: &str,
+) -> Result<String, String> {
+    let keyring = Keyring::open(remote)?;
+    if lift {
+        let Some(containment) = incident.containment.as_mut().filter(|c| c.lifted_at.is_none())
+        else {
+            return Err("this incident has frozen nothing that could be let in again".to_owned());
+        };
+        let lifted = incident_gateway::lift(containment, &keyring)?;
+        incident.happened(now, format!("let {lifted} virtual keys in again"), "us");
+        return Ok(format!(
+            "{lifted} virtual keys are let in again, through {}.\n",
+            keyring.place()
+        ));
+    }
+    let named = |key: &Key, name: &String| {
+        key.alias == *name || name.len() >= 8 && key.hash.starts_with(name.as_str())
+    };
+    let known = keyring.all()?;
+    if let Some(name) = keys.iter().find(|name| !known.iter().any(|key| named(key, name))) {
+        return Err(format!(
+            "no virtual key has the alias or hash `{name}`; nothing was frozen\nhint: `keymoat keys list` has them"
+        ));
+    }
+    let is_meant = |key: &Key| all || keys.iter().any(|name| named(key, name));
+    let before = incident.containment.as_ref().map_or(0, |c| c.keys.len());
+    let containment = incident_gateway::freeze(incident, &keyring, &is_meant)?;
+    let new = containment.keys.len().saturating_sub(before);
+    let text = format!(
+        "{new} virtual keys are frozen, in {} ms, through {}. `keymoat incident contain --lift` lets them in again.\n",
+        containment.took_ms,
+        keyring.place()
+    );
+    incident.containment = Some(containment);
+    incident.happened(now, format!("froze {new} virtual keys"), "us");
+    Ok(text)
+}
+
+/// How far an incident is, and what comes next.
+fn status(incident: &Incident) -> String {
+    let open = incident.steps.iter().filter(|step| step.done_at.is_none()).count();
+    let looked = |is: bool, yes: String| if is { yes } else { "not looked at yet".to_owned() };
+    let count = |n: usize, what: &str| format!("{n} {what}");
+    let scope = incident.scope.as_ref();
+    let exposure = incident.exposure.as_ref();
+    let usage = incident.usage.as_ref();
+    let rows = [
+        ("incident", incident.id.clone()),
+        ("about", incident.title.clone()),
+        ("claim", format!("{:?}", incident.standing()).to_lowercase()),
+        ("bad", incident.facts.bad.clone()),
+        (
+            "safe",
+            if incident.facts.safe.is_empty() {
+                "not known here".into()
+            } else {
+                incident.facts.safe.clone()
+            },
+        ),
+        (
+            "scope",
+            looked(
+                scope.is_some(),
+                count(scope.map_or(0, |s| s.places.len()), "places")
+                    + &format!(", {} traces", scope.map_or(0, |s| s.traces.len())),
+            ),
+        ),
+        (
+            "exposure",
+            looked(exposure.is_some(), count(exposure.map_or(0, |e| e.secrets.len()), "secrets")),
+        ),
+        (
+            "use",
+            looked(
+                usage.is_some(),
+                count(usage.map_or(0, |u| u.keys.len()), "keys used")
+                    + &format!(", {} anomalies", usage.map_or(0, |u| u.anomalies.len())),
+            ),
+        ),
+        (
+            "frozen",
+            match &incident.containment {
+                Some(c) if c.lifted_at.is_none() => count(c.keys.len(), "virtual keys"),
+                Some(_) => "lifted".to_owned(),
+                None => "nothing".to_owned(),
+            },
+        ),
+        ("to do", format!("{open} steps: `keymoat incident rotate`")),
+    ];
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    say::table(&rows)
+}
