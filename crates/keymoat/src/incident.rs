@@ -263,7 +263,8 @@ fn contain(
         ));
     }
     let is_meant = |key: &Key| all || keys.iter().any(|name| named(key, name));
-    let before = incident.containment.as_ref().map_or(0, |c| c.keys.len());
+    let in_force = incident.containment.as_ref().filter(|c| c.lifted_at.is_none());
+    let before = in_force.map_or(0, |c| c.keys.len());
     let containment = incident_gateway::freeze(incident, &keyring, &is_meant)?;
     let new = containment.keys.len().saturating_sub(before);
     let text = format!(
