@@ -123,11 +123,18 @@ fn manifest(format: Format, bytes: &[u8]) -> Result<(), String> {
     let place = Place::whole(if format == Format::Agent { "x.json" } else { "the/file" });
     match format.read(&text, &place, &|_| Err("no other file".to_owned())) {
         Err(error) if error.what.is_empty() => Err("an error without words".to_owned()),
-        Err(error) if error.line as usize > text.lines().count() + 1 => {
-            Err(format!("an error on line {} of {}", error.line, text.lines().count()))
+        Err(error) if error.line as usize > lines(&text) + 1 => {
+            Err(format!("an error on line {} of {}", error.line, lines(&text)))
         }
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// A carriage return alone ends a line too: in YAML, and in most editors.
+fn lines(text: &str) -> usize {
+    let bare =
+        |(at, _): &(usize, &str)| text.get(at + 1..).is_some_and(|rest| !rest.starts_with('\n'));
+    text.lines().count() + text.match_indices('\r').filter(bare).count()
 }
 
 fn unpack(bytes: &[u8], is_zip: bool) -> Result<(), String> {

@@ -69,6 +69,9 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         progress.end();
         report
     };
+    if !audit.compare_with.is_empty() {
+        guard::audit::compare(&mut report, &audit.compare_with);
+    }
     let stored =
         if audit.record { guard_data::store(audit, &report, now_ms).map(Some) } else { Ok(None) };
     if let Some(days) = audit.cooldown {

@@ -189,7 +189,7 @@ pub(crate) struct Audit {
     /// An earlier lock file or environment: what is new since then and should not
     /// have come like this is told (new dependencies in patch releases,
     /// publishers that changed, other files under the same version)
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["recorded"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["recorded", "diff", "secrets", "host"])]
     pub(crate) compare_with: Vec<PathBuf>,
     /// Store what was found, with time and host, in the data directory
     #[arg(long)]

@@ -12,6 +12,7 @@ use super::{about, plain, unreadable};
 use crate::code::Role;
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::manifest::Reading;
+use crate::python;
 use crate::tree;
 use std::path::Path;
 
@@ -160,15 +161,13 @@ fn each(
 }
 
 /// The lines of a `.pth` file. Python up to 3.12 ends them at line feeds and
-/// carriage returns, later ones wherever `str.splitlines` does: what hides
-/// behind a form feed from one reader runs in the other.
+/// carriage returns, later ones wherever `str.splitlines` does. Where the two
+/// differ, both are told: what is a comment or a path to one runs in the other.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
-    let ends = |l: char| {
-        matches!(l, '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-    };
-    (1_u32..)
-        .zip(text.split(['\n', '\r']))
-        .flat_map(move |(number, line)| line.split(ends).map(move |line| (number, line)))
+    (1_u32..).zip(text.split(['\n', '\r'])).flat_map(|(number, line)| {
+        let parts = python::lines(line).filter(move |part| part.len() < line.len());
+        std::iter::once(line).chain(parts).map(move |line| (number, line))
+    })
 }
 
 /// Whether a file of this name may run when Python starts.
@@ -431,6 +430,8 @@ mod tests {
         // Python from 3.13 on ends lines here as well.
         assert_eq!(severities("# a\u{c}import thing"), [Severity::Medium]);
         assert_eq!(severities("# a\u{2028}import thing"), [Severity::Medium]);
+        // Up to 3.12 a form feed is a blank, and the line goes on.
+        assert!(severities("import os;\u{c}exec('x')").contains(&Severity::High));
     }
 
     #[test]

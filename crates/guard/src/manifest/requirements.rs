@@ -8,7 +8,7 @@ use super::{Reading, full_commit};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::python::requirement::quoted;
-use crate::python::{Requirement, Specifiers, artefact};
+use crate::python::{self, Requirement, Specifiers, artefact};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -269,7 +269,7 @@ fn logical_lines(text: &str) -> Vec<(u32, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = Vec::new();
     let mut joined: Option<(u32, String)> = None;
-    for (number, line) in (1_u32..).zip(text.lines()) {
+    for (number, line) in (1_u32..).zip(python::lines(text)) {
         let is_comment = line.trim_start().starts_with('#');
         let goes_on = line.ends_with('\\') && !is_comment;
         let (_, whole) = joined.get_or_insert_with(|| (number, String::new()));
@@ -474,6 +474,13 @@ mod tests {
         assert_eq!(shown(&reading), ["1:a 1", "7:c (any version)", "8:d (any version)"]);
         assert_eq!(reading.packages[0].hashes.len(), 2);
         assert_eq!(reading.gaps[0].place.as_ref().map(|p| p.line), Some(6), "`2#no` is no version");
+    }
+
+    #[test]
+    fn a_line_that_only_pip_sees_is_seen() {
+        let hidden = logical_lines("a==1 # a\rlitellm==1.82.8\n# b\u{c}c==2\u{2028}d==3\r\ne==4");
+        let texts: Vec<&str> = hidden.iter().map(|(_, line)| line.as_str()).collect();
+        assert_eq!(texts, ["a==1", "litellm==1.82.8", "c==2", "d==3", "e==4"]);
     }
 
     #[test]

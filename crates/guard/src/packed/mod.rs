@@ -60,12 +60,16 @@ fn archive_at(path: &Path, named: bool) -> Reading {
 }
 
 fn gap(path: &Path, why: Why, text: &str) -> Reading {
+    let do_first = match why {
+        Why::Unreadable => "Make it readable, or name another path.",
+        _ => "Fetch it anew from where its hash is known, and audit it again.",
+    };
     let gap = Gap {
         why,
         subject: path.display().to_string(),
         place: Some(Place::whole(path)),
         text: text.to_owned(),
-        do_first: "Fetch it anew from where its hash is known, and audit it again.".into(),
+        do_first: do_first.into(),
     };
     Reading { gaps: vec![gap], ..Reading::default() }
 }

@@ -134,3 +134,34 @@ fn a_drill_freezes_and_reports_and_leaves_nothing_behind() {
     assert!(report.contains("shop was used from 203.0.113.9, and never from there before"));
     assert!(!victim.0.join("data").exists(), "a drill keeps nothing of its own");
 }
+
+/// A lock of `thing`, and of what it needs.
+fn lock(version: &str, needs: &str) -> String {
+    let package = |name: &str, version: &str, more: &str| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://index.example/simple\" }}\n{more}\n"
+        )
+    };
+    if needs.is_empty() {
+        return format!("version = 1\n\n{}", package("thing", version, ""));
+    }
+    let more = format!("dependencies = [{{ name = \"{needs}\" }}]\n");
+    format!("version = 1\n\n{}{}", package("thing", version, &more), package(needs, "0.1.0", ""))
+}
+
+#[test]
+fn an_audit_tells_what_came_with_a_patch_release_and_misses_no_earlier_lock() {
+    let victim = Victim::new("compare");
+    victim.write("old/uv.lock", &lock("1.0.0", ""));
+    victim.write("uv.lock", &lock("1.0.1", "quiet"));
+    let told = |earlier: &str| {
+        let output = victim.run(&["audit", "--compare-with", earlier, "uv.lock"]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let news = told("old/uv.lock");
+    assert!(news.contains("needed by thing since 1.0.0 became 1.0.1"), "{news}");
+    let same = told("uv.lock");
+    assert!(!same.contains("needed by thing since"), "{same}");
+    let missing = told("nowhere/uv.lock");
+    assert!(missing.contains("nowhere/uv.lock: it is not there"), "{missing}");
+}
