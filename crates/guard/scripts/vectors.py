@@ -2,26 +2,35 @@
 """Asks Python's `packaging` for the answers that our tests compare with.
 
     vectors.py > testdata/packaging.json
-    vectors.py --from PACKAGING_SOURCE_TREE > elsewhere.json
+    vectors.py --from PACKAGING_ARCHIVE > elsewhere.json
     vectors.py --random SEED > elsewhere.json
 
 The values are made here by crossing every part that a version, a specifier, a
-requirement or a marker can have. With --from, every string literal of the
-given tree's own tests is asked about instead; with --random, values that are
-put together and spoilt by chance. Set GUARD_VECTORS to such a file and the
-same tests run over it.
+requirement or a marker can have. With --from, the tests in packaging's own
+source archive are run instead, and every text that they hand to a class of
+packaging is asked about, every version against the specifier that they hold
+it to, and every string literal of theirs; with --random, values that are put
+together and spoilt by chance. Set GUARD_VECTORS to such files and
+the same tests run over them.
 """
 
 import ast
+import contextlib
+import functools
+import io
 import itertools
 import json
 import random
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+import packaging
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 PARTS = (
@@ -59,6 +68,7 @@ REQUIREMENTS = [
     "name[x]>=1;python_version in '3.8 3.9'", "name>=1,", "name>=1,,<2", "näme", "name[ä]", "name==1.0#c",
     "name[x y]", "name[1x]", "name[x-]", "name; python_version", "name==1.0,>=0.9;(os_name=='a')",
     "name==*", "name == 1.0.dev1.*", "n", "0", "name\t>=\t1", "name\n", "name<2!1", "name>=1 (<2)",
+    "name==\n1.0", "name==\x1c1.0", "name\n==1.0", "name==1.0\n,<2", "name==1.0,\n<2", "name ==1.0\x1f",
 ]
 MARKERS = [
     "os_name == 'nt'", "os_name=='nt'", "'nt' == os_name", "os_name == \"nt\"", "os_name == 'nt\"",
@@ -75,14 +85,82 @@ MARKERS = [
 ]
 
 
+# Those of its tests that are about what the guard reads. The property tests
+# among the rest ask for values by chance, as --random does.
+SUITES = ("version", "specifiers", "ranges", "requirements", "markers")
+
+
 def literals(tree):
-    """Every string literal of a folder of tests, and what its f-strings could not be."""
+    """Every string literal of a folder of tests."""
     found = set()
     for path in sorted(Path(tree).glob("tests/*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:
                 found.add(node.value)
-    return sorted(found)
+    return found
+
+
+class Listening:
+    """What is handed to packaging's classes while its tests run."""
+
+    def __init__(self):
+        self.texts = {Version: set(), SpecifierSet: set(), Requirement: set(), Marker: set()}
+        self.pairs = set()
+
+    def made(self, kind, original):
+        @functools.wraps(original)
+        def listening(made, text="", *args, **kwargs):
+            if isinstance(text, str):
+                self.texts[kind].add(text)
+            return original(made, text, *args, **kwargs)
+        return listening
+
+    def held(self, original):
+        @functools.wraps(original)
+        def listening(specifier, version, *args, **kwargs):
+            if isinstance(version, (str, Version)):
+                self.pairs.add((str(specifier), str(version)))
+            return original(specifier, version, *args, **kwargs)
+        return listening
+
+    def start(self):
+        for kind in (Version, Requirement, Marker):
+            kind.__init__ = self.made(kind, kind.__init__)
+        for kind in (Specifier, SpecifierSet):
+            kind.__init__ = self.made(SpecifierSet, kind.__init__)
+            kind.contains = self.held(kind.contains)
+            kind.__contains__ = self.held(kind.__contains__)
+
+
+def run(archive):
+    """Runs the tests of a source archive: the texts by kind, and the pairs."""
+    import pytest
+
+    listening = Listening()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.unpack_archive(archive, folder)
+        (tree,) = Path(folder).iterdir()
+        if tree.name != f"packaging-{packaging.__version__}":
+            sys.exit(f"{archive} is not of packaging {packaging.__version__}, which is installed")
+        before = {kind: dict(vars(kind)) for kind in (Version, Specifier, SpecifierSet, Requirement, Marker)}
+        listening.start()
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            status = pytest.main([
+                "-q", "-p", "no:cacheprovider", f"--rootdir={tree}", "-c", str(tree / "pyproject.toml"),
+                *(str(tree / "tests" / f"test_{suite}.py") for suite in SUITES),
+            ])
+        for kind, kept in before.items():
+            for name in ("__init__", "contains", "__contains__"):
+                if name in kept:
+                    setattr(kind, name, kept[name])
+        lines = said.getvalue().splitlines()
+        print(*(lines[-1:] if status == 0 else lines[-40:]), sep="\n", file=sys.stderr)
+        if status != 0:
+            sys.exit("packaging's own tests fail, so that what they ask is not all known")
+        for kind in listening.texts:
+            listening.texts[kind] |= literals(tree)
+    return listening
 
 
 LETTERS = "0123456789.!+-_*abcdevrpost ,;<>=~()[]@'\"#\t\nxé"
@@ -147,11 +225,32 @@ def ask(make, error, text):
         return None
 
 
+def is_answered(text):
+    """Not where Python itself refuses the number, or JSON the letters."""
+    return not re.search(r"\d{4300}|[\ud800-\udfff]", text)
+
+
+def held(pairs):
+    """Each specifier and version, and whether the one lets the other in."""
+    found = []
+    for specifier, version in sorted(pairs):
+        made = ask(SpecifierSet, InvalidSpecifier, specifier)
+        if made is not None and ask(Version, InvalidVersion, version) is not None:
+            found.append([specifier, version, made.contains(version, prereleases=True)])
+    return found
+
+
 def main():
+    pairs = set()
     if sys.argv[1:2] == ["--from"]:
-        texts = literals(sys.argv[2])
-        versions, markers, requirements = list(texts), texts, texts
-        specifiers = texts
+        heard = run(sys.argv[2])
+        versions, specifiers, requirements, markers = (
+            sorted(filter(is_answered, heard.texts[kind]))
+            for kind in (Version, SpecifierSet, Requirement, Marker)
+        )
+        asked = {"versions": versions, "specifiers": specifiers, "requirements": requirements, "markers": markers}
+        print(*(f"{len(texts)} {what}" for what, texts in asked.items()), sep=", ", file=sys.stderr)
+        pairs = {pair for pair in heard.pairs if all(map(is_answered, pair))}
     elif sys.argv[1:2] == ["--random"]:
         versions, specifiers, requirements, markers = made_up(sys.argv[2])
     else:
@@ -190,6 +289,7 @@ def main():
         "sample": sample,
         "specifiers": asked,
         "requirements": wanted,
+        "pairs": held(pairs),
         "markers": [[t, ask(Marker, InvalidMarker, t) is not None] for t in markers],
     }, sys.stdout, indent=None, separators=(",", ":"))
 

@@ -211,6 +211,7 @@ impl Format {
             "json" if text.contains("\"bomFormat\"") || text.contains("\"spdxVersion\"") => {
                 Some(Self::Sbom)
             }
+            "json" if text.contains("\"lockfileVersion\"") => Some(Self::PackageLock),
             "json" | "jsonc" if text.contains("\"command\"") => Some(Self::Agent),
             "yml" | "yaml" => Some(Self::Pipeline),
             _ => None,

@@ -1,7 +1,7 @@
 //! One requirement, `name[extra]>=1,<2; marker` or `name @ url` (PEP 508).
 
 use super::marker;
-use super::specifier::Specifiers;
+use super::specifier::{Specifiers, is_blank};
 
 /// Of a text that is wrong, what a message shows.
 const QUOTED_MAX_CHARS: usize = 60;
@@ -99,8 +99,9 @@ fn specifiers(scan: &mut Scan<'_>) -> Result<Specifiers, String> {
     while scan.rest.starts_with(['=', '!', '~', '<', '>']) {
         let whole = scan.rest;
         scan.while_in(&['=', '!', '~', '<', '>']);
-        scan.space();
-        scan.while_not(|l| l.is_whitespace() || matches!(l, ',' | ';' | ')' | '('));
+        // A line's end is a blank here and nowhere else, as `packaging` has it.
+        scan.rest = scan.rest.trim_start_matches(is_blank);
+        scan.while_not(|l| is_blank(l) || matches!(l, ',' | ';' | ')' | '('));
         let part = whole.get(..whole.len() - scan.rest.len()).unwrap_or_default();
         parts.push(part.trim());
         scan.space();

@@ -102,7 +102,7 @@ impl Specifier {
     fn read(part: &str) -> Option<Self> {
         let (rest, operator) =
             OPERATORS.iter().find_map(|(sign, op)| Some((part.strip_prefix(sign)?, *op)))?;
-        let text = rest.trim();
+        let text = trim(rest);
         if operator == Operator::Exactly {
             let plain = !text.contains(|l: char| l.is_whitespace() || matches!(l, ';' | ')'));
             return plain.then(|| Self {
@@ -185,9 +185,13 @@ fn is_of_family(candidate: &Version, bound: &Version) -> bool {
         && candidate.only_release() == bound.only_release()
 }
 
-/// White space as Python strips it, which includes four ASCII separators.
+/// White space as Python has it, which includes four ASCII separators.
+pub(super) fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter)
+}
+
 fn trim(text: &str) -> &str {
-    text.trim_matches(|l: char| l.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&l))
+    text.trim_matches(is_blank)
 }
 
 /// Whether the release numbers of `version` begin with `prefix`, as if both

@@ -13,6 +13,7 @@ mod conduct;
 mod environment;
 mod fix;
 mod formats;
+mod given;
 mod graph;
 mod host;
 mod images;
