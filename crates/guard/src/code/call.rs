@@ -168,7 +168,7 @@ impl<'t, 's> Run<'t, 's> {
                 match &first.value {
                     Value::Path(of) => {
                         let of = of.to_string();
-                        Self::known_path(&format!("{of}.{name}")).and(marks)
+                        Self::known_path(format!("{of}.{name}")).and(marks)
                     }
                     _ => self.attribute(&first, &name),
                 }
@@ -240,7 +240,7 @@ impl<'t, 's> Run<'t, 's> {
                 let name = name.to_owned();
                 self.imported(&name);
                 // `__import__('a.b')` gives `a`; that of `importlib` the other.
-                let known = Self::known_path(&name);
+                let known = Self::known_path(name);
                 known.and(marks.without(Marks::DECODED))
             }
             _ => Abs::marked(marks),

@@ -49,17 +49,25 @@ const PLAIN: [&str; 19] = [
 /// What a file says, and the encoding that it declares if that one hides code.
 pub(super) fn text(bytes: &[u8]) -> (Cow<'_, str>, Option<String>) {
     if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
-        return (String::from_utf8_lossy(rest), None);
+        return (unicode(rest), None);
     }
     let name = declared(bytes).unwrap_or_default();
     if name.is_empty() || name.starts_with("utf-8") || name == "utf8" {
-        return (String::from_utf8_lossy(bytes), None);
+        return (unicode(bytes), None);
     }
     if TWO_BYTES.contains(&name.as_str()) {
         return (Cow::Owned(two_bytes(bytes)), None);
     }
     let hides = !PLAIN.iter().any(|plain| name.starts_with(plain));
-    (String::from_utf8_lossy(bytes), hides.then_some(name))
+    (unicode(bytes), hides.then_some(name))
+}
+
+/// As `String::from_utf8_lossy`, which is slower where nothing is lost.
+fn unicode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// The encoding that the first or second line declares, spelled with `-`.

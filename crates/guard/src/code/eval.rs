@@ -105,13 +105,13 @@ impl<'t, 's> Run<'t, 's> {
             }
         }
         if tables::is_builtin(&name) {
-            return Self::known_path(&format!("builtins.{name}"));
+            return Self::known_path(format!("builtins.{name}"));
         }
         Abs::default()
     }
 
     /// What is found at a dotted name, with the marks that it has by itself.
-    pub(super) fn known_path(dotted: &str) -> Abs<'t, 's> {
+    pub(super) fn known_path(dotted: String) -> Abs<'t, 's> {
         let dotted = tables::real_path(dotted);
         let marks = match dotted.as_str() {
             "os.environ" | "os.environb" | "os.getenv()" => Marks::ENVIRONMENT,
@@ -126,7 +126,7 @@ impl<'t, 's> Run<'t, 's> {
         match &base.value {
             Value::Path(module) => {
                 let marks = base.marks.of_content();
-                Self::known_path(&format!("{}.{name}", &**module)).and(marks)
+                Self::known_path(format!("{}.{name}", &**module)).and(marks)
             }
             Value::Object(class) | Value::Class(class) => {
                 let found = self.member(*class, &name, 0);
@@ -188,15 +188,15 @@ impl<'t, 's> Run<'t, 's> {
         match of {
             "builtins.globals()" | "builtins.locals()" => match self.lookup(name) {
                 Some(value) => Some(value.clone()),
-                None if name == "__builtins__" => Some(Self::known_path("builtins")),
+                None if name == "__builtins__" => Some(Self::known_path("builtins".to_owned())),
                 None => None,
             },
-            "sys.modules" => Some(Self::known_path(name)),
-            "builtins" => Some(Self::known_path(&format!("builtins.{name}"))),
+            "sys.modules" => Some(Self::known_path(name.to_owned())),
+            "builtins" => Some(Self::known_path(format!("builtins.{name}"))),
             "os.environ" => Some(Abs::default()),
             _ => {
                 let module = of.strip_suffix(".__dict__")?;
-                Some(Self::known_path(&format!("{module}.{name}")))
+                Some(Self::known_path(format!("{module}.{name}")))
             }
         }
     }

@@ -117,24 +117,24 @@ impl<'s> Parser<'s> {
     /// The precedence of the operator here, how many words it has, and what
     /// becomes of its operands.
     fn operator(&self) -> Option<(u8, usize, Op)> {
-        Some(match self.word(0) {
-            "or" => (1, 1, Op::Other),
-            "and" => (2, 1, Op::And),
-            "not" if self.word(1) == "in" => (4, 2, Op::Other),
-            "is" if self.word(1) == "not" => (4, 2, Op::Other),
-            "==" => (4, 1, Op::Equal),
-            "in" | "is" | "<" | ">" | "<=" | ">=" | "!=" | "<>" => (4, 1, Op::Other),
-            "|" => (5, 1, Op::BitOr),
-            "^" => (6, 1, Op::Xor),
-            "&" => (7, 1, Op::Other),
-            "<<" | ">>" => (8, 1, Op::Other),
-            "+" => (9, 1, Op::Add),
-            "-" => (9, 1, Op::Sub),
-            "*" => (10, 1, Op::Mul),
-            "/" => (10, 1, Op::Div),
-            "%" => (10, 1, Op::Mod),
-            "//" | "@" => (10, 1, Op::Other),
-            "**" => (12, 1, Op::Other),
+        Some(match self.word(0).as_bytes() {
+            b"or" => (1, 1, Op::Other),
+            b"and" => (2, 1, Op::And),
+            b"not" if self.word(1) == "in" => (4, 2, Op::Other),
+            b"is" if self.word(1) == "not" => (4, 2, Op::Other),
+            b"==" => (4, 1, Op::Equal),
+            b"in" | b"is" | b"<" | b">" | b"<=" | b">=" | b"!=" | b"<>" => (4, 1, Op::Other),
+            b"|" => (5, 1, Op::BitOr),
+            b"^" => (6, 1, Op::Xor),
+            b"&" => (7, 1, Op::Other),
+            b"<<" | b">>" => (8, 1, Op::Other),
+            b"+" => (9, 1, Op::Add),
+            b"-" => (9, 1, Op::Sub),
+            b"*" => (10, 1, Op::Mul),
+            b"/" => (10, 1, Op::Div),
+            b"%" => (10, 1, Op::Mod),
+            b"//" | b"@" => (10, 1, Op::Other),
+            b"**" => (12, 1, Op::Other),
             _ => return None,
         })
     }
@@ -159,18 +159,18 @@ impl<'s> Parser<'s> {
     }
 
     fn unary(&mut self) -> Expr<'s> {
-        match self.word(0) {
-            "not" | "+" | "~" | "await" => {
+        match self.word(0).as_bytes() {
+            b"not" | b"+" | b"~" | b"await" => {
                 let least = if self.word(0) == "not" { 4 } else { 12 };
                 self.at += 1;
                 self.deeper(|parser| Expr::Many(vec![parser.binary(least)]))
             }
-            "-" => {
+            b"-" => {
                 self.at += 1;
                 self.deeper(|parser| Expr::Minus(Box::new(parser.binary(12))))
             }
-            "lambda" => self.test(),
-            "yield" => {
+            b"lambda" => self.test(),
+            b"yield" => {
                 self.at += 1;
                 self.take("from");
                 let all = if self.begins_expression() { self.expressions() } else { Expr::Unknown };
@@ -185,17 +185,17 @@ impl<'s> Parser<'s> {
         let mut chain = 0;
         loop {
             let line = self.token(0).line;
-            match self.word(0) {
-                "." => {
+            match self.word(0).as_bytes() {
+                b"." => {
                     self.at += 1;
                     value = Expr::Attr(Box::new(value), self.name());
                 }
-                "(" => {
+                b"(" => {
                     self.at += 1;
                     let args = self.args();
                     value = Expr::Call(Box::new(Call { func: value, args, line }));
                 }
-                "[" => {
+                b"[" => {
                     self.at += 1;
                     let index = self.subscript();
                     value = Expr::Index(Box::new((value, index)));

@@ -61,6 +61,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Goes on if `word` stands here.
+    #[inline]
     pub(super) fn take(&mut self, word: &str) -> bool {
         let here = self.word(0) == word;
         self.at += usize::from(here);
@@ -159,11 +160,13 @@ impl<'s> Parser<'s> {
         if self.word(0) == "async" && matches!(self.word(1), "def" | "for" | "with") {
             self.at += 1;
         }
-        match self.word(0) {
-            "def" => Some(self.function(Vec::new())),
-            "class" => Some(self.class(Vec::new())),
-            "if" => Some(self.branches()),
-            "for" => {
+        // By bytes, as all that is asked of every statement or operand: the compiler
+        // makes one decision of it, not a comparison for each word.
+        match self.word(0).as_bytes() {
+            b"def" => Some(self.function(Vec::new())),
+            b"class" => Some(self.class(Vec::new())),
+            b"if" => Some(self.branches()),
+            b"for" => {
                 self.at += 1;
                 let target = self.targets();
                 self.take("in");
@@ -171,15 +174,15 @@ impl<'s> Parser<'s> {
                 let body = self.block();
                 Some(What::For(target, iter, body, self.otherwise()))
             }
-            "while" => {
+            b"while" => {
                 self.at += 1;
                 let test = self.test();
                 let body = self.block();
                 Some(What::While(test, body, self.otherwise()))
             }
-            "with" => Some(self.with()),
-            "try" => Some(self.attempt()),
-            "match" if self.is_match() => Some(self.matching()),
+            b"with" => Some(self.with()),
+            b"try" => Some(self.attempt()),
+            b"match" if self.is_match() => Some(self.matching()),
             _ => None,
         }
     }

@@ -2,11 +2,12 @@
 //! themselves, and what is sound or a picture. Pure data.
 
 use super::value::Marks;
+use std::borrow::Cow;
 
 /// What a text names.
 pub(super) fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
-    if text.len() < 4 || text.len() > 400 {
+    if text.len() < 4 || text.len() > 400 || names_none(text) {
         return marks;
     }
     if let Some(kind) = secret(text) {
@@ -19,6 +20,17 @@ pub(super) fn marks(text: &str) -> Marks {
         marks = marks.with(Marks::MEDIA);
     }
     marks
+}
+
+/// Whether `text` has nothing of what all places below have. Most texts are
+/// plain words, and looking for every place in each costs more than reading it.
+fn names_none(text: &str) -> bool {
+    let (mut path, mut other) = (false, false);
+    for byte in text.bytes() {
+        path |= matches!(byte, b'.' | b'/' | b'\\');
+        other |= matches!(byte, b'_' | b'L' | b'*');
+    }
+    !path && !other && !matches!(text, "kubeconfig" | "keystore" | "Cookies")
 }
 
 /// Kinds of places where secrets are kept; each is a bit of [`super::value::Marks`].
@@ -128,7 +140,8 @@ pub(super) fn persists(text: &str) -> Option<&'static str> {
     if text == ".profile" || text.ends_with("/.profile") {
         return Some("the shell's start-up files");
     }
-    let plain = if text.contains('\\') { text.replace('\\', "/") } else { text.to_owned() };
+    let plain =
+        if text.contains('\\') { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) };
     PLACES.iter().find(|(part, _)| plain.contains(part)).map(|(_, what)| *what)
 }
 
@@ -141,6 +154,27 @@ pub(super) fn media(text: &str) -> bool {
     if text.len() > 400 || text.len() < 4 {
         return false;
     }
-    let path = text.split(['?', '#']).next().unwrap_or(text).to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| path.ends_with(ending))
+    let path = text.split(['?', '#']).next().unwrap_or(text).as_bytes();
+    let ends = |ending: &&str| {
+        let end = path.len().checked_sub(ending.len()).and_then(|at| path.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(ending.as_bytes()))
+    };
+    ENDINGS.iter().any(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_place_is_passed_by(
+            before in "[a-z ]{0,3}",
+            part in "[a-zA-Z0-9_.*/ ]{0,9}|kubeconfig|keystore|Cookies|Login Data|LaunchAgents|LaunchDaemons|_netrc|id_rsa|authorized_keys|application_default_credentials",
+        ) {
+            let text = format!("{before}{part}");
+            let any = secret(&text).is_some() || persists(&text).is_some() || media(&text);
+            proptest::prop_assert_eq!(any, marks(&text) != Marks::default());
+        }
+    }
 }

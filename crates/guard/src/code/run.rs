@@ -420,7 +420,7 @@ impl<'t, 's> Run<'t, 's> {
             }
             let dot = if module.ends_with('.') { "" } else { "." };
             let path = format!("{module}{dot}{}", text::name(name));
-            let path = Self::known_path(&path);
+            let path = Self::known_path(path);
             self.bind(other.unwrap_or(name), Abs { marks: Marks::default(), ..path });
         }
     }

@@ -381,7 +381,7 @@ pub(super) fn matters(name: &str) -> bool {
 
 /// One path for what has several: `__builtins__.exec`, `builtins.builtins.exec`,
 /// `os.sys.executable`.
-pub(super) fn real_path(dotted: &str) -> String {
+pub(super) fn real_path(dotted: String) -> String {
     const SAME: [(&str, &str); 19] = [
         ("__builtins__", "builtins"),
         ("builtins.__builtins__", "builtins"),
@@ -403,12 +403,15 @@ pub(super) fn real_path(dotted: &str) -> String {
         ("cPickle", "pickle"),
         ("urllib2.Request", "urllib.request.Request"),
     ];
-    for (from, to) in SAME {
+    // Most paths begin like none of them.
+    let head = dotted.split('.').next().unwrap_or_default();
+    let begins = |(from, _): &&(&str, &str)| from.starts_with(head);
+    for (from, to) in SAME.iter().filter(begins) {
         if let Some(rest) = dotted.strip_prefix(from)
             && (rest.is_empty() || rest.starts_with('.'))
         {
             return format!("{to}{rest}");
         }
     }
-    dotted.to_owned()
+    dotted
 }

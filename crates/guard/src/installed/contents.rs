@@ -86,33 +86,31 @@ fn one(path: &Path, buffer: &mut [u8], remembered: &Remembered) -> std::io::Resu
     if let Some(seen) = state.as_ref().and_then(|state| remembered.get(state)) {
         return Ok(Looked { seen, state, remembered: true });
     }
-    let file = fs::File::open(path)?;
-    let seen = read(path, file.try_clone()?, buffer)?;
+    let mut file = fs::File::open(path)?;
+    let seen = read(path, &mut file, before.len(), buffer)?;
     let after = State::of(path, &file.metadata()?);
     // Whoever wrote to it meanwhile may have written what was not read.
     let state = state.filter(|before| after.as_ref() == Some(before));
     Ok(Looked { seen, state, remembered: false })
 }
 
-fn read(path: &Path, mut file: fs::File, buffer: &mut [u8]) -> std::io::Result<Seen> {
+fn read(path: &Path, file: &mut fs::File, size: u64, buffer: &mut [u8]) -> std::io::Result<Seen> {
     let role = Role::of(path);
+    let mut context = Context::new(&SHA256);
+    let mut summary = None;
     if role != Role::Data {
-        let mut bytes = Vec::new();
         // One byte more than is read, so that too large a file is known as such.
-        file.by_ref().take(code::FILE_MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        let summary = Some(Arc::new(code::read(role, &bytes)));
-        let mut context = Context::new(&SHA256);
+        let read_max = code::FILE_MAX_BYTES as u64 + 1;
+        let mut bytes = Vec::with_capacity(size.min(read_max) as usize + 1);
+        file.by_ref().take(read_max).read_to_end(&mut bytes)?;
+        summary = Some(Arc::new(code::read(role, &bytes)));
         context.update(&bytes);
-        return Ok(Seen { sha256: rest(file, context, buffer)?, summary });
     }
-    Ok(Seen { sha256: rest(file, Context::new(&SHA256), buffer)?, summary: None })
-}
-
-fn rest(mut file: fs::File, mut context: Context, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
     loop {
         let count = file.read(buffer)?;
         if count == 0 {
-            return context.finish().as_ref().try_into().map_err(std::io::Error::other);
+            let sha256 = context.finish().as_ref().try_into().map_err(std::io::Error::other)?;
+            return Ok(Seen { sha256, summary });
         }
         context.update(buffer.get(..count).unwrap_or_default());
     }

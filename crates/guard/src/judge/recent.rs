@@ -8,6 +8,7 @@ use base::clock::rfc3339;
 
 /// Packages that the finding names; the rest are counted.
 const NAMES_MAX: usize = 30;
+const HOUR_MS: i64 = 3_600_000;
 
 pub(super) fn judge(packages: &[&Package], terms: &Terms, findings: &mut Vec<Finding>) {
     for (standing, verb) in [(Standing::Installed, "installed"), (Standing::Locked, "uploaded")] {
@@ -34,10 +35,12 @@ pub(super) fn judge(packages: &[&Package], terms: &Terms, findings: &mut Vec<Fin
             evidence.push(Evidence { place: None, text });
         }
         let count = recent.len();
+        let packages = if count == 1 { "package" } else { "packages" };
+        let hours = terms.now_ms.saturating_sub(terms.recent_since_ms) / HOUR_MS;
         findings.push(Finding {
             severity: Severity::Info,
             kind: Kind::Recent,
-            subject: format!("{count} {} {verb} since {}", if count == 1 { "package" } else { "packages" }, minute(terms.recent_since_ms)),
+            subject: format!("{count} {packages} {verb} in the last {hours} hours"),
             evidence,
             meaning: "Bad releases are usually found within days. What is newer than that has been looked at by nobody.".into(),
             do_first: "If something is wrong on this machine, look at these first.".into(),
