@@ -327,6 +327,33 @@ mod tests {
     }
 
     #[test]
+    fn our_own_settings_are_all_documented_and_as_documented() {
+        let page = include_str!("../../../docs/configuration.md");
+        let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let report = report_of(example);
+        let about_ours = |entry: &&crate::report::Entry| entry.path.starts_with("keymoat");
+        let wrong = report.problems().find(about_ours);
+        assert!(wrong.is_none(), "{wrong:?}");
+        for section in [
+            &known_keys::KEYMOAT,
+            &known_keys::LISTEN,
+            &known_keys::TLS,
+            &known_keys::EGRESS,
+            &known_keys::UNKNOWN_PRICE,
+            &known_keys::DRAIN,
+            &known_keys::SPOOL,
+            &known_keys::LOG,
+        ] {
+            for name in section.names() {
+                assert!(
+                    page.contains(&format!("{name}: ")) || page.contains(&format!("{name}:\n")),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_unsupported_key_is_named_with_its_reason_unless_it_is_off() {
         for (place, section) in PLACES {
             for name in section.names().filter(|name| !section.supports(name)) {

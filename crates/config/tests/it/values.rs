@@ -292,3 +292,28 @@ fn prices_are_the_text_that_was_written() {
         assert_eq!((name.as_str(), price.to_string().as_str()), ("input_cost_per_token", exact));
     }
 }
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let numbers = |yaml: &str| {
+        let said = load_good(yaml, &[]).settings;
+        let listen = &said.listen;
+        assert!(said.compat == Compat::default() && said.roots == Roots::default());
+        assert!(
+            said.unknown_price == UnknownPrice::default() && said.log == config::Log::default()
+        );
+        assert!(
+            said.response_model == ResponseModel::default() && listen.trusted_proxies.is_empty()
+        );
+        assert_eq!(listen.host.to_string(), "127.0.0.1");
+        (
+            [u64::from(listen.port), u64::from(listen.connections_max), listen.header_timeout_ms],
+            [listen.header_max_bytes as u64, listen.body_max_bytes, listen.drain_delay_ms],
+            [listen.drain_timeout_ms, said.peek_timeout_ms, said.first_byte_timeout_ms],
+            (said.idle_timeout_ms, said.drain, said.spool),
+        )
+    };
+    assert_eq!(numbers(example), numbers("{}"));
+}
