@@ -22,6 +22,11 @@ pub struct Target<'a> {
     /// The target takes `cache_control` on parts and tools, in Anthropic's form
     /// (OpenAI dialect only: OpenRouter does, OpenAI refuses it).
     pub cache_control: bool,
+    /// Whether the model thinks; none where that is not known.
+    pub reasons: Option<bool>,
+    /// The target is OpenAI itself, which refuses what others added to its
+    /// dialect: `top_k`, `extra_content` beside a call.
+    pub only_openais_fields: bool,
     /// The model thinks with `adaptive` mode and an effort, not with a budget.
     pub adaptive_thinking: bool,
     /// The model takes `output_config.format` for JSON schemas; otherwise a

@@ -98,6 +98,8 @@ pub struct Facts {
     pub own_searches: u64,
     /// The model is known, and does not think out of sight.
     pub shows_all_output: bool,
+    /// Whether the model thinks, where that is known.
+    pub reasons: Option<bool>,
     /// Claude models that think with an effort, not with a budget.
     pub adaptive_thinking: bool,
     /// Claude models with structured outputs of their own.
@@ -127,6 +129,7 @@ impl Facts {
             max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
             max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
             shows_all_output: known.is_some_and(|m| m.supports("reasoning") != Some(true)),
+            reasons: known.and_then(|known| reasons(provider, known, model)),
             adaptive_thinking: thinks_adaptively(model),
             native_json_schema: has_structured_outputs(model),
         }
@@ -146,6 +149,14 @@ pub fn full_name(provider: &Provider, model: &str) -> Arc<str> {
 fn own_searches(model: &str, prices: &Prices) -> u64 {
     let searches = model.contains("sonar") || model.contains("-search-");
     u64::from(searches && catalog::worst_case_searches(prices, 1) > base::NanoUsd::ZERO)
+}
+
+/// Whether a listed model thinks. Of OpenAI's and Anthropic's own models the
+/// data names all that do; of others, silence says nothing.
+fn reasons(provider: &Provider, listed: catalog::Model, model: &str) -> Option<bool> {
+    let complete = provider.quirks.openai_models || provider.dialect == Dialect::AnthropicMessages;
+    let by_name = provider.output_limit(model) == catalog::OutputLimit::MaxCompletionTokens;
+    listed.supports("reasoning").or((complete && !by_name).then_some(false))
 }
 
 /// Claude 4.6 and later take `thinking: adaptive` (Anthropic, "Adaptive
@@ -219,6 +230,8 @@ impl Candidate {
             content_as_text: quirks.text_content,
             no_stream_options: quirks.no_stream_options,
             no_developer_role: !quirks.developer_role,
+            reasons: self.facts.reasons,
+            only_openais_fields: quirks.openai_models,
             adaptive_thinking: self.facts.adaptive_thinking,
             native_json_schema: self.facts.native_json_schema,
         }
@@ -284,7 +297,21 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::claude_version;
+    use super::{Facts, claude_version};
+
+    #[test]
+    fn whether_a_model_thinks_is_known_of_openais_and_anthropics_own() {
+        let of = |provider, model| Facts::of(catalog::provider(provider).unwrap(), model, None);
+        for (provider, model, expected) in [
+            ("openai", "gpt-4o", Some(false)),
+            ("openai", "gpt-5", Some(true)),
+            ("openai", "my-own", None),
+            ("anthropic", "claude-sonnet-4-5", Some(true)),
+            ("groq", "llama-3.1-8b-instant", None),
+        ] {
+            assert_eq!(of(provider, model).reasons, expected, "{provider}/{model}");
+        }
+    }
 
     #[test]
     fn claude_names_old_and_new() {

@@ -127,7 +127,9 @@ pub(super) fn write(
         tools.put("web_search_requests", &usage.searches);
         tools.close();
     }
-    object.put_some("service_tier", service_tier);
+    // OpenAI's word for what Anthropic calls standard.
+    let tier = service_tier.map(|tier| if tier == "default" { "standard" } else { tier });
+    object.put_some("service_tier", tier.as_ref());
     object.extensions_under("usage.", extensions);
     object.close();
 }

@@ -124,7 +124,10 @@ pub fn encode(response: &Response, shown: &Shown<'_>) -> Vec<u8> {
         if let Some(used) = &response.usage {
             object.object("usage", |object| usage::encode(used, object));
         }
-        object.maybe("service_tier", response.service_tier.as_ref());
+        // Anthropic's word for what OpenAI calls default.
+        let tier = response.service_tier.as_deref();
+        let tier = tier.map(|tier| if tier == "standard" { "default" } else { tier });
+        object.maybe("service_tier", tier.as_ref());
         object.extensions(own(&response.extensions));
     });
     out

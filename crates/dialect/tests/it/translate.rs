@@ -2,7 +2,7 @@
 
 use crate::{arbitrary, facts};
 use bytes::Bytes;
-use dialect::{Dialect, Shown, Target, fold::Fold, model::Event, sse};
+use dialect::{Dialect, EncodeError, Shown, Target, fold::Fold, model::Event, sse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -145,6 +145,82 @@ fn an_error_inside_an_answer_is_found_in_either_dialect() {
     assert_eq!(Dialect::OpenAiChat.error_inside(body).unwrap().status, 503);
     let message = br#"{"type":"message","content":[]}"#;
     assert!(Dialect::AnthropicMessages.error_inside(message).is_none());
+}
+
+/// What an Anthropic client's `body` becomes for an OpenAI upstream.
+fn from_anthropic(mut body: Value, target: &Target<'_>) -> Result<Value, EncodeError> {
+    let members = body.as_object_mut().unwrap();
+    members.entry("model").or_insert(json!("group"));
+    members.entry("max_tokens").or_insert(json!(9));
+    members.entry("messages").or_insert(json!([{"role": "user", "content": "Hi"}]));
+    let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
+    let out = Dialect::OpenAiChat.encode_request(&request, target)?;
+    Ok(serde_json::from_slice(&out).unwrap())
+}
+
+fn refused(body: Value, target: &Target<'_>) -> String {
+    from_anthropic(body, target).unwrap_err().to_string()
+}
+
+#[test]
+fn top_k_is_refused_or_dropped_where_openai_itself_answers() {
+    let openai = Target { only_openais_fields: true, ..Target::default() };
+    assert!(refused(json!({"top_k": 5}), &openai).contains("`top_k`"));
+    let lenient = Target { drop_params: true, ..openai.clone() };
+    assert!(from_anthropic(json!({"top_k": 5}), &lenient).unwrap().get("top_k").is_none());
+    let named = ["top_k".to_owned()];
+    let dropping = Target { additional_drop_params: &named, ..openai };
+    assert!(from_anthropic(json!({"top_k": 5}), &dropping).unwrap().get("top_k").is_none());
+    let other = from_anthropic(json!({"top_k": 5}), &Target::default()).unwrap();
+    assert_eq!(other["top_k"], 5);
+}
+
+#[test]
+fn a_model_that_does_not_think_is_not_asked_to() {
+    let wishes = [
+        json!({"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 8000}}),
+        json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
+        json!({"output_config": {"effort": "low"}}),
+    ];
+    let efforts = ["medium", "high", "low"];
+    for (wish, effort) in wishes.into_iter().zip(efforts) {
+        let unknown = from_anthropic(wish.clone(), &Target::default()).unwrap();
+        assert_eq!(unknown["reasoning_effort"], effort, "{wish}");
+        let plain = Target { reasons: Some(false), ..Target::default() };
+        let plain = from_anthropic(wish.clone(), &plain).unwrap();
+        assert!(plain.get("reasoning_effort").is_none(), "{wish}");
+    }
+    // What a client of this dialect asks for is the provider's to judge.
+    let body = json!({"model": "m", "reasoning_effort": "max",
+        "messages": [{"role": "user", "content": "Hi"}]});
+    let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
+    let plain = Target { reasons: Some(false), ..Target::default() };
+    let out = Dialect::OpenAiChat.encode_request(&request, &plain).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains(r#""reasoning_effort":"max""#));
+}
+
+#[test]
+fn service_tiers_are_said_in_the_words_of_each_side() {
+    let target = Target::default();
+    for (theirs, ours) in [("standard_only", "default"), ("auto", "auto")] {
+        let out = from_anthropic(json!({"service_tier": theirs}), &target).unwrap();
+        assert_eq!(out["service_tier"], ours);
+    }
+    let answer = json!({"id": "1", "model": "m", "service_tier": "default",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"},
+                     "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}});
+    let answer = Dialect::OpenAiChat.decode_response(answer.to_string().as_bytes()).unwrap();
+    let shown = Dialect::AnthropicMessages.encode_response(&answer, &SHOWN);
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(shown["usage"]["service_tier"], "standard");
+    let answer = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+        "content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1, "service_tier": "standard"}});
+    let answer = Dialect::AnthropicMessages.decode_response(answer.to_string().as_bytes()).unwrap();
+    let shown = Dialect::OpenAiChat.encode_response(&answer, &SHOWN);
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(shown["service_tier"], "default");
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use crate::openai_chat::part::{encode_cache, own};
 use crate::openai_chat::write::{self, ObjectWriter};
 use crate::{
     Dialect, EncodeError, OutputLimitField, Target,
-    model::{OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
+    model::{Extension, OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
 };
 
 /// Writes a chat completions request. A stream always asks for usage, unless
@@ -22,12 +22,12 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
     history::encode(request, target, body.object.key("messages"))?;
     let any_tools = body.tools(request)?;
     body.tool_choice(request, any_tools)?;
-    body.sampling(request);
+    body.sampling(request)?;
     body.output(request);
     body.reasoning(request);
     body.stream(request);
     body.maybe("user", request.user.as_ref());
-    body.maybe("service_tier", request.service_tier.as_ref());
+    body.maybe("service_tier", request.service_tier.as_deref().map(tier).as_ref());
     if let Some(hint) = request.cache.as_ref().filter(|_| target.cache_control) {
         encode_cache(hint, &mut body.object);
     }
@@ -113,11 +113,15 @@ impl Body<'_, '_> {
         Ok(())
     }
 
-    fn sampling(&mut self, request: &Request) {
+    fn sampling(&mut self, request: &Request) -> Result<(), EncodeError> {
         let sampling = &request.sampling;
         self.maybe("temperature", sampling.temperature.as_ref());
         self.maybe("top_p", sampling.top_p.as_ref());
-        self.maybe("top_k", sampling.top_k.as_ref());
+        if !self.target.only_openais_fields {
+            self.maybe("top_k", sampling.top_k.as_ref());
+        } else if sampling.top_k.is_some() && self.wanted("top_k") {
+            self.refuse("top_k")?;
+        }
         self.maybe("seed", sampling.seed.as_ref());
         self.maybe("presence_penalty", sampling.presence_penalty.as_ref());
         self.maybe("frequency_penalty", sampling.frequency_penalty.as_ref());
@@ -125,6 +129,7 @@ impl Body<'_, '_> {
         self.maybe("logprobs", sampling.logprobs.as_ref());
         self.maybe("top_logprobs", sampling.top_logprobs.as_ref());
         self.maybe("logit_bias", sampling.logit_bias.as_ref());
+        Ok(())
     }
 
     fn output(&mut self, request: &Request) {
@@ -162,6 +167,8 @@ impl Body<'_, '_> {
 
     /// The effort in OpenAI's word. A client of this dialect who said it in
     /// another way is repeated (`thinking`, `reasoning` are extensions then).
+    /// Another dialect's budget or effort is a wish: a model that does not
+    /// think is not asked to.
     fn reasoning(&mut self, request: &Request) {
         let Some(reasoning) = &request.reasoning else { return };
         let own: Vec<&str> = own(&request.extensions).map(|e| e.name.as_str()).collect();
@@ -169,8 +176,10 @@ impl Body<'_, '_> {
             None
         } else if own.contains(&"thinking") {
             reasoning.effort.as_deref()
+        } else if is_foreign(request, reasoning) {
+            effort(reasoning).map(known_effort).filter(|_| self.target.reasons != Some(false))
         } else {
-            effort(reasoning)
+            reasoning.effort.as_deref()
         };
         if self.wanted("reasoning_effort") {
             self.object.maybe("reasoning_effort", effort.as_ref());
@@ -199,6 +208,25 @@ impl Body<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Anthropic's word for not paying for speed is OpenAI's `default`.
+fn tier(word: &str) -> &str {
+    if word == "standard_only" { "default" } else { word }
+}
+
+/// Whether the wish to think came in another dialect's words: in this one,
+/// `reasoning_effort` is all there is.
+fn is_foreign(request: &Request, reasoning: &Reasoning) -> bool {
+    let foreign = |e: &Extension| e.source != Dialect::OpenAiChat && e.name.ends_with(".effort");
+    reasoning.mode.is_some()
+        || reasoning.budget_tokens.is_some()
+        || request.extensions.iter().any(foreign)
+}
+
+/// Not every thinking model knows more than `high`; all know that.
+fn known_effort(effort: &str) -> &str {
+    if matches!(effort, "xhigh" | "max") { "high" } else { effort }
 }
 
 /// The effort that a budget stands for, by the thresholds in common use.
