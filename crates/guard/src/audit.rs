@@ -212,9 +212,7 @@ pub fn audit_telling(
         files.push(site.clone());
         reading.append(installed::read(site, cache));
     }
-    let (findings, gaps) = judge::packages(&reading.packages, advisories, &ask.terms);
-    reading.findings.extend(findings);
-    reading.gaps.extend(gaps);
+    judged(&mut reading, advisories, &ask.terms);
     summed_up(&ask.terms, reading, files, advisories)
 }
 
@@ -228,10 +226,19 @@ pub fn audit_root(root: &Path, terms: &Terms, advisories: &Advisories) -> Report
         let do_first = "Name the folder that holds the image's /usr.";
         reading.gaps.push(gap(Why::Nothing, &root.display().to_string(), None, text, do_first));
     }
+    judged(&mut reading, advisories, terms);
+    summed_up(terms, reading, vec![root.to_owned()], advisories)
+}
+
+/// Adds what all that was read means together.
+fn judged(reading: &mut Reading, advisories: &Advisories, terms: &Terms) {
     let (findings, gaps) = judge::packages(&reading.packages, advisories, terms);
     reading.findings.extend(findings);
     reading.gaps.extend(gaps);
-    summed_up(terms, reading, vec![root.to_owned()], advisories)
+    let copies = std::mem::take(&mut reading.copies);
+    let (findings, gaps) = judge::copies::judge(&reading.packages, &copies);
+    reading.findings.extend(findings);
+    reading.gaps.extend(gaps);
 }
 
 /// Adds to `report` what is suspicious about what is new in it since `before`:
@@ -295,7 +302,7 @@ fn manifest(path: &Path, format: Format) -> Reading {
         Err(why) => return Reading { gaps: vec![unreadable(path, &why)], ..Reading::default() },
     };
     let place = Place::whole(path);
-    match format.read(&text, &place, &|other| tree::text(other)) {
+    match format.read(&text, &place, &|other| tree::met_text(other)) {
         Ok(reading) => reading,
         Err(malformed) => {
             let place = Some(place.at(malformed.line));

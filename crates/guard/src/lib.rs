@@ -9,6 +9,7 @@ pub mod advisory;
 pub mod archive;
 pub mod audit;
 pub mod code;
+mod copies;
 pub mod finding;
 pub mod fix;
 pub mod graph;

@@ -86,6 +86,9 @@ fn may_hold_packages(path: &Path) -> bool {
         let of_pip = path.iter().any(|part| part == "http-v2");
         return of_pip && is_archive(path);
     }
+    if crate::packed::cached::is_note(path) || crate::packed::cached::body(path).is_some() {
+        return true;
+    }
     let ends = |with: &str| path.extension().is_some_and(|ending| ending == with);
     ends("whl")
         || (ends("gz") || ends("tgz")) && crate::python::artefact::name_and_version(name).is_some()
@@ -150,6 +153,12 @@ fn is_site_dir(folder: &Path) -> bool {
     matches!(name, Some("site-packages" | "dist-packages"))
 }
 
+/// Whether `folder` is what uv's cache keeps of one wheel: `archive-v0/ID`.
+pub(crate) fn is_cached(folder: &Path) -> bool {
+    let above = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    above.is_some_and(|name| name.starts_with("archive-v"))
+}
+
 /// The bytes of a file of at most `max_bytes`.
 pub(crate) fn bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
     let file = fs::File::open(path).map_err(|error| reason(&error))?;
@@ -161,9 +170,30 @@ pub(crate) fn bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The text of a lock or requirement file.
+/// The same of a file that nobody named: a pipe, or a device that a link leads
+/// to, may keep its reader for ever.
+pub(crate) fn met(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
+    let kind = fs::metadata(path).map_err(|error| reason(&error))?;
+    if kind.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    if !kind.is_file() {
+        return Err("it is a pipe or a device".to_owned());
+    }
+    bytes(path, max_bytes)
+}
+
+/// The text of a lock or requirement file that somebody named.
 pub(crate) fn text(path: &Path) -> Result<String, String> {
-    let bytes = bytes(path, FILE_MAX_BYTES)?;
+    utf8(bytes(path, FILE_MAX_BYTES)?)
+}
+
+/// The text of one that nobody named.
+pub(crate) fn met_text(path: &Path) -> Result<String, String> {
+    utf8(met(path, FILE_MAX_BYTES)?)
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = error.as_bytes().get(..at).unwrap_or_default();

@@ -9,9 +9,11 @@
 //! not. Not read: .tar.zst, .tar.bz2, .tar.xz, sparse members.
 
 mod name;
+mod section;
 mod tar;
 mod zip;
 
+pub(crate) use section::Section;
 pub use tar::each_in_stream;
 pub use zip::each_in_bytes;
 
@@ -20,6 +22,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 /// Below this many expanded bytes no ratio is held against an archive.
@@ -188,6 +191,26 @@ pub fn each(path: &Path, limits: &Limits, visit: Visit<'_>) -> Result<Vec<Odd>, 
             let whole = head.as_slice().chain(file);
             each_in_stream(Box::new(whole), size, limits, visit)
         }
+        None => Err(Broken::Malformed("it is neither a ZIP nor a tar archive".into())),
+    }
+}
+
+/// The same for the archive that is `part` of the file at `path`.
+pub(crate) fn each_within(
+    path: &Path,
+    part: &Range<u64>,
+    limits: &Limits,
+    visit: Visit<'_>,
+) -> Result<Vec<Odd>, Broken> {
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let open = || Section::open(path, Some(part)).map_err(unreadable);
+    let mut head = Vec::with_capacity(512);
+    open()?.take(512).read_to_end(&mut head).map_err(unreadable)?;
+    let section = open()?;
+    let size = section.length();
+    match Shape::of(&head) {
+        Some(Shape::Zip) => zip::each_in_section(section, size, limits, visit),
+        Some(Shape::Tar | Shape::Gzip) => each_in_stream(Box::new(section), size, limits, visit),
         None => Err(Broken::Malformed("it is neither a ZIP nor a tar archive".into())),
     }
 }

@@ -2,7 +2,7 @@
 //! wheels reads it; what the headers in front of the members say differently
 //! is told.
 
-use super::{Broken, Counted, Kind, Limits, Member, Odd, Oddity, Tally, Visit};
+use super::{Broken, Counted, Kind, Limits, Member, Odd, Oddity, Section, Tally, Visit};
 use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, ReaderAt, ZipArchive};
 use std::fs::File;
@@ -21,6 +21,17 @@ pub(super) fn each_in_file(
 ) -> Result<Vec<Odd>, Broken> {
     let mut buffer = vec![0; RECORD_MAX_BYTES];
     let archive = ZipArchive::from_file(file, &mut buffer).map_err(|e| malformed(&e))?;
+    each(&archive, &mut buffer, size, limits, visit)
+}
+
+pub(super) fn each_in_section(
+    section: Section,
+    size: u64,
+    limits: &Limits,
+    visit: Visit<'_>,
+) -> Result<Vec<Odd>, Broken> {
+    let mut buffer = vec![0; RECORD_MAX_BYTES];
+    let archive = ZipArchive::from_seekable(section, &mut buffer).map_err(|e| malformed(&e))?;
     each(&archive, &mut buffer, size, limits, visit)
 }
 

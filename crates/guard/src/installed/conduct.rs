@@ -112,7 +112,7 @@ pub(super) fn finding(
 
 /// One line of a file, cut to what helps a reader.
 fn line(path: &Path, number: u32) -> Option<String> {
-    let bytes = tree::bytes(path, crate::code::FILE_MAX_BYTES as u64).ok()?;
+    let bytes = tree::met(path, crate::code::FILE_MAX_BYTES as u64).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
     let line = excerpt(line);

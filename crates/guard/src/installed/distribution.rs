@@ -1,6 +1,7 @@
 //! One installed distribution: its name and version, where it came from, when.
 
 use super::{metadata, record, unreadable};
+use crate::copies::{self, Copied, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::python::Requirement;
@@ -13,6 +14,8 @@ use std::time::UNIX_EPOCH;
 
 /// The largest METADATA or direct_url.json that is read, in bytes.
 const METADATA_MAX_BYTES: u64 = 8 << 20;
+/// The largest WHEEL or INSTALLER that is read, in bytes.
+const NOTE_MAX_BYTES: u64 = 64 << 10;
 
 /// One installed distribution.
 pub(super) struct Distribution {
@@ -26,6 +29,32 @@ pub(super) struct Distribution {
     pub(super) is_requested: bool,
     /// What its installer says it installed; `None` where none says.
     pub(super) rows: Option<Vec<record::Row>>,
+    /// The tags in its WHEEL, sorted.
+    pub(super) tags: Vec<String>,
+    /// Who installed it, where it says so.
+    pub(super) installer: String,
+}
+
+/// Installers that bring builds of their own: no copies of anybody's wheels.
+const BUILDERS: [&str; 3] = ["conda", "debian", "rpm"];
+
+impl Distribution {
+    /// The same as a copy that others can be compared with.
+    pub(super) fn copied(&self, made: Made) -> Option<Copied> {
+        if self.package.source == Source::Own || BUILDERS.contains(&self.installer.as_str()) {
+            return None;
+        }
+        let rows = self.rows.iter().flatten();
+        Some(Copied {
+            name: self.package.name.clone(),
+            version: self.package.version.clone()?,
+            place: self.package.place.clone(),
+            made,
+            sha256: copies::sha256(&self.package.hashes),
+            tags: self.tags.clone(),
+            rows: copies::rows(rows.filter_map(|row| Some((row.path.as_str(), row.sha256?)))),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -77,7 +106,15 @@ pub(super) fn read(site: &Path, name: &str) -> Option<Result<Distribution, Gap>>
     let header = if folder.is_dir() { folder.join("PKG-INFO") } else { folder.clone() };
     let read = |header: &Path| {
         let (package, needs) = described(header)?;
-        Ok(Distribution { package, folder: folder.clone(), needs, is_requested: false, rows: None })
+        Ok(Distribution {
+            package,
+            folder: folder.clone(),
+            needs,
+            is_requested: false,
+            rows: None,
+            tags: Vec::new(),
+            installer: String::new(),
+        })
     };
     Some(read(&header))
 }
@@ -92,7 +129,7 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
     }
     let path = folder.join("RECORD");
     let rows = if path.exists() {
-        let text = tree::text(&path).map_err(|why| unreadable(&path, &why))?;
+        let text = tree::met_text(&path).map_err(|why| unreadable(&path, &why))?;
         Some(
             record::rows(&text)
                 .map_err(|line| malformed(&path, line, "it is no row of a RECORD"))?,
@@ -101,11 +138,16 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
         None
     };
     let is_requested = folder.join("REQUESTED").exists();
-    Ok(Distribution { package, folder: folder.to_owned(), needs, is_requested, rows })
+    // What is not there or cannot be read here says nothing.
+    let small = |file: &str| tree::met(&folder.join(file), NOTE_MAX_BYTES).unwrap_or_default();
+    let tags = copies::tags(&String::from_utf8_lossy(&small("WHEEL")));
+    let installer = String::from_utf8_lossy(&small("INSTALLER")).trim().to_owned();
+    let folder = folder.to_owned();
+    Ok(Distribution { package, folder, needs, is_requested, rows, tags, installer })
 }
 
 fn described(header: &Path) -> Result<(Package, Vec<(String, bool)>), Gap> {
-    let bytes = tree::bytes(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
+    let bytes = tree::met(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
     let text = String::from_utf8_lossy(&bytes);
     let (name, version) = metadata::name_and_version(&text);
     let (Some(name), Some(version)) = (name, version) else {
@@ -164,14 +206,14 @@ fn direct_url(path: &Path) -> Result<Option<(Source, Vec<Hash>)>, Gap> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = tree::bytes(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
+    let bytes = tree::met(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
     let direct = direct(&bytes);
     direct.map(Some).ok_or_else(|| malformed(path, 0, "it is not what PEP 610 describes"))
 }
 
 /// Where a distribution came from by its direct_url.json (PEP 610), and the
 /// digests of the archive that it gives.
-pub(super) fn direct(bytes: &[u8]) -> Option<(Source, Vec<Hash>)> {
+pub(crate) fn direct(bytes: &[u8]) -> Option<(Source, Vec<Hash>)> {
     let direct: DirectUrl = serde_json::from_slice(bytes).ok()?;
     let hashes = direct.archive_info.map(ArchiveInfo::digests).unwrap_or_default();
     let source = match (direct.dir_info, direct.vcs_info) {

@@ -172,7 +172,11 @@ fn matters(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let folder = name.rsplit('/').nth(1).unwrap_or_default();
     let described = folder.ends_with(".dist-info") || folder.ends_with(".egg-info");
-    let about = described && matches!(file, "METADATA" | "RECORD" | "PKG-INFO" | "direct_url.json");
+    let about = described
+        && matches!(
+            file,
+            "METADATA" | "RECORD" | "PKG-INFO" | "direct_url.json" | "WHEEL" | "INSTALLER"
+        );
     about
         || file == "PKG-INFO"
         || file.ends_with(".egg-info")

@@ -8,6 +8,7 @@ use super::held::site_in;
 pub(crate) use super::held::{Files, Of};
 use super::{hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::code::{self, Role};
+use crate::copies::{self, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Standing};
 use crate::judge::bad_files;
@@ -89,6 +90,8 @@ fn site(shown: &Path, files: &Files, folder: &str, of: Of, reading: &mut Reading
     let sources = sources(shown, files, folder, &owners);
     conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
     start_up(shown, files, folder, of, &sources, reading);
+    let made = if of == Of::Wheel { Made::File } else { Made::Installed };
+    reading.copies.extend(distributions.iter().filter_map(|found| found.copied(made)));
     reading.packages.extend(distributions.into_iter().map(|found| found.package));
 }
 
@@ -162,7 +165,16 @@ fn distribution(files: &Files, name: &str, own: &Path, of: Of) -> Result<Distrib
     };
     let requested = beside("REQUESTED").is_some_and(|name| files.get(&name).is_some());
     let needs = distribution::needs(&text);
-    Ok(Distribution { package, folder: own.to_owned(), needs, is_requested: requested, rows })
+    let note = |file: &str| beside(file).and_then(|name| files.text(&name)).unwrap_or_default();
+    Ok(Distribution {
+        package,
+        folder: own.to_owned(),
+        needs,
+        is_requested: requested,
+        rows,
+        tags: copies::tags(&note("WHEEL")),
+        installer: note("INSTALLER").trim().to_owned(),
+    })
 }
 
 /// What is there against what RECORD says; gives whose each recorded file is.

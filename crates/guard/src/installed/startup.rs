@@ -149,7 +149,7 @@ fn each(
     reading: &mut Reading,
     judge: fn(&Path, &str, &Modules<'_>) -> Vec<Finding>,
 ) {
-    match tree::bytes(path, FILE_MAX_BYTES) {
+    match tree::met(path, FILE_MAX_BYTES) {
         // Python takes a byte order mark, and another encoding where UTF-8 fails.
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);

@@ -1,11 +1,13 @@
 //! What is installed against the lock that it should have been installed from.
 //!
 //! Compared where both were asked for and belong together: the lock lies in a
-//! folder around the environment, or there is one of each. What a lock has and
-//! the environment lacks says nothing: markers and extras decide on that.
+//! folder around the environment, or there is one of each. A requirement file in
+//! which every line has a version and a hash is a lock, too, where no other is.
+//! Where several lie beside each other, what any of them says will do.
 
+use crate::copies;
 use crate::finding::{Evidence, Finding, Kind, Severity};
-use crate::inventory::{Ecosystem, Package, Source, Standing};
+use crate::inventory::{Ecosystem, Hash, Package, Source, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -14,19 +16,33 @@ const TOOLS: [&str; 5] = ["pip", "setuptools", "wheel", "distribute", "uv"];
 /// Distributions that one finding names; the rest are counted.
 const SHOWN_MAX: usize = 12;
 
-/// Adds what `sites` hold and their locks do not say.
+/// Adds what `sites` hold and their locks do not say, and the other way round.
 pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
     let python = || packages.iter().filter(|p| p.ecosystem == Ecosystem::PyPi);
     let mut locks: BTreeMap<&Path, Vec<&Package>> = BTreeMap::new();
-    for package in python().filter(|p| p.standing == Standing::Locked) {
-        locks.entry(&package.place.file).or_default().push(package);
+    let mut asked: BTreeMap<&Path, Vec<&Package>> = BTreeMap::new();
+    for package in python() {
+        let files = match package.standing {
+            Standing::Locked => &mut locks,
+            Standing::Asked => &mut asked,
+            Standing::Installed | Standing::Held => continue,
+        };
+        files.entry(&package.place.file).or_default().push(package);
     }
+    let fixed = |p: &&Package| p.version.is_some() && p.hashes.iter().any(Hash::is_strong);
+    asked.retain(|_, lines| lines.iter().all(fixed));
+    let one_alone = locks.is_empty() && asked.len() == 1;
+    let real: BTreeSet<&Path> = locks.keys().copied().collect();
+    // Others (`requirements-lint.txt`) are as a rule for environments of their own.
+    locks.extend(
+        asked.into_iter().filter(|(file, _)| one_alone || file.ends_with("requirements.txt")),
+    );
     let mut sites: BTreeMap<&Path, Vec<&Package>> = BTreeMap::new();
     for package in python().filter(|p| p.standing == Standing::Installed) {
-        sites
-            .entry(package.place.file.parent().unwrap_or(Path::new("")))
-            .or_default()
-            .push(package);
+        let site = package.place.file.parent().unwrap_or(Path::new(""));
+        if !is_cached(site) {
+            sites.entry(site).or_default().push(package);
+        }
     }
     let alone = locks.len() == 1 && sites.len() == 1;
     for (site, installed) in &sites {
@@ -34,26 +50,88 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
         let around = locks
             .keys()
             .filter(|lock| alone || lock.parent().is_some_and(|folder| site.starts_with(folder)));
-        // The nearest one; beside each other, each by itself may be the one.
         let nearest = around.clone().map(|lock| folder(lock)).max();
-        let near: Vec<&&Path> = around.filter(|lock| Some(folder(lock)) == nearest).collect();
-        if let [lock] = near.as_slice() {
-            compare(lock, locks.get(**lock).map_or(&[], Vec::as_slice), installed, findings);
+        let mut near: Vec<&Path> =
+            around.copied().filter(|lock| Some(folder(lock)) == nearest).collect();
+        if near.iter().any(|lock| real.contains(lock)) {
+            near.retain(|lock| real.contains(lock));
+        }
+        let locked: Vec<&Package> =
+            near.iter().filter_map(|lock| locks.get(lock)).flatten().copied().collect();
+        match near.as_slice() {
+            [] => {}
+            [lock] => {
+                compare(lock, &locked, installed, findings);
+                findings.extend(absent(lock, site, &locked, installed));
+            }
+            // Which of them this environment is made from, nobody says.
+            [lock, ..] => compare(lock, &locked, installed, findings),
         }
     }
 }
 
+/// Whether `site` is an unpacked wheel in uv's cache: it is of no project.
+fn is_cached(site: &Path) -> bool {
+    let above = site.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    above.is_some_and(|name| name.starts_with("archive-v"))
+}
+
+/// What the lock has and the environment lacks. Worth knowing and no more:
+/// markers, extras and groups decide on that, too.
+fn absent(
+    lock: &Path,
+    site: &Path,
+    locked: &[&Package],
+    installed: &[&Package],
+) -> Option<Finding> {
+    let there: BTreeSet<&str> = installed.iter().map(|p| p.name.as_str()).collect();
+    let named: BTreeMap<&str, &&Package> = locked
+        .iter()
+        .filter(|p| p.source != Source::Own && !there.contains(p.name.as_str()))
+        .map(|p| (p.name.as_str(), p))
+        .collect();
+    let any_there = locked.iter().any(|p| there.contains(p.name.as_str()));
+    if named.is_empty() || !any_there {
+        return None;
+    }
+    let mut evidence: Vec<Evidence> = named
+        .values()
+        .take(SHOWN_MAX)
+        .map(|package| Evidence {
+            place: Some(package.place.clone()),
+            text: format!("locks {}, which is not installed", package.shown()),
+        })
+        .collect();
+    if named.len() > SHOWN_MAX {
+        let text = format!("and {} more", named.len() - SHOWN_MAX);
+        evidence.push(Evidence { place: None, text });
+    }
+    Some(Finding {
+        severity: Severity::Info,
+        kind: Kind::Integrity,
+        subject: format!("{} of {} not in {}", named.len(), lock.display(), site.display()),
+        evidence,
+        meaning: "The lock has distributions that this environment lacks. Those for other systems, extras and groups look like this; so does an environment that was changed after it was made.".into(),
+        do_first: "If they should be there, make the environment anew from the lock.".into(),
+        advisories: Vec::new(),
+    })
+}
+
 fn compare(lock: &Path, locked: &[&Package], installed: &[&Package], findings: &mut Vec<Finding>) {
+    let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
+    for package in locked {
+        by_name.entry(&package.name).or_default().push(package);
+    }
     let mut unlocked: BTreeSet<String> = BTreeSet::new();
     for package in installed.iter().filter(|p| p.source != Source::Own) {
-        let same: Vec<&&Package> = locked.iter().filter(|l| l.name == package.name).collect();
+        let same = by_name.get(package.name.as_str()).map_or(&[][..], Vec::as_slice);
         let Some(first) = same.first() else {
             if !TOOLS.contains(&package.name.as_str()) {
                 unlocked.insert(package.shown());
             }
             continue;
         };
-        let of_version: Vec<&&&Package> =
+        let of_version: Vec<&&Package> =
             same.iter().filter(|l| l.version.is_none() || l.version == package.version).collect();
         let seen = |text: String| {
             vec![
@@ -75,19 +153,12 @@ fn compare(lock: &Path, locked: &[&Package], installed: &[&Package], findings: &
                 advisories: Vec::new(),
             });
         }
-        let allowed: Vec<&str> = of_version
-            .iter()
-            .flat_map(|l| &l.hashes)
-            .filter(|hash| hash.algorithm == "sha256")
-            .map(|hash| hash.digest.as_str())
-            .collect();
-        let other = package.hashes.iter().find(|hash| {
-            hash.algorithm == "sha256"
-                && !allowed.is_empty()
-                && !allowed.contains(&hash.digest.as_str())
-        });
+        let allowed: Vec<String> =
+            of_version.iter().flat_map(|l| copies::sha256(&l.hashes)).collect();
+        let noted = copies::sha256(&package.hashes);
+        let other = noted.iter().find(|sha256| !allowed.is_empty() && !allowed.contains(sha256));
         if let Some(other) = other {
-            let digest: String = other.digest.chars().take(12).collect();
+            let digest: String = other.chars().take(12).collect();
             findings.push(Finding {
                 severity: Severity::High,
                 kind: Kind::Integrity,

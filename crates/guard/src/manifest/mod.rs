@@ -29,6 +29,7 @@ pub mod uv_lock;
 mod uv_lock_lines;
 pub(crate) mod yaml;
 
+use crate::copies::Copied;
 use crate::finding::{Finding, Gap};
 use crate::inventory::{Package, Place};
 use std::collections::{HashMap, HashSet};
@@ -43,6 +44,8 @@ pub struct Reading {
     pub findings: Vec<Finding>,
     /// Parts of it that could not be read.
     pub gaps: Vec<Gap>,
+    /// Copies of releases that can be compared with locks and each other.
+    pub(crate) copies: Vec<Copied>,
 }
 
 impl Reading {
@@ -51,6 +54,7 @@ impl Reading {
         self.packages.extend(other.packages);
         self.findings.extend(other.findings);
         self.gaps.extend(other.gaps);
+        self.copies.extend(other.copies);
     }
 }
 

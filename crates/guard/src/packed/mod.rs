@@ -3,16 +3,18 @@
 //! What a file is, its content says, not its name. Read where it lies by
 //! [`crate::archive`]; judged by the same rules as what is installed.
 
+pub(crate) mod cached;
 pub(crate) mod image;
+mod msgpack;
 mod sdist;
 mod wheel;
 
-use crate::archive::{self, Broken, Kind, Limits, Odd, Oddity, Shape};
+use crate::archive::{self, Broken, Kind, Limits, Member, Odd, Oddity, Shape};
 use crate::finding::{Evidence, Finding, Gap, Kind as Question, Severity, Why};
 use crate::inventory::Place;
 use crate::manifest::Reading;
-use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 
 /// Odd members that are told one by one; the rest are counted.
@@ -36,14 +38,18 @@ fn apart(path: &Path, read: impl FnOnce() -> Reading + Send) -> Reading {
 }
 
 fn archive_at(path: &Path, named: bool) -> Reading {
+    if cached::is_note(path) {
+        return cached::note(path);
+    }
+    let content = Content { path, part: cached::body(path) };
     let mut head = Vec::new();
-    let opened = File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
+    let opened = content.open().and_then(|file| file.take(512).read_to_end(&mut head));
     if let Err(error) = opened {
         return gap(path, Why::Unreadable, &crate::tree::reason(&error));
     }
     let outcome = match Shape::of(&head) {
-        Some(Shape::Zip) => wheel::read(path),
-        Some(Shape::Tar | Shape::Gzip) => sdist::read(path).and_then(|found| match found {
+        Some(Shape::Zip) => wheel::read(&content),
+        Some(Shape::Tar | Shape::Gzip) => sdist::read(&content).and_then(|found| match found {
             Some(reading) => Ok(Some(reading)),
             None if named => image::read(path),
             None => Ok(None),
@@ -114,9 +120,21 @@ fn odd(path: &Path, odd: &[Odd], reading: &mut Reading) {
     });
 }
 
-/// The SHA-256 of a whole file, in lower-case hexadecimal digits.
-fn sha256_of_file(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+/// An archive: a file, or the part of one that is the archive.
+struct Content<'p> {
+    path: &'p Path,
+    part: Option<Range<u64>>,
+}
+
+impl Content<'_> {
+    fn open(&self) -> std::io::Result<archive::Section> {
+        archive::Section::open(self.path, self.part.as_ref())
+    }
+}
+
+/// The SHA-256 of an archive, in lower-case hexadecimal digits.
+fn sha256_of(content: &Content<'_>) -> std::io::Result<String> {
+    let mut file = content.open()?;
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     let mut buffer = vec![0; 128 << 10];
     loop {
@@ -128,17 +146,21 @@ fn sha256_of_file(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// Every member of the archive at `path` that is a file, as `visit` wants it.
+/// Every member of an archive that is a file, as `visit` wants it.
 fn files(
-    path: &Path,
+    content: &Content<'_>,
     limits: &Limits,
     visit: &mut dyn FnMut(&str, &mut dyn std::io::Read) -> std::io::Result<()>,
 ) -> Result<Vec<Odd>, Broken> {
-    archive::each(path, limits, &mut |member, content| {
+    let mut each = |member: &Member<'_>, content: &mut dyn std::io::Read| {
         if matches!(member.kind, Kind::File | Kind::Link) {
             visit(member.name, content)
         } else {
             Ok(())
         }
-    })
+    };
+    match &content.part {
+        Some(part) => archive::each_within(content.path, part, limits, &mut each),
+        None => archive::each(content.path, limits, &mut each),
+    }
 }

@@ -1,22 +1,23 @@
 //! A source archive: its name and version. Building it runs its code, which
 //! is why it is said.
 
-use super::{files, odd, sha256_of_file};
+use super::{Content, cached, files, odd, sha256_of};
 use crate::archive::{self, Broken, Limits};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::installed::packed;
 use crate::inventory::{Ecosystem, Hash, Package, Place, Standing};
 use crate::manifest::Reading;
-use std::path::Path;
 
 /// The largest PKG-INFO that is read, in bytes.
 const METADATA_MAX_BYTES: u64 = 8 << 20;
 
-/// What the source archive at `path` holds; nothing if it is another kind of tar.
-pub(super) fn read(path: &Path) -> Result<Option<Reading>, Broken> {
+/// What the source archive that is `content` holds; nothing if it is another
+/// kind of tar.
+pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
+    let path = content.path;
     let mut described: Option<Vec<u8>> = None;
     let mut builds: Vec<(String, Vec<u8>)> = Vec::new();
-    let told = files(path, &Limits::ARTEFACT, &mut |name, content| {
+    let told = files(content, &Limits::ARTEFACT, &mut |name, content| {
         let Some((_, inside)) = name.split_once('/') else { return Ok(()) };
         match inside {
             "PKG-INFO" => described = Some(archive::bytes(content, METADATA_MAX_BYTES)?),
@@ -38,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Reading>, Broken> {
     let mut package = Package::new(Ecosystem::PyPi, name, Standing::Held, place.clone());
     package = package.at_version(version);
     let sha256 =
-        sha256_of_file(path).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
+        sha256_of(content).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
     package.hashes.extend(Hash::read(&format!("sha256:{sha256}")));
     let text = match builds.first() {
         Some((setup, _)) => format!("{setup} runs when it is built"),
@@ -56,6 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Reading>, Broken> {
     for (setup, bytes) in &builds {
         packed::source(&package.shown(), &path.join(setup), bytes, &mut reading);
     }
+    reading.copies.extend(cached::archive(path, &package));
     reading.packages.push(package);
     odd(path, &told, &mut reading);
     Ok(Some(reading))

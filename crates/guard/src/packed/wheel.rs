@@ -1,6 +1,6 @@
 //! A wheel as a file: its metadata, its RECORD, what it would run at start.
 
-use super::{files, odd, sha256_of_file};
+use super::{Content, cached, files, odd, sha256_of};
 use crate::archive::{Broken, Limits};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::installed::packed::{self, Files, Of};
@@ -8,24 +8,26 @@ use crate::inventory::{Hash, Place};
 use crate::manifest::Reading;
 use crate::name::pep503;
 use crate::python::artefact;
-use std::path::Path;
 
-/// What the wheel at `path` holds; nothing if it is another kind of ZIP.
-pub(super) fn read(path: &Path) -> Result<Option<Reading>, Broken> {
+/// What the wheel that is `content` holds; nothing if it is another kind of ZIP.
+pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
+    let path = content.path;
     let mut held = Files::default();
-    let told =
-        files(path, &Limits::ARTEFACT, &mut |name, content| held.take(name, content, Of::Wheel))?;
+    let told = files(content, &Limits::ARTEFACT, &mut |name, content| {
+        held.take(name, content, Of::Wheel)
+    })?;
     let mut reading = packed::read(path, &held, Of::Wheel);
     if reading.packages.is_empty() && reading.gaps.is_empty() {
         return Ok(None);
     }
     odd(path, &told, &mut reading);
     let sha256 =
-        sha256_of_file(path).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
+        sha256_of(content).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
     for package in &mut reading.packages {
         package.hashes.extend(Hash::read(&format!("sha256:{sha256}")));
         package.place = Place::whole(path);
     }
+    cached::placed(path, &sha256, &mut reading);
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if let (Some((name, version)), Some(package)) =
         (artefact::name_and_version(file), reading.packages.first())

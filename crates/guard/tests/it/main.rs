@@ -10,6 +10,7 @@
 mod advisories;
 mod archive;
 mod conduct;
+mod copies;
 mod environment;
 mod fix;
 mod formats;

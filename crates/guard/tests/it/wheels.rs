@@ -27,7 +27,7 @@ pub(crate) fn members(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<
     all
 }
 
-fn packed(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn packed(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let borrowed: Vec<(&str, &[u8])> =
         members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     zip(&borrowed)
