@@ -1,7 +1,7 @@
 //! Paths in, one report out.
 
 use crate::advisory::{Advisories, Hit};
-use crate::finding::{Finding, Gap, Kind, Outcome, Why};
+use crate::finding::{Evidence, Finding, Gap, Kind, Outcome, Severity, Why};
 use crate::installed::{self, Cache};
 use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
 use crate::judge::{self, Terms};
@@ -171,6 +171,7 @@ pub fn audit_telling(
     for (path, why) in &found.unreadable {
         reading.gaps.push(unreadable(path, why));
     }
+    through_links(&found, &mut reading);
     if found.cut_short {
         let text = "there are more files than one audit walks through".to_owned();
         reading.gaps.push(gap(
@@ -228,6 +229,31 @@ pub fn audit_root(root: &Path, terms: &Terms, advisories: &Advisories) -> Report
     }
     judged(&mut reading, advisories, terms);
     summed_up(terms, reading, vec![root.to_owned()], advisories)
+}
+
+/// Adds what the links mean that lead out of what is audited.
+fn through_links(found: &Found, reading: &mut Reading) {
+    for (link, target) in &found.leaving {
+        let text = format!("it is a link to {}, outside of what is audited", target.display());
+        let shown = link.display().to_string();
+        let do_first = "Name that file, too, or take the link away.";
+        let place = Some(Place::whole(link));
+        reading.gaps.push(gap(Why::Unreadable, &shown, place, text, do_first));
+    }
+    for (link, target) in &found.moved {
+        reading.findings.push(Finding {
+            severity: Severity::Medium,
+            kind: Kind::Integrity,
+            subject: link.display().to_string(),
+            evidence: vec![Evidence {
+                place: Some(Place::whole(link)),
+                text: format!("leads to {}", target.display()),
+            }],
+            meaning: "A folder of this environment is a link out of it: what is installed lies elsewhere, and whoever can write there decides what Python runs here. It was audited through the link.".into(),
+            do_first: "Find out who made it. Tools that make environments do not.".into(),
+            advisories: Vec::new(),
+        });
+    }
 }
 
 /// Adds what all that was read means together.

@@ -1,7 +1,9 @@
-//! The one place that reads the disk: bounded, and never through a link that
-//! it met on the way.
+//! The one place that reads the disk: bounded. Of links that it meets on the
+//! way, it follows those to environments, and to files that lie in what it
+//! walks through anyway; others to what would be read are told.
 
 use crate::manifest::Format;
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,13 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE_MAX_BYTES: u64 = 64 << 20;
 /// Entries of folders that are looked at before a walk stops.
 const ENTRIES_MAX: usize = 2_000_000;
+/// Entries of a folder behind a link by which it is known as an environment.
+const LISTED_MAX: usize = 10_000;
 /// Folders that hold neither locks nor environments of their own.
 const SKIPPED: [&str; 7] =
     [".git", ".hg", ".svn", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache"];
+/// Folders that distributions are installed into.
+const SITES: [&str; 2] = ["site-packages", "dist-packages"];
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -25,6 +31,10 @@ pub(crate) struct Found {
     pub(crate) archives: Vec<(PathBuf, bool)>,
     /// Folders that hold images.
     pub(crate) layouts: Vec<PathBuf>,
+    /// Links to files elsewhere that would be read, and where they lead.
+    pub(crate) leaving: Vec<(PathBuf, PathBuf)>,
+    /// Links by which an environment lies elsewhere, and where they lead.
+    pub(crate) moved: Vec<(PathBuf, PathBuf)>,
     /// What could not be opened, and why.
     pub(crate) unreadable: Vec<(PathBuf, String)>,
     /// Whether the walk stopped before it was through.
@@ -53,6 +63,8 @@ pub(crate) fn find(path: &Path, found: &mut Found) {
         return;
     }
     walk(path, found);
+    found.leaving.sort();
+    found.moved.sort();
     found.manifests.sort_by(|a, b| a.0.cmp(&b.0));
     found.manifests.dedup();
     found.site_dirs.sort();
@@ -95,8 +107,123 @@ fn may_hold_packages(path: &Path) -> bool {
 }
 
 fn walk(top: &Path, found: &mut Found) {
-    let mut folders = vec![top.to_owned()];
+    let real = fs::canonicalize(top).unwrap_or_else(|_| top.to_owned());
     let mut entries = 0;
+    let mut followed: HashSet<PathBuf> = HashSet::new();
+    let mut tops = vec![top.to_owned()];
+    while let Some(top) = tops.pop() {
+        let mut links = Vec::new();
+        if !walk_one(&top, &mut entries, &mut links, found) {
+            found.cut_short = true;
+            return;
+        }
+        for link in links {
+            let follow = Follow { real: &real, link: &link };
+            if let Some(target) = follow.lead(found)
+                && followed.insert(target)
+            {
+                tops.push(link);
+            }
+        }
+    }
+}
+
+/// A link that was met in the folder whose real path is `real`.
+struct Follow<'l> {
+    real: &'l Path,
+    link: &'l Path,
+}
+
+impl Follow<'_> {
+    /// Adds what the link leads to, if it is to be read; gives the environment
+    /// that is to be walked through behind it.
+    fn lead(&self, found: &mut Found) -> Option<PathBuf> {
+        let target = match fs::canonicalize(self.link) {
+            Ok(target) => target,
+            Err(error) => {
+                if error.kind() == std::io::ErrorKind::PermissionDenied {
+                    found.unreadable.push((self.link.to_owned(), reason(&error)));
+                }
+                return None;
+            }
+        };
+        let inside = target.strip_prefix(self.real).ok();
+        if target.is_dir() {
+            let walked = inside.is_some_and(|inside| !has(inside, &SKIPPED));
+            // A link to a folder around it leads nowhere new.
+            let folder = fs::canonicalize(self.link.with_file_name(""));
+            let around = folder.is_ok_and(|folder| folder.starts_with(&target));
+            return if walked || around { None } else { self.folder(target, found) };
+        }
+        if target.is_file() {
+            self.file(target.clone(), inside, found);
+        }
+        None
+    }
+
+    fn folder(&self, target: PathBuf, found: &mut Found) -> Option<PathBuf> {
+        let entries = match fs::read_dir(&target) {
+            Ok(listing) => listing.flatten().take(LISTED_MAX).map(|entry| entry.file_name()),
+            Err(error) => {
+                found.unreadable.push((self.link.to_owned(), reason(&error)));
+                return None;
+            }
+        };
+        let names: Vec<PathBuf> = entries.map(PathBuf::from).collect();
+        let in_environment = is_in_environment(self.link);
+        let described = |name: &PathBuf| name.extension().is_some_and(|e| e == "dist-info");
+        let mut sites: Vec<PathBuf> = Vec::new();
+        if is_site_dir(self.link) || is_site_dir(&target) || names.iter().any(described) {
+            sites.push(self.link.to_owned());
+        } else if in_environment {
+            // A library, or the folder of one version of Python in it.
+            let near = names.iter().map(|name| self.link.join(name));
+            let deeper = near.clone().flat_map(|folder| SITES.map(|site| folder.join(site)));
+            sites.extend(near.chain(deeper).filter(|site| is_site_dir(site) && site.is_dir()));
+        }
+        let is_environment = names.iter().any(|name| {
+            ["pyvenv.cfg", "conda-meta"].iter().any(|known| name.as_os_str() == *known)
+        });
+        if in_environment && !sites.is_empty() {
+            found.moved.push((self.link.to_owned(), target.clone()));
+        }
+        found.site_dirs.extend(sites);
+        is_environment.then_some(target)
+    }
+
+    fn file(&self, target: PathBuf, inside: Option<&Path>, found: &mut Found) {
+        let format = Format::of(self.link);
+        if format.is_none() && !may_hold_packages(self.link) {
+            return;
+        }
+        let link = self.link.to_owned();
+        let same =
+            Format::of(&target) == format && (format.is_some() || may_hold_packages(&target));
+        match (inside, format) {
+            (None, _) => found.leaving.push((link, target)),
+            // It is read where it lies.
+            (Some(inside), _) if same && !has(inside, &SKIPPED) && !has(inside, &SITES) => {}
+            (Some(_), Some(format)) => found.manifests.push((link, format)),
+            (Some(_), None) => found.archives.push((link, false)),
+        }
+    }
+}
+
+/// Whether a part of `path` is one of `names`.
+fn has(path: &Path, names: &[&str]) -> bool {
+    path.iter().any(|part| names.iter().any(|name| part == *name))
+}
+
+/// Whether `link` lies in an environment of Python's: in the folder of its
+/// `pyvenv.cfg`, or in its `lib`.
+fn is_in_environment(link: &Path) -> bool {
+    link.ancestors().skip(1).take(3).any(|folder| folder.join("pyvenv.cfg").is_file())
+}
+
+/// Walks through `top`, adding `links` that it meets to folders and files;
+/// whether it came to the end.
+fn walk_one(top: &Path, entries: &mut usize, links: &mut Vec<PathBuf>, found: &mut Found) -> bool {
+    let mut folders = vec![top.to_owned()];
     while let Some(folder) = folders.pop() {
         let listing = match fs::read_dir(&folder) {
             Ok(listing) => listing,
@@ -115,10 +242,9 @@ fn walk(top: &Path, found: &mut Found) {
         }
         let (mut inner, mut unpacked) = (Vec::new(), false);
         for entry in listing.flatten() {
-            entries += 1;
-            if entries > ENTRIES_MAX {
-                found.cut_short = true;
-                return;
+            *entries += 1;
+            if *entries > ENTRIES_MAX {
+                return false;
             }
             let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
@@ -129,8 +255,10 @@ fn walk(top: &Path, found: &mut Found) {
                 if !SKIPPED.contains(&name) {
                     inner.push(path);
                 }
+            } else if kind.is_symlink() {
+                links.push(path);
             } else if !kind.is_file() {
-                // Nothing is read through a link, and pipes have no end.
+                // Pipes have no end.
             } else if let Some(format) = Format::of(&path) {
                 found.manifests.push((path, format));
             } else if may_hold_packages(&path) {
@@ -144,13 +272,14 @@ fn walk(top: &Path, found: &mut Found) {
             folders.extend(inner);
         }
     }
+    true
 }
 
 /// Whether distributions are installed into `folder`: by its name, as every
 /// installer knows it.
 fn is_site_dir(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());
-    matches!(name, Some("site-packages" | "dist-packages"))
+    name.is_some_and(|name| SITES.contains(&name))
 }
 
 /// Whether `folder` is what uv's cache keeps of one wheel: `archive-v0/ID`.
@@ -181,6 +310,14 @@ pub(crate) fn met(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
         return Err("it is a pipe or a device".to_owned());
     }
     bytes(path, max_bytes)
+}
+
+/// The first `count` bytes of a file that nobody named.
+pub(crate) fn head(path: &Path, count: u64) -> Option<Vec<u8>> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let mut bytes = Vec::new();
+    fs::File::open(path).ok()?.take(count).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// The text of a lock or requirement file that somebody named.

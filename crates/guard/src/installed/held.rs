@@ -1,6 +1,7 @@
 //! What an archive or an image holds: of every file its name, of those that
 //! matter their hash, of few their content.
 
+use super::links::Link;
 use super::{plain, startup};
 use crate::code::{self, Role, fact::Summary};
 use crate::manifest::Format;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 const KEPT_MAX_BYTES: usize = 64 << 20;
 /// All kept contents together, in bytes.
 const KEPT_ALL_MAX_BYTES: usize = 512 << 20;
+/// Files behind a link that are looked at.
+const LINKED_MAX: usize = 100_000;
 /// Links that lead to links.
 const HOPS_MAX: usize = 8;
 
@@ -21,7 +24,8 @@ const HOPS_MAX: usize = 8;
 #[derive(Clone, Default)]
 pub(crate) struct Files {
     pub(super) held: BTreeMap<String, Held>,
-    links: BTreeMap<String, String>,
+    /// Where links lead, and whether they are hard: other names of a file.
+    links: BTreeMap<String, (String, bool)>,
     kept_bytes: usize,
 }
 
@@ -93,7 +97,7 @@ impl Files {
         } else {
             target.to_owned()
         };
-        self.links.insert(name.to_owned(), target);
+        self.links.insert(name.to_owned(), (target, is_hard));
     }
 
     /// Takes out `name`, and what is below it.
@@ -135,12 +139,14 @@ impl Files {
 
     /// The file called `name`, through links, which never leave these files.
     pub(super) fn get(&self, name: &str) -> Option<&Held> {
+        self.held.get(&self.end(name)?)
+    }
+
+    /// Where `name` leads in the end, itself if it is no link.
+    fn end(&self, name: &str) -> Option<String> {
         let mut name = name.to_owned();
         for _ in 0..HOPS_MAX {
-            if let Some(held) = self.held.get(&name) {
-                return Some(held);
-            }
-            let target = self.links.get(&name)?;
+            let Some((target, _)) = self.links.get(&name) else { return Some(name) };
             let from = Path::new(&name).parent().unwrap_or(Path::new(""));
             let to = match target.strip_prefix('/') {
                 Some(absolute) => PathBuf::from(absolute),
@@ -149,6 +155,37 @@ impl Files {
             plain(&to).to_str()?.clone_into(&mut name);
         }
         None
+    }
+
+    /// The symbolic links below `folder`, and the names there by which code
+    /// elsewhere would be found that was not read.
+    pub(super) fn links_below(&self, folder: &str) -> (Vec<Link>, Vec<&str>) {
+        let below = format!("{folder}/");
+        let met = self.links.range(below.clone()..);
+        let (mut links, mut unread) = (Vec::new(), Vec::new());
+        for (name, (_, is_hard)) in met.take_while(|(name, _)| name.starts_with(&below)) {
+            let is_there = |end: &String| {
+                end.is_empty() || self.held.contains_key(end) || self.below(end).next().is_some()
+            };
+            let end = self.end(name).filter(is_there);
+            let is_folder = end.as_ref().is_some_and(|end| !self.held.contains_key(end));
+            let is_code = |name: &str| super::integrity::is_code(Path::new(name));
+            let is_source = |name: &str| super::contents::is_source(Path::new(name));
+            let mut runs = is_code(name);
+            // What lies in another such folder was read there.
+            if let Some(end) = end.as_deref().filter(|end| site_in(end).is_none()) {
+                let inside = || self.below(end).take(LINKED_MAX).map(|(name, _)| name);
+                runs |= is_folder && inside().any(is_code);
+                if is_folder && inside().any(is_source) || !is_folder && is_source(name) {
+                    unread.push(name.as_str());
+                }
+            }
+            if !is_hard {
+                let path = PathBuf::from(name);
+                links.push(Link { path, target: end.map(PathBuf::from), is_folder, runs });
+            }
+        }
+        (links, unread)
     }
 
     /// The same as text.

@@ -4,9 +4,12 @@ use super::cache::Cache;
 use super::conduct::{self, Sources};
 use super::contents::{self, Seen};
 use super::distribution::Distribution;
+use super::links::Around;
+use super::scripts;
+use super::walk::{self, Stray};
 use super::{about, hex, plain, prefix_of, push_once};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
-use crate::inventory::Place;
+use crate::inventory::{Place, Source};
 use crate::judge::bad_files;
 use crate::manifest::Reading;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,21 +19,12 @@ use std::path::{Path, PathBuf};
 
 /// Files that one finding names; the rest are counted.
 const FILES_MAX: usize = 10;
-/// Files of a site folder that are looked at.
-const WALK_MAX: usize = 1_000_000;
 
 struct Job<'d> {
     owner: usize,
     path: PathBuf,
     shown: &'d str,
     expected: [u8; 32],
-}
-
-/// A file that no installer recorded.
-struct Stray {
-    path: PathBuf,
-    /// Whether it can run, or is a link to somewhere.
-    runs: bool,
 }
 
 /// Adds to `reading` what is not as it was recorded; gives all source files.
@@ -63,7 +57,7 @@ pub(super) fn judge(
                     reading.findings.push(bad_files::found(about(&path), id, what));
                 }
                 jobs.push(Job { owner, path: path.clone(), shown: &row.path, expected });
-            } else if !row.has_hash && needs_hash(&row.path) {
+            } else if !row.has_hash && needs_hash(&row.path) && !is_edited(distribution, &path) {
                 let text = "is in RECORD without a hash";
                 push_once(&mut reading.findings, unlisted(distribution, &path, text));
             }
@@ -71,11 +65,11 @@ pub(super) fn judge(
             recorded.insert(path);
         }
     }
-    let strays = strays(site, &recorded);
-    if strays.len() >= WALK_MAX {
-        let why = "there are more files than one audit walks through";
-        reading.gaps.push(super::unreadable(site, why));
-    }
+    let walked = walk::through(site, &recorded);
+    reading.gaps.extend(walked.cut_short.map(|why| super::unreadable(site, why)));
+    let closed = walked.unreadable.iter().map(|(folder, why)| super::unreadable(folder, why));
+    reading.gaps.extend(closed);
+    let strays = walked.strays;
     let mut paths: Vec<PathBuf> = owners.keys().cloned().collect();
     let is_source = |stray: &&Stray| contents::is_source(&stray.path);
     paths.extend(strays.iter().filter(is_source).map(|stray| stray.path.clone()));
@@ -83,10 +77,39 @@ pub(super) fn judge(
     let seen: HashMap<&Path, &Result<Seen, ErrorKind>> =
         paths.iter().map(PathBuf::as_path).zip(&seen).collect();
     changed(distributions, &jobs, &seen, reading);
+    for stray in strays.iter().filter(is_source) {
+        // A link that leads nowhere is told as one.
+        if let Some(Err(error)) = seen.get(stray.path.as_path())
+            && *error != ErrorKind::NotFound
+        {
+            let text = match error {
+                ErrorKind::PermissionDenied => "permission denied".to_owned(),
+                ErrorKind::InvalidInput => "it is a folder, a pipe or a device".to_owned(),
+                other => other.to_string(),
+            };
+            reading.gaps.push(super::unreadable(&stray.path, &text));
+        }
+    }
     if all_recorded {
+        let is_recorded = |path: &Path| recorded.contains(path);
+        scripts::judge(&prefix, distributions, &is_recorded, &mut reading.findings);
+    }
+    let real =
+        [site, &prefix].map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    let shown = Path::new("");
+    let around = Around { shown, site, real, distributions, owners: &owners };
+    let told = around.judge(&walked.links, &mut reading.findings);
+    if all_recorded {
+        let told: HashSet<&Path> = told.into_iter().collect();
+        let strays = strays.iter().filter(|s| !s.behind && !told.contains(s.path.as_path()));
         unrecorded(site, strays, reading);
     }
     sources(site, distributions, &owners, &seen)
+}
+
+/// Whether a row names the link to a folder that its owner edits there.
+fn is_edited(owner: &Distribution, path: &Path) -> bool {
+    owner.package.source == Source::Own && path.is_symlink()
 }
 
 /// The source files of each distribution, and of each folder that is nobody's.
@@ -176,34 +199,11 @@ fn changed(
     }
 }
 
-/// Files in `site` that no installer recorded.
-fn strays(site: &Path, recorded: &HashSet<PathBuf>) -> Vec<Stray> {
-    let mut folders = vec![site.to_owned()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if found.len() >= WALK_MAX {
-                return found;
-            }
-            let path = entry.path();
-            let kind = entry.file_type();
-            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
-                folders.push(path);
-            } else if !recorded.contains(&path) && !is_compiled_of(&path, recorded) {
-                // A link may lead to a folder full of code.
-                let runs = is_code(&path) || kind.is_ok_and(|kind| kind.is_symlink());
-                found.push(Stray { path, runs });
-            }
-        }
-    }
-    found
-}
-
-fn unrecorded(site: &Path, strays: Vec<Stray>, reading: &mut Reading) {
+fn unrecorded<'s>(site: &Path, strays: impl Iterator<Item = &'s Stray>, reading: &mut Reading) {
     let mut found: BTreeMap<PathBuf, (Vec<PathBuf>, bool)> = BTreeMap::new();
     for stray in strays {
         let (files, any_runs) = found.entry(top_of(site, &stray.path)).or_default();
-        files.push(stray.path);
+        files.push(stray.path.clone());
         *any_runs |= stray.runs;
     }
     for (top, (mut files, runs)) in found {
@@ -240,7 +240,7 @@ pub(super) fn is_code(path: &Path) -> bool {
 }
 
 /// Whether `path` is the compiled form of a recorded source beside it.
-fn is_compiled_of(path: &Path, recorded: &HashSet<PathBuf>) -> bool {
+pub(super) fn is_compiled_of(path: &Path, recorded: &HashSet<PathBuf>) -> bool {
     let in_cache = path.parent().and_then(Path::file_name) == Some("__pycache__".as_ref());
     let stem = path
         .file_name()

@@ -12,10 +12,13 @@ mod contents;
 mod distribution;
 mod held;
 mod integrity;
+mod links;
 mod metadata;
 pub(crate) mod packed;
 mod record;
+mod scripts;
 mod startup;
+mod walk;
 
 pub use cache::Cache;
 pub(crate) use conduct::module;

@@ -6,6 +6,7 @@ use super::conduct::{self, Source, Sources};
 use super::distribution::{self, Distribution};
 use super::held::site_in;
 pub(crate) use super::held::{Files, Of};
+use super::links::Around;
 use super::{hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::code::{self, Role};
 use crate::copies::{self, Made};
@@ -87,12 +88,50 @@ fn site(shown: &Path, files: &Files, folder: &str, of: Of, reading: &mut Reading
     distribution::link(&mut distributions);
     reading.findings.extend(distribution::twice(&distributions));
     let owners = compare(shown, files, folder, &distributions, of, reading);
+    if of == Of::Root {
+        links(shown, files, folder, &distributions, reading);
+    }
     let sources = sources(shown, files, folder, &owners);
     conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
     start_up(shown, files, folder, of, &sources, reading);
     let made = if of == Of::Wheel { Made::File } else { Made::Installed };
     reading.copies.extend(distributions.iter().filter_map(|found| found.copied(made)));
     reading.packages.extend(distributions.into_iter().map(|found| found.package));
+}
+
+/// Links below the folder: those that leave its environment, and code behind
+/// them that was not read.
+fn links(
+    shown: &Path,
+    files: &Files,
+    folder: &str,
+    distributions: &[Distribution],
+    reading: &mut Reading,
+) {
+    let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (owner, distribution) in distributions.iter().enumerate() {
+        for row in distribution.rows.iter().flatten() {
+            owners.insert(plain(&Path::new(folder).join(&row.path)), owner);
+        }
+    }
+    let (links, unread) = files.links_below(folder);
+    if let Some(first) = unread.first() {
+        let text = match unread.len() {
+            1 => "it is a link to code elsewhere in the image, which was not read".to_owned(),
+            many => format!(
+                "it and {} others are links to code elsewhere in the image, which was not read",
+                many - 1
+            ),
+        };
+        let mut gap = super::unreadable(&shown.join(first), &text);
+        gap.do_first =
+            "Unpack the image and audit the environment there, or take the links out.".into();
+        reading.gaps.push(gap);
+    }
+    let site = Path::new(folder);
+    let real = [site.to_owned(), prefix_of(site)];
+    let around = Around { shown, site, real, distributions, owners: &owners };
+    around.judge(&links, &mut reading.findings);
 }
 
 /// The Python source of one folder, by whose it is.

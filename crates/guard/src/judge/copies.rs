@@ -10,7 +10,7 @@ use crate::copies::{self, Copied, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::version::Version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Copies and files that one finding names; the rest are counted.
@@ -19,8 +19,8 @@ const SHOWN_MAX: usize = 10;
 /// What the locks of an audit allow for one release.
 #[derive(Default)]
 struct Pin<'p> {
-    places: Vec<&'p Place>,
-    allowed: Vec<String>,
+    place: Option<&'p Place>,
+    allowed: BTreeSet<String>,
     /// Strong hashes of another kind, which are not compared.
     others: usize,
 }
@@ -28,26 +28,32 @@ struct Pin<'p> {
 /// What is wrong with `copies`, beside locks among `packages`.
 pub(crate) fn judge(packages: &[Package], copies: &[Copied]) -> (Vec<Finding>, Vec<Gap>) {
     let (mut findings, mut gaps) = (Vec::new(), Vec::new());
-    let mut by_name: BTreeMap<&str, Vec<&Copied>> = BTreeMap::new();
+    let mut releases: BTreeMap<Release<'_>, (Vec<&Copied>, Pin<'_>)> = BTreeMap::new();
     for copied in copies {
-        by_name.entry(&copied.name).or_default().push(copied);
+        let release = release(&copied.name, &copied.version);
+        releases.entry(release).or_default().0.push(copied);
     }
-    let mut pins: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
     for package in packages.iter().filter(|package| is_pin(package)) {
-        if by_name.contains_key(package.name.as_str()) {
-            pins.entry(&package.name).or_default().push(package);
+        let Some(version) = &package.version else { continue };
+        if let Some((_, pin)) = releases.get_mut(&release(&package.name, version)) {
+            let other = |hash: &&Hash| hash.is_strong() && hash.algorithm != "sha256";
+            pin.place.get_or_insert(&package.place);
+            pin.allowed.extend(copies::sha256(&package.hashes));
+            pin.others += package.hashes.iter().filter(other).count();
         }
     }
-    for (name, copies) in by_name {
-        let pins = pins.get(name).map_or(&[][..], Vec::as_slice);
-        for copies in by_version(copies) {
-            let Some(version) = copies.first().map(|copied| &copied.version) else { continue };
-            let pin = pin(pins, version);
-            against(&pin, &copies, &mut findings, &mut gaps);
-            among(&pin, &copies, &mut findings);
-        }
+    for (copies, pin) in releases.into_values() {
+        against(&pin, &copies, &mut findings, &mut gaps);
+        among(&pin, &copies, &mut findings);
     }
     (findings, gaps)
+}
+
+/// A name and a version in every spelling of it; what is no version, as text.
+type Release<'r> = (&'r str, Result<&'r pep440_rs::Version, &'r str>);
+
+fn release<'r>(name: &'r str, version: &'r Version) -> Release<'r> {
+    (name, version.as_pep440().ok_or(version.text()))
 }
 
 fn is_pin(package: &Package) -> bool {
@@ -56,31 +62,6 @@ fn is_pin(package: &Package) -> bool {
         && package.source != Source::Own
         && package.version.is_some()
         && !package.hashes.is_empty()
-}
-
-fn by_version(copies: Vec<&Copied>) -> Vec<Vec<&Copied>> {
-    let mut groups: Vec<Vec<&Copied>> = Vec::new();
-    for copied in copies {
-        let same = |group: &&mut Vec<&Copied>| {
-            group.first().is_some_and(|first| first.version == copied.version)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(copied),
-            None => groups.push(vec![copied]),
-        }
-    }
-    groups
-}
-
-fn pin<'p>(pins: &[&'p Package], version: &Version) -> Pin<'p> {
-    let mut pin = Pin::default();
-    for package in pins.iter().filter(|package| package.version.as_ref() == Some(version)) {
-        pin.places.push(&package.place);
-        pin.allowed.extend(copies::sha256(&package.hashes));
-        let other = |hash: &&Hash| hash.is_strong() && hash.algorithm != "sha256";
-        pin.others += package.hashes.iter().filter(other).count();
-    }
-    pin
 }
 
 fn against(pin: &Pin<'_>, copies: &[&Copied], findings: &mut Vec<Finding>, gaps: &mut Vec<Gap>) {
@@ -132,12 +113,11 @@ fn not_allowed(made: Made, copies: &[&Copied], pin: &Pin<'_>) -> Option<Finding>
         let text = format!("and {} more", copies.len() - SHOWN_MAX);
         evidence.push(Evidence { place: None, text });
     }
-    let allows = match pin.allowed.as_slice() {
-        [one] => format!("allows {} and no other", short(one)),
-        all => format!("allows {} files, and this is none of them", all.len()),
+    let allows = match (pin.allowed.first(), pin.allowed.len()) {
+        (Some(one), 1) => format!("allows {} and no other", short(one)),
+        (_, many) => format!("allows {many} files, and this is none of them"),
     };
-    evidence
-        .push(Evidence { place: pin.places.first().map(|place| (*place).clone()), text: allows });
+    evidence.push(Evidence { place: pin.place.cloned(), text: allows });
     let (meaning, do_first) = match made {
         Made::File | Made::Installed => (
             "This file is not what the lock allows: it has the name and version of a pinned release and the digest of none of its files. It was changed, swapped or built elsewhere. An installer that checks hashes refuses it; any other installs it.",
@@ -181,6 +161,10 @@ fn among(pin: &Pin<'_>, copies: &[&Copied], findings: &mut Vec<Finding>) {
         for other in rest.iter().filter(|other| other.rows != first.rows) {
             if told.contains(&other.rows.as_slice()) {
                 continue;
+            }
+            // A release that is spoilt so often is told often enough.
+            if told.len() >= SHOWN_MAX {
+                break;
             }
             told.push(&other.rows);
             findings.extend(differ(first, other, tags, is_allowed(pin, first)));

@@ -52,9 +52,9 @@ pub(super) fn note(path: &Path) -> Reading {
         Ok(bytes) => bytes,
         Err(why) => return gap(path, Why::Unreadable, &why),
     };
-    let Some((hashes, file)) = archive_of(&bytes) else {
-        return gap(path, Why::Malformed, "it is no note of uv's that is read");
-    };
+    // One of another edition of uv has no digest that is read: a gap where the
+    // release is pinned, and nothing to anybody else.
+    let (hashes, file) = archive_of(&bytes).unwrap_or_default();
     let Some((name, version)) = named(path, file) else { return Reading::default() };
     let copied = Copied {
         name: crate::name::pep503(&name),
@@ -77,7 +77,12 @@ fn named(path: &Path, file: Option<&str>) -> Option<(String, String)> {
     }
     let (is_wheel, below) = kind_of_note(path)?;
     match (is_wheel, below.as_slice()) {
-        (true, [.., name, file]) => own((name, file.split('-').next()?)).into(),
+        (true, [.., name, file]) => {
+            let (stem, _) = file.rsplit_once('.')?;
+            let whole = format!("{stem}.whl");
+            let named = artefact::name_and_version(&whole).map(own);
+            named.or_else(|| Some(own((name, file.split('-').next()?))))
+        }
         // pypi/NAME/VERSION/revision.http, index/ID/NAME/VERSION/revision.http
         (false, ["pypi", name, version, _] | ["index", _, name, version, _]) => {
             own((name, version)).into()

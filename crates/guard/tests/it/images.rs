@@ -164,3 +164,27 @@ fn an_unpacked_tree_is_read_without_following_a_link_out_of_it() {
     let report = guard::audit::audit_root(&scratch("empty"), &terms(), &Advisories::built_in());
     assert_eq!(report.outcome.exit_code(), 2);
 }
+
+#[test]
+fn links_out_of_an_environment_are_told_and_code_behind_them_is_a_gap() {
+    let linked = |typeflag: u8, target: &str| {
+        let mut bytes = layer(&installed("thing", "1.0", &[("thing.py", "")]));
+        bytes.truncate(bytes.len() - 1024);
+        bytes.extend(entry(b"opt/evil/__init__.py", b'0', b"", b"x = 1\n"));
+        bytes.extend(entry(b"usr/share/data.txt", b'0', b"", b"x"));
+        let name = if typeflag == b'1' { "more.py" } else { "evil" };
+        bytes.extend(entry(format!("{SITE}/{name}").as_bytes(), typeflag, target.as_bytes(), b""));
+        bytes.extend([0; 1024]);
+        of_file(&bytes)
+    };
+    let told = |report: &Report| {
+        let found = report.findings.iter().find(|f| f.evidence[0].text.contains("leads "));
+        let unread = report.gaps.iter().any(|gap| gap.text.contains("was not read"));
+        (found.map(|f| f.severity), unread)
+    };
+    assert_eq!(told(&linked(b'2', "/opt/evil")), (Some(Severity::High), true));
+    assert_eq!(told(&linked(b'2', "/usr/share/data.txt")), (None, false), "inside");
+    assert_eq!(told(&linked(b'2', "../../../../opt/none")), (Some(Severity::Low), false));
+    // A second name of a file is that file; but this one was not read.
+    assert_eq!(told(&linked(b'1', "opt/evil/__init__.py")), (None, true));
+}

@@ -18,6 +18,7 @@ mod given;
 mod graph;
 mod host;
 mod images;
+mod links;
 mod outcomes;
 mod packaging;
 mod packed;
