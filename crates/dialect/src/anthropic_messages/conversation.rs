@@ -92,6 +92,12 @@ fn say<'r>(
             }
             Content::Reasoning(thought)
                 if role != Role::Assistant || !replayable(part, thought) => {}
+            Content::ToolResult { parts, .. }
+                if !target.drop_params && !parts.iter().all(block::can_say) =>
+            {
+                let param = format!("messages[{at}].content");
+                return Err(EncodeError::Unsupported { param });
+            }
             _ if block::can_say(part) => blocks.push(Block::Part(part)),
             // What another provider's model said beside words is history
             // that cannot be told; a user's part is a question lost.

@@ -22,6 +22,7 @@ mod block;
 mod conversation;
 pub mod error;
 mod ids;
+pub(crate) mod plainly;
 pub mod request;
 mod request_encode;
 pub mod response;

@@ -117,10 +117,13 @@ fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), 
         .filter(|(_, present)| *present)
         .map(|(name, _)| *name)
         .chain(foreign.map(|e| e.name.as_str()));
-    match names.find(|name| !dropped(target, name)) {
-        Some(param) => Err(EncodeError::Unsupported { param: param.to_owned() }),
-        None => Ok(()),
+    if let Some(param) = names.find(|name| !dropped(target, name)) {
+        return Err(EncodeError::Unsupported { param: param.to_owned() });
     }
+    if !request.system.iter().all(block::can_say) {
+        return Err(EncodeError::Unsupported { param: "messages: system content".to_owned() });
+    }
+    Ok(())
 }
 
 /// The wish to think, unless it is to be left out.

@@ -125,6 +125,11 @@ impl<'a> Object<'a> {
         whole(self.get(key)?)
     }
 
+    /// All members that are there, in order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.members.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+
     /// What was not taken, as extensions named `prefix` + key.
     pub(crate) fn rest(self, prefix: &str) -> Vec<Extension> {
         self.members

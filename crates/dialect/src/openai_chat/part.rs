@@ -1,16 +1,19 @@
 //! Content parts of requests: `text`, `image_url`, `file`, `input_audio`, and
 //! what compatible providers add (`document_url`, `thinking`).
 //!
-//! A part of a type that is not known stays whole and goes back out whole.
+//! A part of a type that is not known stays whole and goes back out whole; a
+//! block that only another dialect has is said in plain parts or refused.
 
 use super::media;
 use super::object::{Object, extension, invalid, items, string, wrong_type};
 use super::write::{self, ObjectWriter};
 use crate::{
-    DecodeError, Dialect, EncodeError, Json,
+    DecodeError, Dialect, EncodeError, Json, Target,
+    anthropic_messages::plainly,
     model::{CacheHint, Content, Extension, Media, Part, Thought},
 };
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// `content`, a string or a list; empty strings and lists are no parts.
 pub(super) fn decode_content(raw: &RawValue, path: &str) -> Result<Vec<Part>, DecodeError> {
@@ -163,6 +166,64 @@ fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
     Ok(Content::Audio { data, format })
 }
 
+/// What of a user's message, of instructions or of a result can be written.
+///
+/// # Errors
+/// Where a part has no form here, by its name; `drop_params` leaves it out.
+pub(super) fn sayable<'p>(
+    parts: impl Iterator<Item = &'p Part>,
+    target: &Target<'_>,
+    path: &str,
+) -> Result<Vec<Cow<'p, Part>>, EncodeError> {
+    let mut said = Vec::new();
+    for part in parts {
+        let kind = match &part.content {
+            Content::Opaque { source: Dialect::AnthropicMessages, block } => {
+                if let Some(plain) = plainly::plainly(block) {
+                    said.extend(plain.into_iter().map(Cow::Owned));
+                    continue;
+                }
+                plainly::kind(block)
+            }
+            Content::ToolCall { .. } => "tool_use".to_owned(),
+            Content::ToolResult { .. } => "tool_result".to_owned(),
+            Content::Reasoning(_) if own(&part.extensions).all(|e| e.name != "thinking") => {
+                "thinking".to_owned()
+            }
+            // A file has no field for what is to be known about it.
+            Content::Document { source, context: Some(context), .. }
+                if !matches!(source, Media::Text(_)) =>
+            {
+                said.extend([Cow::Owned(plain(context.clone())), Cow::Borrowed(part)]);
+                continue;
+            }
+            _ => {
+                said.push(Cow::Borrowed(part));
+                continue;
+            }
+        };
+        if !target.drop_params {
+            return Err(EncodeError::Unsupported { param: format!("{path}: {kind}") });
+        }
+    }
+    Ok(said)
+}
+
+/// A text document as words: its title, what to know about it, its text.
+pub(super) fn document_text(part: &Part) -> Cow<'_, str> {
+    let Content::Document { source: Media::Text(text), title, context, .. } = &part.content else {
+        return Cow::Borrowed("");
+    };
+    match (title, context) {
+        (None, None) => Cow::Borrowed(text),
+        (title, context) => {
+            let all: Vec<&str> =
+                title.iter().chain(context).map(String::as_str).chain([text.as_str()]).collect();
+            Cow::Owned(all.join("\n\n"))
+        }
+    }
+}
+
 /// Whether a part can be said as a bare string.
 pub(super) fn is_plain(part: &Part, keep_cache: bool) -> bool {
     matches!(part.content, Content::Text { .. })
@@ -264,10 +325,9 @@ fn encode_content(part: &Part, object: &mut ObjectWriter<'_>) {
             object.member("document_url", &url_of(source));
             object.maybe("document_name", title.as_ref());
         }
-        Content::Document { source: Media::Text(text), title, .. } => match title {
-            Some(title) => object.member("text", &format!("{title}\n\n{text}")),
-            None => object.member("text", text),
-        },
+        Content::Document { source: Media::Text(_), .. } => {
+            object.member("text", &document_text(part));
+        }
         Content::Document { source, title, .. } => object.object("file", |file| {
             if let Media::FileId(id) = source {
                 file.member("file_id", id);

@@ -4,9 +4,9 @@
 use dialect::{
     Dialect, Json, Usage,
     model::{
-        CacheHint, Choice, Content, Delta, Event, Extension, Finish, Media, Opening, OutputFormat,
-        Part, Reasoning, Request, Response, Role, Sampling, Thought, Tool, ToolChoice, ToolKind,
-        Turn,
+        CacheHint, Choice, Citation, Content, Delta, Event, Extension, Finish, Media, Opening,
+        OutputFormat, Part, Reasoning, Request, Response, Role, Sampling, Thought, Tool,
+        ToolChoice, ToolKind, Turn,
     },
 };
 use proptest::collection::vec;
@@ -287,6 +287,26 @@ fn thoughts() -> impl Strategy<Value = Vec<Part>> {
     .prop_map(|all| all.into_iter().map(|thought| Content::Reasoning(thought).into()).collect())
 }
 
+/// Words with up to three sources, as OpenAI chat writes them.
+fn cited_part() -> impl Strategy<Value = Part> {
+    (words(), vec((words(), 0_u64..9), 0..4)).prop_map(|(text, sources)| {
+        let citations = sources.into_iter().map(|(title, start)| {
+            let url = "https://example.com".to_owned();
+            let inner = serde_json::json!({ "url": url, "title": title, "start_index": start });
+            let whole = serde_json::json!({ "type": "url_citation", "url_citation": inner });
+            let whole = Json::parse(whole.to_string()).unwrap();
+            Citation {
+                url: Some(url),
+                title: Some(title).filter(|title| !title.is_empty()),
+                start: Some(start),
+                end: None,
+                source: (Dialect::OpenAiChat, whole),
+            }
+        });
+        Content::Text { text, citations: citations.collect() }.into()
+    })
+}
+
 fn choice() -> impl Strategy<Value = Choice> {
     let finish = prop_oneof![
         Just(Finish::Stop),
@@ -297,7 +317,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         Just(Finish::Pause),
     ];
     let calls = vec(prop_oneof![3 => tool_call(), 1 => custom_call()], 0..3);
-    (thoughts(), of(text_part()), calls, finish, of(words())).prop_map(
+    (thoughts(), of(cited_part()), calls, finish, of(words())).prop_map(
         |(thoughts, text, calls, finish, stop_sequence)| {
             let called = !calls.is_empty();
             let mut parts = thoughts;
@@ -360,8 +380,9 @@ fn stream_part(choice: u32, part: u32, whole: &Part, piece: usize, events: &mut 
     };
     let mut deltas: Vec<Delta> = Vec::new();
     let opening = match &whole.content {
-        Content::Text { text, .. } => {
+        Content::Text { text, citations } => {
             deltas.extend(pieces(text).into_iter().map(Delta::Text));
+            deltas.extend(citations.iter().cloned().map(Delta::Citation));
             Opening::Text
         }
         Content::Refusal(text) => {

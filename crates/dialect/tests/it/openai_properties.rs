@@ -74,6 +74,43 @@ proptest! {
     }
 
     #[test]
+    fn every_item_of_a_list_in_a_delta_has_its_number(
+        answer in arbitrary::openai_response(),
+        piece in 1_usize..9,
+    ) {
+        let mut encoder = stream::Encoder::new(&SHOWN);
+        let mut out = Vec::new();
+        for event in arbitrary::streamed(&answer, piece) {
+            encoder.push(&event, &mut out);
+        }
+        // How many items of each list of each choice there are so far.
+        let mut known = std::collections::BTreeMap::<(u64, String), u64>::new();
+        wire::events(std::str::from_utf8(&out).unwrap(), |event| {
+            let Ok(chunk) = serde_json::from_str::<serde_json::Value>(event.data) else { return };
+            for choice in chunk["choices"].as_array().unwrap() {
+                let delta = choice["delta"].as_object().unwrap();
+                for (name, list) in delta.iter().filter(|(_, value)| value.is_array()) {
+                    let key = (choice["index"].as_u64().unwrap(), name.clone());
+                    let count = known.entry(key).or_default();
+                    for item in list.as_array().unwrap() {
+                        let index = item["index"].as_u64().expect(name);
+                        assert!(index <= *count, "{name} leaves a gap before {index}");
+                        *count = (*count).max(index + 1);
+                    }
+                }
+            }
+        });
+        for (number, choice) in answer.choices.iter().enumerate() {
+            let sources: usize = choice.parts.iter().map(|part| match &part.content {
+                dialect::model::Content::Text { citations, .. } => citations.len(),
+                _ => 0,
+            }).sum();
+            let found = known.get(&(number as u64, "annotations".to_owned()));
+            prop_assert_eq!(found.copied().unwrap_or(0), sources as u64);
+        }
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(data in proptest::collection::vec(any::<u8>(), 0..64)) {
         feed(&data);
     }

@@ -260,7 +260,7 @@ fn a_signature_comes_back_with_the_whole_block_and_the_words_only_once() {
         Event::End,
     ];
     let text = encoded(&events, false);
-    assert!(text.contains(r#"{"type":"thinking","thinking":"ab","signature":"s"}"#), "{text}");
+    assert!(text.contains(r#"{"index":0,"type":"thinking","thinking":"ab","signature":"s"}"#), "{text}");
     let expected =
         Thought { text: Some("ab".to_owned()), signature: Some("s".to_owned()), redacted: None };
     assert_eq!(fold(&decode(&text)).choices[0].parts, [Content::Reasoning(expected).into()]);

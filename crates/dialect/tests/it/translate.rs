@@ -2,7 +2,12 @@
 
 use crate::{arbitrary, facts};
 use bytes::Bytes;
-use dialect::{Dialect, EncodeError, Shown, Target, fold::Fold, model::Event, sse};
+use dialect::{
+    Dialect, EncodeError, Shown, Target,
+    fold::Fold,
+    model::{Content, Event},
+    sse,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -199,6 +204,105 @@ fn a_model_that_does_not_think_is_not_asked_to() {
     assert!(String::from_utf8(out).unwrap().contains(r#""reasoning_effort":"max""#));
 }
 
+fn found(title: &str, text: &str) -> Value {
+    json!({"type": "search_result", "source": "https://a.test", "title": title,
+           "content": [{"type": "text", "text": text}]})
+}
+
+#[test]
+fn search_results_and_content_documents_reach_an_openai_upstream_as_words() {
+    let document = json!({"type": "document", "title": "D", "context": "C",
+        "source": {"type": "content", "content": [{"type": "text", "text": "secret"}]}});
+    let user = |content: Value| json!([{"role": "user", "content": content}]);
+    let called = json!({"role": "assistant", "content": [
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]});
+    let result = json!({"role": "user", "content": [{"type": "tool_result",
+        "tool_use_id": "toolu_1", "content": [found("T", "fact")]}]});
+    for (messages, expected) in [
+        (user(json!([found("T", "fact")])), "T\n\nhttps://a.test\n\nfact"),
+        (user(json!([document])), "D\n\nC\n\nsecret"),
+        (json!([{"role": "user", "content": "q"}, called, result]), "T\n\nhttps://a.test\n\nfact"),
+    ] {
+        for content_as_text in [false, true] {
+            let target = Target { content_as_text, ..Target::default() };
+            let out = from_anthropic(json!({ "messages": messages }), &target).unwrap();
+            let last = out["messages"].as_array().unwrap().last().unwrap().clone();
+            assert_eq!(last["content"], expected, "{last}");
+        }
+    }
+    // Beside other words, both are there.
+    let both = user(json!([found("T", "fact"), {"type": "text", "text": "what?"}]));
+    let out = from_anthropic(json!({ "messages": both }), &Target::default()).unwrap();
+    let texts: Vec<_> = out["messages"][0]["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts, ["T\n\nhttps://a.test\n\nfact", "what?"]);
+}
+
+#[test]
+fn what_a_file_is_about_is_said_before_it() {
+    let content = json!([{"type": "document", "title": "D", "context": "C",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}}]);
+    let body = json!({"messages": [{"role": "user", "content": content}]});
+    let out = from_anthropic(body, &Target::default()).unwrap();
+    let content = &out["messages"][0]["content"];
+    assert_eq!((&content[0]["text"], &content[1]["type"]), (&json!("C"), &json!("file")));
+}
+
+#[test]
+fn blocks_that_openai_has_no_form_for_are_refused_by_name_or_dropped_by_setting() {
+    let upload = json!({"type": "container_upload", "file_id": "f"});
+    let words = json!({"type": "text", "text": "Hi"});
+    let result = |content: Value| {
+        json!([
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": content}]},
+        ])
+    };
+    let beside = json!([{"role": "user", "content": [upload, words]}]);
+    let lenient = Target { drop_params: true, ..Target::default() };
+    for messages in [beside.clone(), result(json!([upload]))] {
+        let message = refused(json!({ "messages": messages }), &Target::default());
+        assert!(message.contains("container_upload") && message.contains("messages["), "{message}");
+    }
+    let out = from_anthropic(json!({ "messages": beside }), &lenient).unwrap();
+    assert_eq!(out["messages"][0]["content"], "Hi");
+    let out = from_anthropic(json!({ "messages": result(json!([upload])) }), &lenient).unwrap();
+    assert!(out["messages"][2]["content"].as_str().unwrap().contains("no form"), "{out}");
+    // A question of which nothing is left is not asked.
+    let alone = json!({"messages": [{"role": "user", "content": [upload]}]});
+    assert!(refused(alone, &lenient).contains("messages[0].content"));
+}
+
+#[test]
+fn parts_that_anthropic_has_no_form_for_are_refused_wherever_they_stand() {
+    let odd = json!([{"type": "text", "text": "a"}, {"type": "video_url", "video_url": "u"}]);
+    let call = json!({"id": "c1", "type": "function",
+                      "function": {"name": "f", "arguments": "{}"}});
+    for messages in [
+        json!([{"role": "user", "content": odd}]),
+        json!([{"role": "system", "content": odd}, {"role": "user", "content": "q"}]),
+        json!([{"role": "user", "content": "q"},
+               {"role": "assistant", "content": null, "tool_calls": [call]},
+               {"role": "tool", "tool_call_id": "c1", "content": odd}]),
+    ] {
+        let body = json!({"model": "m", "messages": messages}).to_string();
+        let request = Dialect::OpenAiChat.decode_request(body.as_bytes()).unwrap();
+        let strict = Target::default();
+        let error = Dialect::AnthropicMessages.encode_request(&request, &strict).unwrap_err();
+        assert!(matches!(error, EncodeError::Unsupported { .. }), "{error}");
+        let lenient = Target { drop_params: true, ..Target::default() };
+        let out = Dialect::AnthropicMessages.encode_request(&request, &lenient).unwrap();
+        assert!(!String::from_utf8(out).unwrap().contains("video"));
+    }
+}
+
 #[test]
 fn service_tiers_are_said_in_the_words_of_each_side() {
     let target = Target::default();
@@ -247,7 +351,7 @@ proptest! {
         // Free-form calls have no form there.
         answer.choices[0].parts.retain(|part| !matches!(
             part.content,
-            dialect::model::Content::ToolCall { kind: dialect::model::ToolKind::Custom, .. }
+            Content::ToolCall { kind: dialect::model::ToolKind::Custom, .. }
         ));
         let raw = encoded(Dialect::AnthropicMessages, &arbitrary::streamed(&answer, piece));
         let mut fold = Fold::new();
@@ -258,7 +362,12 @@ proptest! {
         let found = fold.finish();
         let said = |choice: &dialect::model::Choice| -> Vec<_> {
             choice.parts.iter().map(|part| part.content.clone())
-                .filter(|content| !matches!(content, dialect::model::Content::Reasoning(_)))
+                .map(|content| match content {
+                    // A source has another form on each side.
+                    Content::Text { text, .. } => Content::Text { text, citations: Vec::new() },
+                    content => content,
+                })
+                .filter(|content| !matches!(content, Content::Reasoning(_)))
                 .collect()
         };
         prop_assert_eq!(said(&found.choices[0]), said(&answer.choices[0]));

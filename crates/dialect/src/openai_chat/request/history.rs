@@ -2,7 +2,10 @@
 //!
 //! Tool results become one `tool` message each, before the rest of their turn.
 //! A tool message takes text only, so pictures and documents in a result move
-//! to the next user message, which says where they come from.
+//! to the next user message, which says where they come from. Blocks that only
+//! another dialect has are said in plain parts, or refused by name: of a user's
+//! words and of a tool's result nothing is lost unasked. Of what a model said
+//! before, it is left out.
 
 use crate::openai_chat::assistant;
 use crate::openai_chat::part::{self, encode_cache, is_plain, own, plain};
@@ -22,8 +25,8 @@ pub(super) fn encode(
     let mut history = History { target, out, written: 0, moved: Vec::new() };
     history.out.push(b'[');
     history.system(&request.system)?;
-    for turn in &request.turns {
-        history.turn(turn)?;
+    for (at, turn) in request.turns.iter().enumerate() {
+        history.turn(turn, &format!("messages[{at}].content"))?;
     }
     history.flush()?;
     history.out.push(b']');
@@ -34,6 +37,8 @@ pub(super) fn encode(
 const FAILED: &str = "The tool failed:";
 /// What a tool message says where a result has no words.
 const ELSEWHERE: &str = "The result is in the next user message.";
+/// What it says where nothing of a result could be said.
+const UNSAID: &str = "The result has no form that can be shown here.";
 
 struct History<'a, 'r> {
     target: &'a Target<'a>,
@@ -42,6 +47,14 @@ struct History<'a, 'r> {
     written: usize,
     /// Media out of tool results, waiting for a user message.
     moved: Vec<Cow<'r, Part>>,
+}
+
+fn refs<'p>(parts: &'p [Cow<'_, Part>]) -> Vec<&'p Part> {
+    parts.iter().map(AsRef::as_ref).collect()
+}
+
+fn is_empty_result(part: &Part) -> bool {
+    matches!(&part.content, Content::ToolResult { parts, .. } if parts.is_empty())
 }
 
 /// Says `name` of a part's message, if its first part carries it.
@@ -67,11 +80,12 @@ impl<'r> History<'_, 'r> {
     }
 
     fn system(&mut self, parts: &[Part]) -> Result<(), EncodeError> {
+        let parts = part::sayable(parts.iter(), self.target, "system")?;
         let starts = |part: &Part| {
             own(&part.extensions).any(|e| e.name == "message.role" || e.name == "message.name")
         };
         for group in parts.chunk_by(|_, next| !starts(next)) {
-            self.instructions(None, &group.iter().collect::<Vec<_>>())?;
+            self.instructions(None, &refs(group))?;
         }
         Ok(())
     }
@@ -90,7 +104,7 @@ impl<'r> History<'_, 'r> {
         })
     }
 
-    fn turn(&mut self, turn: &'r Turn) -> Result<(), EncodeError> {
+    fn turn(&mut self, turn: &'r Turn, path: &str) -> Result<(), EncodeError> {
         let holds_results =
             turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult { .. }));
         if turn.role != Role::User {
@@ -98,12 +112,14 @@ impl<'r> History<'_, 'r> {
         }
         match turn.role {
             Role::System => {
-                self.instructions(turn.name.as_deref(), &turn.parts.iter().collect::<Vec<_>>())
+                let parts = part::sayable(turn.parts.iter(), self.target, path)?;
+                self.instructions(turn.name.as_deref(), &refs(&parts))
             }
             Role::Assistant => self.assistant(turn),
             Role::User => {
                 for part in &turn.parts {
                     if let Content::ToolResult { id, parts, is_error } = &part.content {
+                        let parts = part::sayable(parts.iter(), self.target, path)?;
                         self.result(part, id, parts, *is_error)?;
                     }
                 }
@@ -112,9 +128,15 @@ impl<'r> History<'_, 'r> {
                 if others.peek().is_none() && holds_results {
                     return Ok(());
                 }
-                let moved = std::mem::take(&mut self.moved);
-                let parts: Vec<&Part> = moved.iter().map(AsRef::as_ref).chain(others).collect();
-                self.user(turn.name.as_deref(), &parts)
+                let asked = others.peek().is_some();
+                let others = part::sayable(others, self.target, path)?;
+                if asked && others.is_empty() {
+                    let message = "nothing of it can be said to this model's provider".to_owned();
+                    return Err(EncodeError::Invalid { param: path.to_owned(), message });
+                }
+                let mut parts = std::mem::take(&mut self.moved);
+                parts.extend(others);
+                self.user(turn.name.as_deref(), &refs(&parts))
             }
         }
     }
@@ -125,7 +147,7 @@ impl<'r> History<'_, 'r> {
             return Ok(());
         }
         let moved = std::mem::take(&mut self.moved);
-        self.user(None, &moved.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+        self.user(None, &refs(&moved))
     }
 
     fn user(&mut self, name: Option<&str>, parts: &[&Part]) -> Result<(), EncodeError> {
@@ -140,25 +162,23 @@ impl<'r> History<'_, 'r> {
 
     fn result(
         &mut self,
-        whole: &Part,
+        whole: &'r Part,
         id: &str,
-        parts: &'r [Part],
+        parts: Vec<Cow<'r, Part>>,
         is_error: bool,
     ) -> Result<(), EncodeError> {
-        let is_text = |part: &&Part| match &part.content {
-            Content::Text { .. } => true,
-            Content::Document { source, .. } => matches!(source, Media::Text(_)),
+        let is_media = |part: &Cow<'_, Part>| match &part.content {
+            Content::Document { source, .. } => !matches!(source, Media::Text(_)),
+            Content::Image { .. } | Content::Audio { .. } => true,
             _ => false,
         };
+        let (media, texts): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_media);
         let (failed, elsewhere) = (plain(FAILED.to_owned()), plain(ELSEWHERE.to_owned()));
-        let mut texts: Vec<&Part> = parts.iter().filter(is_text).collect();
-        let media = parts.iter().filter(|part| {
-            matches!(
-                part.content,
-                Content::Image { .. } | Content::Document { .. } | Content::Audio { .. }
-            ) && !is_text(part)
-        });
-        let media: Vec<Cow<'r, Part>> = media.map(Cow::Borrowed).collect();
+        let unsaid = plain(UNSAID.to_owned());
+        let mut texts = refs(&texts);
+        if texts.is_empty() && media.is_empty() && !is_empty_result(whole) {
+            texts.push(&unsaid);
+        }
         if is_error {
             // There is no flag for it here; the model must read it.
             texts.insert(0, &failed);
@@ -194,18 +214,13 @@ impl<'r> History<'_, 'r> {
                     Content::Text { text, .. } => {
                         !text.is_empty() || part.cache.is_some() && target.cache_control
                     }
-                    Content::Opaque { .. } => true,
+                    Content::Opaque { source, .. } => *source == Dialect::OpenAiChat,
                     // Mistral takes its thinking back where it stood.
                     Content::Reasoning(_) => own(&part.extensions).any(|e| e.name == "thinking"),
                     _ => false,
                 })
                 .collect();
-            let own_block = |part: &&Part| match &part.content {
-                Content::Opaque { source, .. } => *source == Dialect::OpenAiChat,
-                _ => true,
-            };
-            let speaks = spoken.iter().any(own_block);
-            if speaks {
+            if !spoken.is_empty() {
                 content(message, &spoken, "", target, path)?;
             } else if turn
                 .parts
@@ -277,23 +292,24 @@ fn joined(parts: &[&Part], between: &str, path: &str) -> Result<String, EncodeEr
     let mut first = true;
     for part in parts {
         let words = match &part.content {
-            Content::Text { text, .. }
-            | Content::Refusal(text)
-            | Content::Document { source: Media::Text(text), .. } => text,
-            Content::Image { .. } | Content::Document { .. } | Content::Audio { .. } => {
+            Content::Text { text, .. } | Content::Refusal(text) => Cow::Borrowed(text.as_str()),
+            Content::Document { source: Media::Text(_), .. } => part::document_text(part),
+            Content::Image { .. }
+            | Content::Document { .. }
+            | Content::Audio { .. }
+            | Content::Opaque { .. } => {
                 let message = "this model's provider takes text only".to_owned();
                 return Err(EncodeError::Invalid { param: path.to_owned(), message });
             }
-            Content::ToolCall { .. }
-            | Content::ToolResult { .. }
-            | Content::Reasoning(_)
-            | Content::Opaque { .. } => continue,
+            Content::ToolCall { .. } | Content::ToolResult { .. } | Content::Reasoning(_) => {
+                continue;
+            }
         };
         if !first {
             text.push_str(between);
         }
         first = false;
-        text.push_str(words);
+        text.push_str(&words);
     }
     Ok(text)
 }

@@ -3,12 +3,13 @@
 //! Text, refusal and reasoning follow each other, one open at a time. Tool
 //! calls stay open until the choice ends, because their pieces may interleave.
 
+use crate::Json;
 use crate::model::{Citation, Delta, Event, Extension, Opening, Part, ToolKind};
 use crate::openai_chat::assistant::{arguments, citation, detail, image, thinking_block};
 use crate::openai_chat::object::{Object, extension, items, string};
 use crate::openai_chat::part::thinking_text;
 use crate::openai_chat::surrogate::Joiner;
-use crate::openai_chat::{made_id, response::has_logprobs};
+use crate::openai_chat::{made_id, response::has_logprobs, write};
 use serde_json::value::RawValue;
 
 /// More calls in one answer than any model makes; a stream that has more is
@@ -66,7 +67,11 @@ impl Choice {
             self.content(content, out);
         }
         for raw in delta.get("annotations").and_then(items).unwrap_or_default() {
-            if let Some(citation) = citation(raw) {
+            if let Some(mut citation) = citation(raw) {
+                // A stream numbers its items; the item is the rest.
+                if let Some(rest) = without_index(raw) {
+                    citation.source.1 = rest;
+                }
                 self.cite(citation, out);
             }
         }
@@ -341,6 +346,17 @@ impl Choice {
             }
         }
     }
+}
+
+/// The item without its number, where it has one.
+fn without_index(raw: &RawValue) -> Option<Json> {
+    let item = Object::parse(raw.get()).ok()?;
+    item.get("index")?;
+    write::json(|object| {
+        for (name, value) in item.members().filter(|(name, _)| *name != "index") {
+            object.member(name, value);
+        }
+    })
 }
 
 fn custom_is_empty(custom: &Object<'_>) -> bool {

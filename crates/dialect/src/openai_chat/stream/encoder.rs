@@ -3,13 +3,17 @@
 //! Each choice begins with its role, once; each tool call with its index, id
 //! and name; usage comes last, in a chunk of its own without choices, and only
 //! if it was asked for. `[DONE]` stands only for [`Event::End`].
+//!
+//! Every item of a list in a delta has its `index`: the official clients put
+//! pieces together by it, and fail without it at the second.
 
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
 use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
+use crate::openai_chat::object::Object;
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
 use crate::openai_chat::write::{self, ObjectWriter};
 use crate::openai_chat::{error, finish, usage};
-use crate::{Dialect, Shown, Usage};
+use crate::{Dialect, Json, Shown, Usage};
 
 /// Writes a chat completions stream, one event at a time.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ struct Choice {
     parts: Vec<Written>,
     calls: usize,
     images: usize,
+    annotations: usize,
+    thinking_blocks: usize,
 }
 
 #[derive(Debug, Default)]
@@ -223,9 +229,7 @@ impl Encoder {
         kind: ToolKind,
         out: &mut Vec<u8>,
     ) -> usize {
-        let state = self.state(choice);
-        let index = state.calls;
-        state.calls += 1;
+        let index = next(&mut self.state(choice).calls);
         self.delta_chunk(choice, out, |delta| {
             delta.array("tool_calls", [index], |out, index| {
                 write::object(out, |call| {
@@ -250,9 +254,7 @@ impl Encoder {
                 self.call(choice, id, name, arguments, *kind, out);
             }
             Content::Image { .. } => {
-                let state = self.state(choice);
-                let at = state.images;
-                state.images += 1;
+                let at = next(&mut self.state(choice).images);
                 self.delta_chunk(choice, out, |delta| {
                     delta.array("images", [at], |out, at| {
                         write::object(out, |image| encode_image(at, part, image));
@@ -264,9 +266,28 @@ impl Encoder {
     }
 
     fn thinking_block(&mut self, choice: u32, thought: &Thought, out: &mut Vec<u8>) {
+        let at = next(&mut self.state(choice).thinking_blocks);
         self.delta_chunk(choice, out, |delta| {
-            delta.array("thinking_blocks", [thought], |out, thought| {
-                write::object(out, |block| encode_thinking_block(thought, block));
+            delta.array("thinking_blocks", [at], |out, at| {
+                write::object(out, |block| {
+                    block.member("index", &at);
+                    encode_thinking_block(thought, block);
+                });
+            });
+        });
+    }
+
+    fn annotation(&mut self, choice: u32, annotation: &Json, out: &mut Vec<u8>) {
+        let Ok(members) = Object::parse(annotation.text()) else { return };
+        let at = next(&mut self.state(choice).annotations);
+        self.delta_chunk(choice, out, |delta| {
+            delta.array("annotations", [at], |out, at| {
+                write::object(out, |object| {
+                    object.member("index", &at);
+                    for (name, value) in members.members().filter(|(name, _)| *name != "index") {
+                        object.member(name, value);
+                    }
+                });
             });
         });
     }
@@ -293,9 +314,7 @@ impl Encoder {
             }
             Delta::Citation(citation) => {
                 if let Some(annotation) = encode_citation(citation) {
-                    self.delta_chunk(choice, out, |delta| {
-                        delta.member("annotations", &[annotation]);
-                    });
+                    self.annotation(choice, &annotation, out);
                 }
             }
             Delta::Opaque(extension) => {
@@ -351,4 +370,11 @@ impl Encoder {
             _ => {}
         }
     }
+}
+
+/// The number of the next item, counted.
+fn next(count: &mut usize) -> usize {
+    let at = *count;
+    *count += 1;
+    at
 }

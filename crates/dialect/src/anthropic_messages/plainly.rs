@@ -1,0 +1,124 @@
+//! What blocks that only Anthropic has say in parts that every dialect has:
+//! search results and documents given as content become words and pictures.
+//!
+//! What is not listed here cannot be said elsewhere; whoever writes for another
+//! dialect refuses it by the name that [`kind`] gives.
+
+use super::block::{cache_control, decode_content};
+use super::wire::Fields;
+use crate::Json;
+use crate::model::{Content, Media, Part};
+use serde_json::value::RawValue;
+
+/// The block's type, for messages.
+pub(crate) fn kind(block: &Json) -> String {
+    read(block).and_then(|mut fields| fields.string("type").ok().flatten()).unwrap_or_default()
+}
+
+/// The block in other dialects' parts; none where it has no such form.
+pub(crate) fn plainly(block: &Json) -> Option<Vec<Part>> {
+    let mut fields = read(block)?;
+    let cache = cache_control(&mut fields).ok()?.0;
+    let mut parts = match fields.string("type").ok()??.as_str() {
+        "search_result" => {
+            let head = [text(&mut fields, "title"), text(&mut fields, "source")];
+            told(&head, inner(fields.take("content")?)?)
+        }
+        "document" => {
+            let head = [text(&mut fields, "title"), text(&mut fields, "context")];
+            told(&head, document(fields.take("source")?)?)
+        }
+        "tool_reference" => {
+            let name = text(&mut fields, "tool_name")?;
+            told(&[], vec![words(format!("The tool `{name}` can be used."))])
+        }
+        _ => return None,
+    };
+    if let Some(last) = parts.last_mut() {
+        last.cache = cache;
+    }
+    Some(parts)
+}
+
+fn read(block: &Json) -> Option<Fields<'_>> {
+    Fields::of(serde_json::from_str::<&RawValue>(block.text()).ok()?).ok()
+}
+
+fn text(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    fields.string(name).ok().flatten().filter(|text| !text.trim().is_empty())
+}
+
+/// Blocks inside a block: words and pictures, nothing deeper.
+fn inner(content: &RawValue) -> Option<Vec<Part>> {
+    let parts = decode_content(content).ok()?;
+    let simple = |part: &Part| matches!(part.content, Content::Text { .. } | Content::Image { .. });
+    parts.iter().all(simple).then_some(parts)
+}
+
+fn document(source: &RawValue) -> Option<Vec<Part>> {
+    let mut source = Fields::of(source).ok()?;
+    match source.string("type").ok()??.as_str() {
+        "content" => inner(source.take("content")?),
+        // Text of another kind than plain: Markdown, CSV.
+        "text" => Some(vec![words(source.string("data").ok()??)]),
+        _ => None,
+    }
+}
+
+fn words(text: String) -> Part {
+    Content::Text { text, citations: Vec::new() }.into()
+}
+
+/// The heading and the words as one text, pictures behind it.
+fn told(head: &[Option<String>], parts: Vec<Part>) -> Vec<Part> {
+    let mut lines: Vec<String> = head.iter().flatten().cloned().collect();
+    let mut pictures = Vec::new();
+    for part in parts {
+        match part.content {
+            Content::Text { text, .. } => lines.push(text),
+            Content::Image { source: Media::Text(_), .. } => {}
+            content => pictures.push(Part::from(content)),
+        }
+    }
+    let text = (!lines.is_empty()).then(|| words(lines.join("\n\n")));
+    text.into_iter().chain(pictures).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(block: &str) -> Option<Vec<Content>> {
+        let block = Json::parse(block.to_owned()).unwrap();
+        Some(plainly(&block)?.into_iter().map(|part| part.content).collect())
+    }
+
+    #[test]
+    fn a_search_result_is_its_title_its_source_and_its_words() {
+        let block = r#"{"type":"search_result","source":"https://a.test","title":"T","content":[{"type":"text","text":"One."},{"type":"text","text":"Two."}],"citations":{"enabled":true}}"#;
+        let text = "T\n\nhttps://a.test\n\nOne.\n\nTwo.".to_owned();
+        assert_eq!(said(block).unwrap(), [Content::Text { text, citations: Vec::new() }]);
+    }
+
+    #[test]
+    fn a_document_of_blocks_keeps_its_pictures_and_its_hint() {
+        let block = r#"{"type":"document","title":"T","source":{"type":"content","content":[{"type":"image","source":{"type":"url","url":"u"}},{"type":"text","text":"w"}]},"cache_control":{"type":"ephemeral"}}"#;
+        let parts = plainly(&Json::parse(block.to_owned()).unwrap()).unwrap();
+        let [text, picture] = parts.as_slice() else { panic!("{parts:?}") };
+        assert!(matches!(&text.content, Content::Text { text, .. } if text == "T\n\nw"));
+        assert!(matches!(&picture.content, Content::Image { .. }) && picture.cache.is_some());
+    }
+
+    #[test]
+    fn what_has_no_plain_form_has_none_and_a_name() {
+        for block in [
+            r#"{"type":"container_upload","file_id":"f"}"#,
+            r#"{"type":"document","source":{"type":"content","content":[{"type":"search_result"}]}}"#,
+            r#"{"type":"search_result","title":"T"}"#,
+        ] {
+            assert_eq!(said(block), None, "{block}");
+        }
+        let block = Json::parse(r#"{"type":"container_upload"}"#.to_owned()).unwrap();
+        assert_eq!(kind(&block), "container_upload");
+    }
+}
