@@ -150,16 +150,21 @@ struct Logprobs {
 }
 
 fn opened(opening: &Opening) -> Part {
-    Part::from(match opening {
+    let extensions = match opening {
+        Opening::ToolCall { extensions, .. } => extensions.clone(),
+        _ => Vec::new(),
+    };
+    let content = match opening {
         Opening::Text => Content::Text { text: String::new(), citations: Vec::new() },
         Opening::Refusal => Content::Refusal(String::new()),
         Opening::Reasoning => Content::Reasoning(Thought::default()),
-        Opening::ToolCall { id, name, kind } => Content::ToolCall {
+        Opening::ToolCall { id, name, kind, .. } => Content::ToolCall {
             id: id.clone(),
             name: name.clone(),
             arguments: String::new(),
             kind: *kind,
         },
         Opening::Whole(part) => return part.clone(),
-    })
+    };
+    Part { extensions, ..Part::from(content) }
 }

@@ -471,6 +471,8 @@ pub enum Opening {
         name: String,
         /// Function or free-form.
         kind: ToolKind,
+        /// What only the source dialect has.
+        extensions: Vec<Extension>,
     },
     /// A whole part, with no deltas to come (redacted thinking, opaque blocks).
     Whole(Part),

@@ -42,7 +42,9 @@ fn tell(choice: u32, part: u32, whole: Part, push: &mut impl FnMut(Event)) {
             (Opening::Reasoning, text.into_iter().chain(signature).collect())
         }
         Content::ToolCall { id, name, arguments, kind } => {
-            (Opening::ToolCall { id, name, kind }, vec![Delta::Arguments(arguments)])
+            let opening = Opening::ToolCall { id, name, kind, extensions };
+            push(Event::Open { choice, part, opening });
+            return push(Event::Delta { choice, part, delta: Delta::Arguments(arguments) });
         }
         content => {
             let whole = Part { content, cache, extensions };

@@ -6,7 +6,7 @@
 use super::wire::{Fields, Object, Wrong, extension, find, is_string, list, write_list};
 use super::{HERE, ids};
 use crate::Json;
-use crate::model::{CacheHint, Citation, Content, Media, Part, Thought, ToolKind};
+use crate::model::{CacheHint, Citation, Content, Extension, Media, Part, Thought, ToolKind};
 use base64::Engine as _;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -44,6 +44,7 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
     let mut block = Fields::of(raw)?;
     let kind = block.required_string("type")?;
     let opaque = || Ok(Content::Opaque { source: HERE, block: raw.into() }.into());
+    let mut carried = None;
     let content = match kind.as_str() {
         "text" => {
             let citations = block.take("citations").map(citations).transpose();
@@ -62,15 +63,16 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
             let (title, context) = (block.string("title")?, block.string("context")?);
             Content::Document { source, title, context, citations }
         }
-        "tool_use" => Content::ToolCall {
-            id: ids::original(block.required_string("id")?),
-            name: block.required_string("name")?,
-            arguments: block.take("input").map_or("{}", RawValue::get).to_owned(),
-            kind: ToolKind::Function,
-        },
+        "tool_use" => {
+            let id;
+            (id, carried) = ids::original(block.required_string("id")?);
+            let name = block.required_string("name")?;
+            let arguments = block.take("input").map_or("{}", RawValue::get).to_owned();
+            Content::ToolCall { id, name, arguments, kind: ToolKind::Function }
+        }
         // A result inside a result has no meaning; not descending bounds the depth.
         "tool_result" if outermost => Content::ToolResult {
-            id: ids::original(block.required_string("tool_use_id")?),
+            id: ids::original(block.required_string("tool_use_id")?).0,
             parts: match block.take("content") {
                 Some(content) => result_content(content).map_err(|e| e.within("content"))?,
                 None => Vec::new(),
@@ -91,6 +93,7 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
     let (cache, unusual) = cache_control(&mut block)?;
     let mut extensions = block.rest("");
     extensions.extend(unusual);
+    extensions.extend(carried);
     Ok(Part { content, cache, extensions })
 }
 
@@ -141,7 +144,7 @@ fn media(raw: Option<&RawValue>) -> Result<Option<Media>, Wrong> {
 /// A cache hint, and the whole of it where it says more than its lifetime.
 pub(super) fn cache_control(
     fields: &mut Fields<'_>,
-) -> Result<(Option<CacheHint>, Option<crate::model::Extension>), Wrong> {
+) -> Result<(Option<CacheHint>, Option<Extension>), Wrong> {
     let Some(raw) = fields.take("cache_control") else { return Ok((None, None)) };
     let read = |raw| -> Result<_, Wrong> {
         let mut control = Fields::of(raw)?;
@@ -221,13 +224,13 @@ pub(super) fn encode(out: &mut Vec<u8>, part: &Part, reader: Reader) {
         }
         Content::ToolCall { id, name, arguments, kind } => {
             block.put("type", "tool_use");
-            block.put("id", tool_id(id, reader).as_ref());
+            block.put("id", tool_id(id, &part.extensions, reader).as_ref());
             block.put("name", name);
             block.raw("input", &input(arguments, *kind));
         }
         Content::ToolResult { id, parts, is_error } => {
             block.put("type", "tool_result");
-            block.put("tool_use_id", tool_id(id, reader).as_ref());
+            block.put("tool_use_id", tool_id(id, &[], reader).as_ref());
             write_result(&mut block, parts, reader);
             if *is_error {
                 block.put("is_error", &true);
@@ -245,7 +248,7 @@ pub(super) fn encode(out: &mut Vec<u8>, part: &Part, reader: Reader) {
 pub(super) fn write_cache(
     object: &mut Object<'_>,
     cache: Option<&CacheHint>,
-    extensions: &[crate::model::Extension],
+    extensions: &[Extension],
 ) {
     if let (Some(hint), None) = (cache, find(extensions, "cache_control")) {
         let mut control = Object::open(object.key("cache_control"));
@@ -255,10 +258,10 @@ pub(super) fn write_cache(
     }
 }
 
-pub(super) fn tool_id(id: &str, reader: Reader) -> Cow<'_, str> {
+pub(super) fn tool_id<'i>(id: &'i str, beside: &[Extension], reader: Reader) -> Cow<'i, str> {
     match reader {
         Reader::Upstream => ids::for_upstream(id),
-        Reader::Client => ids::for_client(id),
+        Reader::Client => ids::for_client(id, beside),
     }
 }
 

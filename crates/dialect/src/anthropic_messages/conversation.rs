@@ -272,7 +272,7 @@ impl<'r> Block<'r> {
             Self::Stub(id) => {
                 let mut object = Object::open(out);
                 object.put("type", "tool_result");
-                object.put("tool_use_id", block::tool_id(id, Reader::Upstream).as_ref());
+                object.put("tool_use_id", block::tool_id(id, &[], Reader::Upstream).as_ref());
                 object.put("content", NO_RESULT);
                 object.put("is_error", &true);
                 object.close();

@@ -4,13 +4,25 @@
 //! id that does not fit is spelled `toolu_km_` and its bytes, where every byte
 //! but letters and digits becomes `_` and two hex digits: reversible without
 //! memory, and no two ids collide.
+//!
+//! A client also carries in the id what its provider wants back beside the
+//! call and no block has a place for (Gemini's thought signature): after a `-`,
+//! JSON spelled the same way.
 
+use crate::{Dialect, Json, model::Extension, openai_chat::EXTRA_CONTENT};
 use std::borrow::Cow;
 
 const MARK: &str = "toolu_km_";
 
-/// The id as an Anthropic client should see it.
-pub(super) fn for_client(id: &str) -> Cow<'_, str> {
+/// The id as an Anthropic client should see it, with what it must carry.
+pub(super) fn for_client<'i>(id: &'i str, beside: &[Extension]) -> Cow<'i, str> {
+    let is_extra = |e: &&Extension| e.source == Dialect::OpenAiChat && e.name == EXTRA_CONTENT;
+    if let Some(extra) = beside.iter().find(is_extra) {
+        let mut spelled = spell(id);
+        spelled.push('-');
+        push(&mut spelled, extra.value.text());
+        return Cow::Owned(spelled);
+    }
     let native = ["toolu_", "srvtoolu_", "mcptoolu_"].iter().any(|p| id.starts_with(p));
     if native && acceptable(id) { Cow::Borrowed(id) } else { Cow::Owned(spell(id)) }
 }
@@ -20,12 +32,19 @@ pub(super) fn for_upstream(id: &str) -> Cow<'_, str> {
     if acceptable(id) { Cow::Borrowed(id) } else { Cow::Owned(spell(id)) }
 }
 
-/// The id that was spelled, or the id itself.
-pub(super) fn original(id: String) -> String {
-    match id.strip_prefix(MARK).and_then(read) {
-        Some(original) => original,
-        None => id,
-    }
+/// The id that was spelled, or the id itself, and what it carried.
+pub(super) fn original(id: String) -> (String, Option<Extension>) {
+    let Some(spelled) = id.strip_prefix(MARK) else { return (id, None) };
+    let read = match spelled.split_once('-') {
+        None => read(spelled).map(|original| (original, None)),
+        Some((spelled, extra)) => read(spelled).zip(carried(extra)).map(|(id, e)| (id, Some(e))),
+    };
+    read.unwrap_or((id, None))
+}
+
+fn carried(spelled: &str) -> Option<Extension> {
+    let value = Json::parse(read(spelled)?).ok()?;
+    Some(Extension { source: Dialect::OpenAiChat, name: EXTRA_CONTENT.to_owned(), value })
 }
 
 fn acceptable(id: &str) -> bool {
@@ -35,10 +54,15 @@ fn acceptable(id: &str) -> bool {
 }
 
 fn spell(id: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut spelled = String::with_capacity(MARK.len() + id.len() + 8);
     spelled.push_str(MARK);
-    for byte in id.bytes() {
+    push(&mut spelled, id);
+    spelled
+}
+
+fn push(spelled: &mut String, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() {
             spelled.push(char::from(byte));
         } else {
@@ -48,7 +72,6 @@ fn spell(id: &str) -> String {
             }
         }
     }
-    spelled
 }
 
 fn read(spelled: &str) -> Option<String> {
@@ -78,35 +101,47 @@ mod tests {
     #[test]
     fn anthropics_own_ids_are_left_alone() {
         for id in ["toolu_01AbC", "srvtoolu_9", "toolu_bdrk_01x-y"] {
-            assert_eq!(for_client(id), id);
+            assert_eq!(for_client(id, &[]), id);
             assert_eq!(for_upstream(id), id);
-            assert_eq!(original(id.to_owned()), id);
+            assert_eq!(original(id.to_owned()), (id.to_owned(), None));
         }
     }
 
     #[test]
     fn a_foreign_id_is_shown_in_anthropics_form_and_read_back() {
-        assert_eq!(for_client("call_1"), "toolu_km_call_5f1");
+        assert_eq!(for_client("call_1", &[]), "toolu_km_call_5f1");
         assert_eq!(for_upstream("call_1"), "call_1");
         assert_eq!(for_upstream("a:b"), "toolu_km_a_3ab");
-        assert_eq!(original("toolu_km_call_5f1".to_owned()), "call_1");
+        assert_eq!(original("toolu_km_call_5f1".to_owned()), ("call_1".to_owned(), None));
     }
 
     #[test]
     fn an_id_that_only_looks_spelled_stays() {
-        for id in ["toolu_km_-", "toolu_km_a_zz", "toolu_km__41", "toolu_km__FF"] {
-            assert_eq!(original(id.to_owned()), id);
+        for id in ["toolu_km_-", "toolu_km_a-b", "toolu_km_a_zz", "toolu_km__41", "toolu_km__FF"] {
+            assert_eq!(original(id.to_owned()), (id.to_owned(), None));
         }
     }
 
     proptest! {
         #[test]
         fn every_id_comes_back(id in ".{0,40}") {
-            for shown in [for_client(&id), for_upstream(&id)] {
+            for shown in [for_client(&id, &[]), for_upstream(&id)] {
                 let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
                 prop_assert!(fits && !shown.is_empty());
-                prop_assert_eq!(original(shown.into_owned()), id.clone());
+                prop_assert_eq!(original(shown.into_owned()), (id.clone(), None));
             }
+        }
+
+        #[test]
+        fn an_id_carries_what_stood_beside_its_call(id in ".{0,40}", signature in ".{0,40}") {
+            let value = Json::of(&serde_json::json!({"google": {"thought_signature": signature}}));
+            let value = value.unwrap();
+            let name = EXTRA_CONTENT.to_owned();
+            let extra = Extension { source: Dialect::OpenAiChat, name, value };
+            let shown = for_client(&id, std::slice::from_ref(&extra));
+            let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            prop_assert!(fits);
+            prop_assert_eq!(original(shown.into_owned()), (id, Some(extra)));
         }
     }
 }

@@ -7,10 +7,10 @@
 use super::object::{Object, extension, items, string, wrong_type};
 use super::part::{decode_content, own, plain};
 use super::write::ObjectWriter;
-use super::{made_id, media};
+use super::{EXTRA_CONTENT, made_id, media};
 use crate::{
     DecodeError, Dialect, Json,
-    model::{Citation, Content, Part, Thought, ToolKind},
+    model::{Citation, Content, Extension, Part, Thought, ToolKind},
 };
 use serde_json::value::RawValue;
 
@@ -71,12 +71,14 @@ fn tool_call(call: &Object<'_>, id: impl FnOnce() -> String) -> Part {
         arguments: inner.get(input).map(arguments).unwrap_or_default(),
         kind,
     };
-    // Gemini's compatible path hides its thought signature there.
-    let extra = call.get(EXTRA).map(|raw| extension(EXTRA, raw));
-    Part { content, cache: None, extensions: extra.into_iter().collect() }
+    Part { content, cache: None, extensions: extra_content(call).into_iter().collect() }
 }
 
-const EXTRA: &str = "extra_content";
+/// What stands beside a call: Gemini's compatible path hides its thought
+/// signature there, and refuses the call in a later turn without it.
+pub(super) fn extra_content(call: &Object<'_>) -> Option<Extension> {
+    Some(extension(EXTRA_CONTENT, call.get(EXTRA_CONTENT)?))
+}
 
 /// Arguments are text; some providers send the object itself.
 pub(super) fn arguments(raw: &RawValue) -> String {
@@ -222,8 +224,9 @@ pub(super) fn arguments_or_empty(arguments: &str, kind: ToolKind) -> &str {
     if kind == ToolKind::Function && arguments.trim().is_empty() { "{}" } else { arguments }
 }
 
-/// Writes the `tool_calls` member, if there are calls.
-pub(super) fn encode_calls(parts: &[Part], message: &mut ObjectWriter<'_>) {
+/// Writes the `tool_calls` member, if there are calls; what stands beside a
+/// call, where the reader knows it.
+pub(super) fn encode_calls(parts: &[Part], knows_extra: bool, message: &mut ObjectWriter<'_>) {
     let calls: Vec<_> = parts
         .iter()
         .filter_map(|part| match &part.content {
@@ -239,7 +242,7 @@ pub(super) fn encode_calls(parts: &[Part], message: &mut ObjectWriter<'_>) {
     message.array("tool_calls", calls, |out, (id, name, arguments, kind, extra)| {
         super::write::object(out, |call| {
             encode_call(call, None, id, name, arguments_or_empty(arguments, kind), kind);
-            call.extensions(own(extra));
+            call.extensions(own(extra).filter(|e| knows_extra || e.name != EXTRA_CONTENT));
         });
     });
 }

@@ -24,6 +24,9 @@ mod surrogate;
 pub(crate) mod usage;
 pub(crate) mod write;
 
+/// The member beside a call that only Gemini's compatible path has.
+pub(crate) const EXTRA_CONTENT: &str = "extra_content";
+
 /// An id for a tool call that came without one: the same for the same answer
 /// and position, unlikely to meet another's.
 fn made_id(seed: &str, index: usize) -> String {

@@ -234,7 +234,12 @@ fn streamed(answer: &Response, cut: usize) -> Vec<Event> {
             }
             Content::ToolCall { id, name, arguments, kind } => {
                 deltas.extend(pieces(arguments).into_iter().map(Delta::Arguments));
-                Opening::ToolCall { id: id.clone(), name: name.clone(), kind: *kind }
+                Opening::ToolCall {
+                    id: id.clone(),
+                    name: name.clone(),
+                    kind: *kind,
+                    extensions: said.extensions.clone(),
+                }
             }
             Content::Reasoning(Thought { text, signature: Some(signature), .. }) => {
                 deltas.extend(
@@ -340,7 +345,7 @@ proptest! {
             0 => Event::Open { choice: 0, part, opening: Opening::Text },
             1 => Event::Open { choice: 0, part, opening: Opening::Reasoning },
             2 | 3 => Event::Open { choice: 0, part, opening: Opening::ToolCall {
-                id: text, name: "f".to_owned(), kind: ToolKind::Custom } },
+                id: text, name: "f".to_owned(), kind: ToolKind::Custom, extensions: Vec::new() } },
             4 => Event::Close { choice: 0, part },
             _ => Event::Delta { choice: 0, part, delta: Delta::Arguments(text) },
         }).collect();

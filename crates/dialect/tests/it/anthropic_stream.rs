@@ -210,7 +210,10 @@ fn open(part: u32, opening: Opening) -> Event {
 }
 
 fn call(part: u32, id: &str, kind: ToolKind) -> Event {
-    open(part, Opening::ToolCall { id: id.to_owned(), name: "f".to_owned(), kind })
+    open(
+        part,
+        Opening::ToolCall { id: id.to_owned(), name: "f".to_owned(), kind, extensions: Vec::new() },
+    )
 }
 
 fn arguments(part: u32, text: &str) -> Event {

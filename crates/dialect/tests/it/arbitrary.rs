@@ -91,6 +91,14 @@ pub(crate) fn tool_call() -> impl Strategy<Value = Part> {
     })
 }
 
+/// A call of Gemini's, with its signature beside it.
+fn signed_call() -> impl Strategy<Value = Part> {
+    (tool_call(), words()).prop_map(|(part, signature)| {
+        let extra = serde_json::json!({ "google": { "thought_signature": signature } });
+        Part { extensions: vec![extension("extra_content", &extra.to_string())], ..part }
+    })
+}
+
 fn custom_call() -> impl Strategy<Value = Part> {
     (call_id(), name(), words()).prop_map(|(id, name, arguments)| {
         Content::ToolCall { id, name, arguments, kind: ToolKind::Custom }.into()
@@ -122,7 +130,7 @@ fn replayed_thought() -> impl Strategy<Value = Part> {
 
 /// A model's turn, and the results of what it called.
 fn exchange() -> impl Strategy<Value = Vec<Turn>> {
-    let calls = vec(prop_oneof![3 => tool_call(), 1 => custom_call()], 0..3);
+    let calls = vec(prop_oneof![3 => tool_call(), 1 => signed_call(), 1 => custom_call()], 0..3);
     (of(replayed_thought()), of(text_part()), calls, words()).prop_map(
         |(thought, text, calls, result)| {
             let results: Vec<Part> = calls.iter().map(|call| tool_result(call, &result)).collect();
@@ -316,7 +324,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         Just(Finish::Refusal),
         Just(Finish::Pause),
     ];
-    let calls = vec(prop_oneof![3 => tool_call(), 1 => custom_call()], 0..3);
+    let calls = vec(prop_oneof![3 => tool_call(), 1 => signed_call(), 1 => custom_call()], 0..3);
     (thoughts(), of(cited_part()), calls, finish, of(words())).prop_map(
         |(thoughts, text, calls, finish, stop_sequence)| {
             let called = !calls.is_empty();
@@ -397,7 +405,8 @@ fn stream_part(choice: u32, part: u32, whole: &Part, piece: usize, events: &mut 
         }
         Content::ToolCall { id, name, arguments, kind } => {
             deltas.extend(pieces(arguments).into_iter().map(Delta::Arguments));
-            Opening::ToolCall { id: id.clone(), name: name.clone(), kind: *kind }
+            let extensions = whole.extensions.clone();
+            Opening::ToolCall { id: id.clone(), name: name.clone(), kind: *kind, extensions }
         }
         _ => Opening::Whole(whole.clone()),
     };

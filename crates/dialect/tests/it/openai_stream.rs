@@ -234,8 +234,12 @@ fn an_error_is_the_last_frame_and_no_done_follows() {
 
 #[test]
 fn a_call_without_arguments_gets_an_empty_object() {
-    let opening =
-        Opening::ToolCall { id: "a".to_owned(), name: "f".to_owned(), kind: ToolKind::Function };
+    let opening = Opening::ToolCall {
+        id: "a".to_owned(),
+        name: "f".to_owned(),
+        kind: ToolKind::Function,
+        extensions: Vec::new(),
+    };
     let events = [
         start(),
         Event::Open { choice: 0, part: 0, opening },
@@ -260,7 +264,10 @@ fn a_signature_comes_back_with_the_whole_block_and_the_words_only_once() {
         Event::End,
     ];
     let text = encoded(&events, false);
-    assert!(text.contains(r#"{"index":0,"type":"thinking","thinking":"ab","signature":"s"}"#), "{text}");
+    assert!(
+        text.contains(r#"{"index":0,"type":"thinking","thinking":"ab","signature":"s"}"#),
+        "{text}"
+    );
     let expected =
         Thought { text: Some("ab".to_owned()), signature: Some("s".to_owned()), redacted: None };
     assert_eq!(fold(&decode(&text)).choices[0].parts, [Content::Reasoning(expected).into()]);

@@ -303,6 +303,80 @@ fn parts_that_anthropic_has_no_form_for_are_refused_wherever_they_stand() {
     }
 }
 
+/// A call as Gemini's compatible path makes it, and the chunk that says it.
+fn signed_call() -> Value {
+    json!({"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"},
+           "extra_content": {"google": {"thought_signature": "c2ln+/=="}}})
+}
+
+#[test]
+fn a_thought_signature_beside_a_call_comes_back_from_an_anthropic_client() {
+    let mut numbered = signed_call();
+    numbered["index"] = json!(0);
+    let chunk = json!({"id": "1", "model": "m", "choices": [{"index": 0,
+        "delta": {"role": "assistant", "tool_calls": [numbered]}, "finish_reason": null}]});
+    let end = json!({"id": "1", "model": "m", "choices": [
+        {"index": 0, "delta": {}, "finish_reason": "tool_calls"}]});
+    let raw = format!("data: {chunk}\n\ndata: {end}\n\ndata: [DONE]\n\n");
+    let events = decoded(Dialect::OpenAiChat, &[raw.as_bytes()]);
+    let mut fold = Fold::new();
+    for event in &events {
+        fold.push(event);
+    }
+    let message = json!({"role": "assistant", "content": null, "tool_calls": [signed_call()]});
+    let whole = json!({"id": "1", "model": "m", "choices": [
+        {"index": 0, "message": message, "finish_reason": "tool_calls"}]});
+    let unary = Dialect::OpenAiChat.decode_response(whole.to_string().as_bytes()).unwrap();
+    assert_eq!(fold.finish(), unary, "the fold of the stream is the unary answer");
+
+    let shown = Dialect::AnthropicMessages.encode_response(&unary, &SHOWN);
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    let id = shown["content"][0]["id"].clone();
+    let streamed = String::from_utf8(encoded(Dialect::AnthropicMessages, &events)).unwrap();
+    assert!(streamed.contains(id.as_str().unwrap()), "{id} is not in {streamed}");
+
+    let messages = json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": shown["content"]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": id, "content": "r"}]},
+    ]);
+    let next = |target: &Target<'_>| {
+        from_anthropic(json!({ "messages": messages }), target).unwrap()["messages"].clone()
+    };
+    let replayed = next(&Target::default());
+    assert_eq!(replayed[1]["tool_calls"][0], signed_call());
+    assert_eq!(replayed[2]["tool_call_id"], "call_1");
+    // OpenAI refuses what it does not know, but for a model of Google's behind its name.
+    let openai = Target { model: "gpt-4o", only_openais_fields: true, ..Target::default() };
+    let without = next(&openai);
+    assert!(without[1]["tool_calls"][0].get("extra_content").is_none(), "{without}");
+    let google = next(&Target { model: "gemini-3-pro", ..openai });
+    assert_eq!(google, replayed);
+}
+
+#[test]
+fn a_signature_that_comes_late_is_still_beside_its_call() {
+    let piece = |call: Value| {
+        let delta = json!({"tool_calls": [call]});
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": null});
+        format!("data: {}\n\n", json!({"id": "1", "model": "m", "choices": [choice]}))
+    };
+    let raw = piece(json!({"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}))
+        + &piece(json!({"index": 0, "extra_content": {"google": {}}}))
+        + "data: [DONE]\n\n";
+    let events = decoded(Dialect::OpenAiChat, &[raw.as_bytes()]);
+    let again = encoded(Dialect::OpenAiChat, &events);
+    for events in [events, decoded(Dialect::OpenAiChat, &[&again])] {
+        let mut fold = Fold::new();
+        for event in &events {
+            fold.push(event);
+        }
+        let answer = fold.finish();
+        assert_eq!(answer.choices[0].parts[0].extensions[0].name, "extra_content");
+    }
+}
+
 #[test]
 fn service_tiers_are_said_in_the_words_of_each_side() {
     let target = Target::default();
@@ -371,5 +445,11 @@ proptest! {
                 .collect()
         };
         prop_assert_eq!(said(&found.choices[0]), said(&answer.choices[0]));
+        let beside = |choice: &dialect::model::Choice| -> Vec<_> {
+            choice.parts.iter()
+                .filter(|part| matches!(part.content, Content::ToolCall { .. }))
+                .map(|part| part.extensions.clone()).collect()
+        };
+        prop_assert_eq!(beside(&found.choices[0]), beside(&answer.choices[0]));
     }
 }

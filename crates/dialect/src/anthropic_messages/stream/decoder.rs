@@ -211,22 +211,20 @@ impl Decoder {
                 self.begin(index, whole, Kind::Done, out);
             }
             "tool_use" => {
-                let id = ids::original(fields.required_string("id")?);
+                let (id, carried) = ids::original(fields.required_string("id")?);
                 let name = fields.required_string("name")?;
                 let input = fields.take("input").map_or("{}", RawValue::get).to_owned();
                 let stands_in = name == JSON_TOOL;
+                let extensions = fields.rest("").into_iter().chain(carried).collect();
                 let opening = if stands_in {
                     self.stood_in = true;
                     Opening::Text
                 } else {
                     self.called = true;
-                    Opening::ToolCall { id, name, kind: ToolKind::Function }
+                    Opening::ToolCall { id, name, kind: ToolKind::Function, extensions }
                 };
                 let kind = Kind::Call { input, stands_in, any: false };
-                let part = self.begin(index, opening, kind, out);
-                for e in fields.rest("") {
-                    say(part, Some(Delta::Opaque(e)), out);
-                }
+                self.begin(index, opening, kind, out);
             }
             _ => {
                 self.blocks.insert(index, Block::Whole(Gathered::of(raw)?));

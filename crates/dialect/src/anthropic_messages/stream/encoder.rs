@@ -420,12 +420,12 @@ fn write_opening(out: &mut Vec<u8>, opening: &Opening) {
         Opening::Reasoning => {
             out.extend_from_slice(br#"{"type":"thinking","thinking":"","signature":""}"#);
         }
-        Opening::ToolCall { id, name, .. } => write_call(out, id, name),
+        Opening::ToolCall { id, name, extensions, .. } => write_call(out, id, name, extensions),
         Opening::Whole(part) => match &part.content {
             Content::Text { .. } | Content::Refusal(_) | Content::Image { .. } => {
                 out.extend_from_slice(empty_text.as_bytes());
             }
-            Content::ToolCall { id, name, .. } => write_call(out, id, name),
+            Content::ToolCall { id, name, .. } => write_call(out, id, name, &part.extensions),
             Content::Reasoning(thought)
                 if thought.text.is_some() || thought.signature.is_some() =>
             {
@@ -436,12 +436,13 @@ fn write_opening(out: &mut Vec<u8>, opening: &Opening) {
     }
 }
 
-fn write_call(out: &mut Vec<u8>, id: &str, name: &str) {
+fn write_call(out: &mut Vec<u8>, id: &str, name: &str, extensions: &[Extension]) {
     let mut call = Object::open(out);
     call.put("type", "tool_use");
-    call.put("id", tool_id(id, Reader::Client).as_ref());
+    call.put("id", tool_id(id, extensions, Reader::Client).as_ref());
     call.put("name", name);
     call.raw("input", "{}");
+    call.extensions(extensions);
     call.close();
 }
 

@@ -237,7 +237,9 @@ impl<'r> History<'_, 'r> {
             });
             message.maybe("refusal", refusal);
             assistant::encode_history_thoughts(&turn.parts, message);
-            assistant::encode_calls(&turn.parts, message);
+            // A model of Google's must get its signatures back, wherever it is.
+            let knows_extra = !target.only_openais_fields || target.model.contains("gemini");
+            assistant::encode_calls(&turn.parts, knows_extra, message);
             fields(message, &turn.parts.iter().collect::<Vec<_>>());
             Ok(())
         })

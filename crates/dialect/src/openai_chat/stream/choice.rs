@@ -5,7 +5,9 @@
 
 use crate::Json;
 use crate::model::{Citation, Delta, Event, Extension, Opening, Part, ToolKind};
-use crate::openai_chat::assistant::{arguments, citation, detail, image, thinking_block};
+use crate::openai_chat::assistant::{
+    arguments, citation, detail, extra_content, image, thinking_block,
+};
 use crate::openai_chat::object::{Object, extension, items, string};
 use crate::openai_chat::part::thinking_text;
 use crate::openai_chat::surrogate::Joiner;
@@ -33,7 +35,17 @@ struct Call {
     kind: ToolKind,
     /// Arguments that came before the name.
     early: String,
+    /// What came beside the call before the name.
+    beside: Vec<Extension>,
     joiner: Joiner,
+}
+
+/// A piece of a call.
+struct Piece<'a> {
+    id: Option<String>,
+    name: Option<String>,
+    kind: ToolKind,
+    arguments: Option<&'a RawValue>,
 }
 
 /// The state of one choice.
@@ -233,7 +245,8 @@ impl Choice {
             return;
         };
         if let Some(at) = at {
-            self.piece(at, None, name, ToolKind::Function, call.get("arguments"), out);
+            let arguments = call.get("arguments");
+            self.piece(at, Piece { id: None, name, kind: ToolKind::Function, arguments }, out);
         }
     }
 
@@ -246,9 +259,9 @@ impl Choice {
         let id = call.filled("id");
         let name = inner.filled("name");
         let at = self.at(call.whole("index"), id.as_deref(), name.is_some(), position);
-        if let Some(at) = at {
-            self.piece(at, id, name, kind, inner.get(input), out);
-        }
+        let Some(at) = at else { return };
+        self.beside(at, extra_content(call), out);
+        self.piece(at, Piece { id, name, kind, arguments: inner.get(input) }, out);
     }
 
     /// Which call a piece belongs to; `None` starts none and belongs to none.
@@ -289,20 +302,26 @@ impl Choice {
             part: None,
             kind: ToolKind::Function,
             early: String::new(),
+            beside: Vec::new(),
             joiner: Joiner::default(),
         });
         Some(self.calls.len() - 1)
     }
 
-    fn piece(
-        &mut self,
-        at: usize,
-        id: Option<String>,
-        name: Option<String>,
-        kind: ToolKind,
-        raw: Option<&RawValue>,
-        out: &mut Vec<Event>,
-    ) {
+    /// What stands beside a call opens with it, if it comes in time.
+    fn beside(&mut self, at: usize, extension: Option<Extension>, out: &mut Vec<Event>) {
+        let (Some(call), Some(extension)) = (self.calls.get_mut(at), extension) else { return };
+        match call.part {
+            None => call.beside.push(extension),
+            Some(part) => {
+                let delta = Delta::Opaque(extension);
+                out.push(Event::Delta { choice: self.number, part, delta });
+            }
+        }
+    }
+
+    fn piece(&mut self, at: usize, piece: Piece<'_>, out: &mut Vec<Event>) {
+        let Piece { id, name, kind, arguments: raw } = piece;
         let made = made_id(&self.seed, at);
         let Some(call) = self.calls.get_mut(at) else { return };
         if let Some(id) = id.filter(|_| call.id.is_empty()) {
@@ -324,7 +343,8 @@ impl Choice {
             call.id = made;
         }
         call.kind = kind;
-        let opening = Opening::ToolCall { id: call.id.clone(), name, kind };
+        let extensions = std::mem::take(&mut call.beside);
+        let opening = Opening::ToolCall { id: call.id.clone(), name, kind, extensions };
         let early = std::mem::take(&mut call.early);
         self.close_words(out);
         let part = self.open(opening, out);

@@ -10,9 +10,10 @@
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
 use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
 use crate::openai_chat::object::Object;
+use crate::openai_chat::part::own;
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
 use crate::openai_chat::write::{self, ObjectWriter};
-use crate::openai_chat::{error, finish, usage};
+use crate::openai_chat::{EXTRA_CONTENT, error, finish, usage};
 use crate::{Dialect, Json, Shown, Usage};
 
 /// Writes a chat completions stream, one event at a time.
@@ -200,8 +201,8 @@ impl Encoder {
             Opening::Text => Written::Words,
             Opening::Refusal => Written::Refusal,
             Opening::Reasoning => Written::Thought(Thought::default()),
-            Opening::ToolCall { id, name, kind } => {
-                let index = self.call(choice, id, name, "", *kind, out);
+            Opening::ToolCall { id, name, kind, extensions } => {
+                let index = self.call(choice, (id, name, ""), *kind, extensions, out);
                 Written::Call { index, kind: *kind, any_arguments: false }
             }
             Opening::Whole(whole) => {
@@ -223,10 +224,9 @@ impl Encoder {
     fn call(
         &mut self,
         choice: u32,
-        id: &str,
-        name: &str,
-        arguments: &str,
+        (id, name, arguments): (&str, &str, &str),
         kind: ToolKind,
+        extensions: &[Extension],
         out: &mut Vec<u8>,
     ) -> usize {
         let index = next(&mut self.state(choice).calls);
@@ -234,6 +234,7 @@ impl Encoder {
             delta.array("tool_calls", [index], |out, index| {
                 write::object(out, |call| {
                     encode_call(call, Some(index), id, name, arguments, kind);
+                    call.extensions(own(extensions));
                 });
             });
         });
@@ -251,7 +252,7 @@ impl Encoder {
             }
             Content::ToolCall { id, name, arguments, kind } => {
                 let arguments = arguments_or_empty(arguments, *kind);
-                self.call(choice, id, name, arguments, *kind, out);
+                self.call(choice, (id, name, arguments), *kind, &part.extensions, out);
             }
             Content::Image { .. } => {
                 let at = next(&mut self.state(choice).images);
@@ -318,7 +319,17 @@ impl Encoder {
                 }
             }
             Delta::Opaque(extension) => {
-                if extension.source == Dialect::OpenAiChat && extension.name == "logprobs" {
+                if let (Written::Call { index, .. }, true) = (&*written, is_extra(extension)) {
+                    let at = *index;
+                    self.delta_chunk(choice, out, |delta| {
+                        delta.array("tool_calls", [at], |out, at| {
+                            write::object(out, |call| {
+                                call.member("index", &at);
+                                call.extensions([extension]);
+                            });
+                        });
+                    });
+                } else if extension.source == Dialect::OpenAiChat && extension.name == "logprobs" {
                     self.begin(choice, out);
                     self.chunk(choice, out, |object| {
                         object.object("delta", |_| {});
@@ -370,6 +381,11 @@ impl Encoder {
             _ => {}
         }
     }
+}
+
+/// What stands beside a call, and came after its beginning.
+fn is_extra(extension: &Extension) -> bool {
+    extension.source == Dialect::OpenAiChat && extension.name == EXTRA_CONTENT
 }
 
 /// The number of the next item, counted.
