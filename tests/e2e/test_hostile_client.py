@@ -287,6 +287,16 @@ def test_a_stream_is_not_held_back_by_the_next_question(gateway, dial):
     assert read.index(b"[DONE]") < read.index(b"HTTP/1.1 404")
 
 
+@pytest.mark.parametrize("path", ["/engines/openai%2f{}/chat/completions", "/openai/deployments/openai%2f{}/chat/completions"])
+def test_a_name_in_the_path_is_no_longer_than_one_in_the_body(gateway, path):
+    body = {"messages": [{"role": "user", "content": "hello"}]}
+    for length, status in [(900, 200), (1100, 400), (20_000, 400)]:
+        answer = gateway.post(path.format("a" * length), json=body)
+        assert answer.status_code == status, answer.text
+        told_long = gateway.post("/v1/chat/completions", json={**body, "model": "openai/" + "a" * length})
+        assert told_long.status_code == status, told_long.text
+
+
 PATHS = [
     "/openai/deployments/%2e%2e%2f/chat/completions",
     "/openai/deployments/..%2f..%2fkey%2fgenerate/chat/completions",

@@ -20,7 +20,7 @@ use crate::runtime::Runtime;
 use crate::wire;
 use base::CallId;
 use bytes::Bytes;
-use dialect::head::{Head, HeadError, Surface};
+use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::{DecodeError, Dialect, ErrorClass};
@@ -139,6 +139,11 @@ impl Admitted {
         if named.is_empty() {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
                 .param("model"));
+        }
+        // The scan bounds a name in the body; one in the path is bounded here.
+        if named.len() > MODEL_MAX_BYTES {
+            let text = format!("`model` is longer than {MODEL_MAX_BYTES} bytes.");
+            return Err(Failure::bad_request(text).param("model"));
         }
         let named = principal::resolve_model(&principal, named, received.runtime.compat)?;
         let Some(others) = price_keys::other_models(&head, &body.bytes) else {

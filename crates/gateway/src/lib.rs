@@ -17,6 +17,7 @@ pub mod dice;
 pub mod dispatch;
 pub mod effective;
 pub mod error;
+mod exhaust;
 pub mod gateway;
 pub mod headers;
 pub mod health;

@@ -37,6 +37,8 @@ pub struct Seen {
     pub tier: Option<Tier>,
     /// The provider said that it failed, in an answer with status 200.
     pub failed: bool,
+    /// More had come than was looked at when the client went away.
+    pub unread: bool,
 }
 
 impl Seen {
@@ -48,6 +50,7 @@ impl Seen {
             output_bytes: observed.output_text_bytes,
             tier: observed.service_tier.as_deref().map(price_keys::tier),
             failed: observed.problem.is_some(),
+            unread: false,
         }
     }
 }
@@ -87,6 +90,8 @@ pub struct Permit {
     /// All that a call may use has a price.
     covered: bool,
     body_bytes: u64,
+    /// Answers that were asked for in one, 1 at least.
+    choices: u64,
     pub(crate) started_at: Duration,
     phase: Phase,
     settled: bool,
@@ -189,6 +194,7 @@ impl Permit {
             capped,
             covered,
             body_bytes: sent.body.len() as u64,
+            choices: sent.head.n().max(1),
             started_at,
             phase: Phase::Prepared,
             settled: false,
@@ -301,13 +307,15 @@ impl Permit {
     /// Whether what the client saw, before it went away, is all that was made.
     fn was_shown(&self, ending: Ending) -> bool {
         ending == Ending::ClientGoneAfter
+            && !self.seen.unread
             && self.candidate.facts.shows_all_output
             && !self.bound.rereads
     }
 
     /// What the attempt cost, and how we know.
     ///
-    /// Reported usage is priced. Without it, a provider that answered, or that
+    /// What a provider states as its price counts, and reported usage is priced:
+    /// the last word of an answer that came to its end. Without it, a provider that answered, or that
     /// may have worked before the connection broke, is charged at its bound
     /// where money is reserved, and else priced by bytes; a provider that
     /// refused, or that was never reached, is not charged.
@@ -317,9 +325,19 @@ impl Permit {
         if self.phase == Phase::Prepared || ending == Ending::Refused || refused || free {
             return (NanoUsd::ZERO, CostSource::None);
         }
-        if let Some(stated) = self.seen.usage.as_ref().and_then(catalog::stated) {
-            return (stated, CostSource::Provider);
+        match self.seen.usage.as_ref().and_then(catalog::stated) {
+            Some(stated) if self.seen.whole => (stated, CostSource::Provider),
+            // A running sum, cut off: at least that.
+            Some(so_far) => {
+                let (cost, source) = self.computed(ending);
+                (cost.max(so_far), source)
+            }
+            None => self.computed(ending),
         }
+    }
+
+    /// The same, by our own prices.
+    fn computed(&self, ending: Ending) -> (NanoUsd, CostSource) {
         let held = self.reservation.as_ref().map(|held| held.held().money);
         let held = held.filter(|_| self.capped);
         let Some(prices) = &self.candidate.facts.prices else {
@@ -328,12 +346,11 @@ impl Permit {
                 _ => (NanoUsd::ZERO, CostSource::None),
             };
         };
-        let terms = self.asked.terms(self.seen.tier);
         if let Some(usage) = self.seen.usage.filter(|_| self.seen.whole) {
             // OpenAI searches once where it is asked to, and does not count it.
             let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
             let searches = usage.searches.max(self.candidate.facts.own_searches).max(asked_once);
-            let cost = catalog::cost(prices, &Usage { searches, ..usage }, terms);
+            let cost = self.cost(prices, &Usage { searches, ..usage });
             return match held {
                 Some(held) if cost.unpriced || !self.covered => {
                     (cost.total.max(held), CostSource::Estimated)
@@ -355,7 +372,8 @@ impl Permit {
             (usage, Some(_)) if self.was_shown(ending) => {
                 let usage = usage.unwrap_or_default();
                 let input = if usage.input > 0 { usage.input } else { self.bound.input_tokens };
-                let shown = self.seen.output_bytes.saturating_add(UNDER_WAY_TOKENS);
+                let under_way = UNDER_WAY_TOKENS.saturating_mul(self.choices);
+                let shown = self.seen.output_bytes.saturating_add(under_way);
                 let output = usage.output.max(shown.min(self.bound.output_tokens));
                 Usage { input, output, ..usage }
             }
@@ -370,13 +388,23 @@ impl Permit {
                 Usage { input, output: guess, ..Usage::default() }
             }
         };
-        let cost = catalog::cost(prices, &usage, terms);
+        let cost = self.cost(prices, &usage);
         let most = held.filter(|_| cost.unpriced).unwrap_or(cost.total);
         (cost.total.max(most), CostSource::Estimated)
     }
+
+    fn cost(&self, prices: &Prices, usage: &Usage) -> catalog::Cost {
+        let cost = catalog::cost(prices, usage, self.asked.terms(self.seen.tier));
+        if !self.asked.is_unconfirmed(self.seen.tier) {
+            return cost;
+        }
+        let ordinary = catalog::cost(prices, usage, self.asked.terms(Some(Tier::Standard)));
+        if ordinary.total > cost.total { ordinary } else { cost }
+    }
 }
 
-/// What a provider may have made and not yet sent when its client hangs up.
+/// What a provider may have made of each answer and not yet sent when its
+/// client hangs up.
 const UNDER_WAY_TOKENS: u64 = 256;
 
 /// Whether all that a call may use has a price that can be counted.

@@ -175,12 +175,16 @@ impl Asked {
                 Some(b"\"us\"") => Some(Region::Us),
                 Some(_) => None,
             },
-            search_context: match text("web_search_options") {
-                Some(raw) if holds(raw, "high") => SearchContext::High,
-                Some(raw) if holds(raw, "low") => SearchContext::Low,
-                _ => SearchContext::Medium,
-            },
+            search_context: text("web_search_options")
+                .map_or(SearchContext::Medium, search_context),
         }
+    }
+
+    /// Whether a tier was asked for and nobody says that it was served. It may
+    /// make a call dearer, and never cheaper: a provider that does not know the
+    /// word charges as ever.
+    pub fn is_unconfirmed(self, served: Option<Tier>) -> bool {
+        served.is_none() && self.tier != Tier::Standard
     }
 
     /// With the tier that the provider says it served.
@@ -194,6 +198,22 @@ impl Asked {
             Some(region) => Terms { region, search_context: self.search_context, ..tier.into() },
             None => Tier::Dearest.into(),
         }
+    }
+}
+
+/// How much is searched. What cannot be read is what is dearest.
+fn search_context(raw: &[u8]) -> SearchContext {
+    #[derive(serde::Deserialize)]
+    struct Options {
+        search_context_size: Option<String>,
+    }
+    match serde_json::from_slice::<Options>(raw).map(|options| options.search_context_size) {
+        Ok(size) => match size.as_deref() {
+            Some("low") => SearchContext::Low,
+            None | Some("medium") => SearchContext::Medium,
+            Some(_) => SearchContext::High,
+        },
+        Err(_) => SearchContext::High,
     }
 }
 

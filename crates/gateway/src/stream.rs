@@ -13,6 +13,7 @@ use crate::bytes_queue::BytesQueue;
 use crate::deployment::Candidate;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
+use crate::exhaust::exhaust;
 use crate::gateway::Gateway;
 use crate::mode::{Frames, Mode, Translator, error_in};
 use crate::permit::{Permit, Seen};
@@ -65,6 +66,9 @@ pub struct Stream {
 /// How long, and for how much, a finished upstream is waited for.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 64 << 10;
+
+/// What a client that reads may leave unread when it goes.
+const CATCH_UP_MAX_BYTES: usize = 64 << 10;
 
 /// What may come before the first semantic event; after that the client has
 /// it, and the attempt is committed.
@@ -470,6 +474,23 @@ impl Stream {
         }
     }
 
+    /// Takes in what has come already, for the record of a client that has gone:
+    /// it was made, shown or not. Whoever did not read left more than a little
+    /// waiting, here and on its way, and nobody knows how much.
+    fn catch_up(&mut self) {
+        let all = exhaust(CATCH_UP_MAX_BYTES, |context| {
+            let Some(Ok(bytes)) = std::task::ready!(self.poll_upstream(context)) else {
+                return Poll::Ready(None);
+            };
+            let brought = self.take_in(&bytes);
+            self.out = BytesQueue::default();
+            Poll::Ready((!brought.terminal).then_some(bytes.len()))
+        });
+        if let Some(permit) = &mut self.permit {
+            permit.seen.unread = !all;
+        }
+    }
+
     /// Reads the rest in the background, to learn what the provider bills.
     async fn drain(mut self) {
         let mut left = self.gateway.drain_max_bytes();
@@ -509,7 +530,11 @@ fn choices(head: &Head) -> u32 {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.permit.is_none() || !self.drains || self.upstream.is_none() {
+        if self.permit.is_none() || self.upstream.is_none() {
+            return;
+        }
+        if !self.drains {
+            self.catch_up();
             return; // the permit's own drop settles it
         }
         let Some(permit) = self.permit.take() else { return };

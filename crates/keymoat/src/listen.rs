@@ -227,12 +227,16 @@ where
     let service = hyper::service::service_fn(move |request| {
         answer(Arc::clone(&door), Arc::clone(&caller), request, Some(begun.begin()))
     });
-    let connection = http2::Builder::new(InPlace { place, cut: house.cut.clone() })
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30))
-        .serve_connection(io, service);
+    let connection = http2::Builder::new(InPlace {
+        place,
+        cut: house.cut.clone(),
+        streams: Arc::clone(&streams),
+    })
+    .timer(TokioTimer::new())
+    .max_concurrent_streams(H2_STREAMS_MAX)
+    .max_header_list_size(u32::try_from(limits.header_max_bytes).unwrap_or(u32::MAX))
+    .keep_alive_interval(Duration::from_secs(30))
+    .serve_connection(io, service);
     tokio::pin!(connection);
     let mut looks = tokio::time::interval(LOOK);
     looks.reset();
@@ -248,10 +252,6 @@ where
                 // It was told to go a while ago, and has nothing to finish.
                 Seen::Idle if goodbye => return Poll::Ready(Ok(())),
                 Seen::Idle => finish = true,
-                Seen::Stalled => {
-                    tracing::debug!(%peer, "an answer is not taken; the connection is closed");
-                    return Poll::Ready(Ok(()));
-                }
             }
         }
         if finish && !goodbye {
@@ -273,11 +273,12 @@ async fn answer(
 }
 
 /// Runs an HTTP/2 connection's requests: as part of the connection's place,
-/// and no longer than it may.
+/// and no longer than it may. A request that is dropped is reset.
 #[derive(Clone)]
 struct InPlace {
     place: Arc<Place>,
     cut: Bell,
+    streams: Arc<Streams>,
 }
 
 impl<F> hyper::rt::Executor<F> for InPlace
@@ -286,12 +287,16 @@ where
 {
     fn execute(&self, work: F) {
         let (place, mut cut) = (Arc::clone(&self.place), self.cut.ear());
+        let mut given_up = self.streams.latest();
         tokio::spawn(async move {
             {
                 let mut work = std::pin::pin!(work);
-                poll_fn(|context| match cut.hears(context) {
-                    true => Poll::Ready(()),
-                    false => work.as_mut().poll(context).map(drop),
+                poll_fn(|context| {
+                    let gone = given_up.as_mut().is_some_and(|ear| ear.hears(context));
+                    match gone || cut.hears(context) {
+                        true => Poll::Ready(()),
+                        false => work.as_mut().poll(context).map(drop),
+                    }
                 })
                 .await;
             }

@@ -1,8 +1,9 @@
-//! What goes on on one HTTP/2 connection: whether anything does, and whether
-//! some answer is not taken. HTTP/1 needs none of this, since there the
+//! What goes on on one HTTP/2 connection: whether anything does, and which
+//! answers are not taken, so that they can be given up, each by itself. HTTP/1 needs none of this, since there the
 //! connection itself stalls; here one stream's window can, for ever, while the
 //! connection answers pings.
 
+use crate::bell::{Bell, Ear};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +22,8 @@ const LOOKS_MAX: u32 = 3;
 #[derive(Default)]
 pub(crate) struct Streams {
     open: Mutex<Vec<Weak<Taken>>>,
+    /// Rings when the request that began last is given up.
+    latest: Mutex<Option<Bell>>,
     /// Looks since the last request ended.
     idle_looks: AtomicU32,
 }
@@ -31,6 +34,7 @@ struct Taken {
     /// Looks since a piece was handed over that the next was not asked for
     /// after; 0 while one is asked for.
     waits: AtomicU32,
+    given_up: Bell,
 }
 
 /// What a look shows.
@@ -40,8 +44,6 @@ pub(crate) enum Seen {
     Busy,
     /// There has been no request for a while.
     Idle,
-    /// An answer is not taken.
-    Stalled,
 }
 
 /// A request under way: until its answer's body is dropped.
@@ -59,10 +61,18 @@ impl Streams {
         let mut open = self.lock();
         open.retain(|taken| taken.strong_count() > 0);
         open.push(Arc::downgrade(&taken));
+        let latest = Some(taken.given_up.clone());
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         Open(taken)
     }
 
-    /// To be called every [`LOOK`].
+    /// Hears when the request that began last is given up. hyper hands a
+    /// request's work over right after the request began.
+    pub(crate) fn latest(&self) -> Option<Ear> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take().map(|bell| bell.ear())
+    }
+
+    /// Gives up what is not taken. To be called every [`LOOK`].
     pub(crate) fn look(&self) -> Seen {
         let mut open = self.lock();
         open.retain(|taken| taken.strong_count() > 0);
@@ -70,7 +80,6 @@ impl Streams {
             let looks = self.idle_looks.fetch_add(1, Ordering::Relaxed) + 1;
             return if looks >= LOOKS_MAX { Seen::Idle } else { Seen::Busy };
         }
-        let mut stalled = false;
         for taken in open.iter().filter_map(Weak::upgrade) {
             let waits = taken.waits.load(Ordering::Relaxed);
             if waits > 0 {
@@ -82,10 +91,12 @@ impl Streams {
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
-                stalled |= more.is_ok() && waits >= LOOKS_MAX;
+                if more.is_ok() && waits >= LOOKS_MAX {
+                    taken.given_up.ring();
+                }
             }
         }
-        if stalled { Seen::Stalled } else { Seen::Busy }
+        Seen::Busy
     }
 }
 
@@ -149,18 +160,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_taken_stalls_and_one_that_ended_does_not() {
+    fn an_answer_that_is_not_taken_is_given_up_and_no_other() {
         let streams = Streams::default();
         let mut body = Watched::new(Full::new(Bytes::from_static(b"x")), Some(streams.begin()));
         let mut context = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
-        for _ in 0..LOOKS_MAX - 1 {
+        let mut given_up = streams.latest().unwrap();
+        assert!(streams.latest().is_none(), "it belongs to one request");
+        let mut taken = Watched::new(Full::new(Bytes::from_static(b"y")), Some(streams.begin()));
+        let mut other = streams.latest().unwrap();
+        for body in [&mut body, &mut taken] {
+            assert!(Pin::new(body).poll_frame(&mut context).is_ready());
+        }
+        assert!(Pin::new(&mut taken).poll_frame(&mut context).is_ready(), "the end was asked for");
+        for _ in 0..LOOKS_MAX {
+            assert!(!given_up.hears(&context));
             assert_eq!(streams.look(), Seen::Busy);
         }
-        assert_eq!(streams.look(), Seen::Stalled);
-        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready(), "the end was asked for");
+        assert!(given_up.hears(&context));
         for _ in 0..10 {
             assert_eq!(streams.look(), Seen::Busy);
         }
+        assert!(!other.hears(&context), "one answer is given up, not its neighbours");
     }
 }

@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 /// One name with all its series.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Family {
     /// Without `_total`.
     pub name: &'static str,

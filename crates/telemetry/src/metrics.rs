@@ -4,16 +4,24 @@
 //! sets up. Only [`Gauges`] are for the path, being atomics.
 //!
 //! A label without a value says `None`, as LiteLLM's do. `client_ip` and
-//! `user_agent` always do: every client could make new series with them.
+//! `user_agent` always do: every client could make new series with them. With
+//! a wildcard group it can make up names of models too, so that of those only
+//! the first [`NAMES_MAX`] are told apart, and no value is longer than
+//! [`LABEL_MAX_BYTES`].
 
-use crate::exposition::{Family, Kind};
+use crate::exposition::{Family, Kind, OTHER};
 use crate::families::{COUNT, LEVEL, Label as L, Name, SPECS, Spec};
 use crate::observation::{Attempt, DeploymentState, Failure, KeyBudget, Observation, Text};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Series that a family may have before [`OTHER`](crate::exposition::OTHER).
 pub const SERIES_MAX: usize = 5_000;
+/// Names of models and model groups that are told apart.
+pub const NAMES_MAX: usize = 1_000;
+/// What is kept of a label's value.
+const LABEL_MAX_BYTES: usize = 128;
 
 /// Levels of this process, for whoever renders to set.
 #[derive(Debug, Default)]
@@ -29,8 +37,16 @@ pub struct Gauges {
 pub struct Metrics {
     /// Levels that need no lock.
     pub gauges: Gauges,
-    families: Mutex<Vec<Family>>,
+    state: Mutex<State>,
     none: Text,
+    other: Text,
+}
+
+#[derive(Debug)]
+struct State {
+    families: Vec<Family>,
+    /// Of models and model groups, as they first came.
+    names: HashSet<Text>,
 }
 
 impl Metrics {
@@ -45,8 +61,10 @@ impl Metrics {
             let labels = spec.labels.iter().map(|label| label.name()).collect();
             Family::new(spec.name, spec.help, spec.kind, labels, series_max)
         };
-        let families = Mutex::new(SPECS.iter().map(family).collect());
-        Self { gauges: Gauges::default(), families, none: Arc::from("None") }
+        let families = SPECS.iter().map(family).collect();
+        let state = Mutex::new(State { families, names: HashSet::new() });
+        let (none, other) = (Arc::from("None"), Arc::from(OTHER));
+        Self { gauges: Gauges::default(), state, none, other }
     }
 
     /// Counts what ended. Not for the request path: see [`Metrics::observe_all`].
@@ -89,7 +107,7 @@ impl Metrics {
         budgets: impl IntoIterator<Item = KeyBudget>,
     ) {
         let mut book = self.book();
-        for (spec, family) in SPECS.iter().zip(book.families.iter_mut()) {
+        for (spec, family) in SPECS.iter().zip(book.state.families.iter_mut()) {
             if matches!(spec.kind, Kind::Gauge { .. }) {
                 family.clear();
             }
@@ -120,9 +138,10 @@ impl Metrics {
     /// [`CONTENT_TYPE`](crate::exposition::CONTENT_TYPE).
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(64 * 1024);
-        for family in &*self.families.lock().unwrap_or_else(PoisonError::into_inner) {
-            family.render(&mut text);
-        }
+        // Requests that end wait for this lock: a family is copied under it, and
+        // sorted and written without it.
+        let copies = (0..).map_while(|index| self.locked().families.get(index).cloned());
+        copies.for_each(|family| family.render(&mut text));
         let waiting = self.gauges.spool_records.load(Ordering::Relaxed);
         let help = "Spend records that wait for the database.";
         let mut family = Family::new("keymoat_spool_records", help, LEVEL, Vec::new(), 1);
@@ -136,9 +155,13 @@ impl Metrics {
         text
     }
 
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn book(&self) -> Book<'_> {
-        let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-        Book { families, key: Vec::with_capacity(16), none: &self.none }
+        let state = self.locked();
+        Book { state, key: Vec::with_capacity(16), none: &self.none, other: &self.other }
     }
 }
 
@@ -150,9 +173,10 @@ impl Default for Metrics {
 
 /// The families, locked, with a scratch key.
 struct Book<'a> {
-    families: std::sync::MutexGuard<'a, Vec<Family>>,
+    state: MutexGuard<'a, State>,
     key: Vec<Text>,
     none: &'a Text,
+    other: &'a Text,
 }
 
 impl Book<'_> {
@@ -214,15 +238,43 @@ impl Book<'_> {
     }
 
     fn with(&mut self, name: Name, values: &Values<'_>, act: impl FnOnce(&mut Family, &[Text])) {
-        let mut families = SPECS.iter().zip(self.families.iter_mut());
+        let Self { state, key, none, other } = self;
+        let State { families, names } = &mut **state;
+        let mut families = SPECS.iter().zip(families);
         let Some((spec, family)) = families.find(|(spec, _)| spec.id == name) else { return };
-        self.key.clear();
-        let none = self.none;
-        self.key.extend(
-            spec.labels.iter().map(|label| values.get(*label).unwrap_or_else(|| Arc::clone(none))),
-        );
-        act(family, &self.key);
+        key.clear();
+        for label in spec.labels {
+            let Some(value) = values.get(*label).map(short) else {
+                key.push(Arc::clone(none));
+                continue;
+            };
+            let is_known = !names_model(*label) || names.contains(&value);
+            if is_known || names.len() < NAMES_MAX {
+                if !is_known {
+                    names.insert(Arc::clone(&value));
+                }
+                key.push(value);
+            } else {
+                key.push(Arc::clone(other));
+            }
+        }
+        act(family, key);
     }
+}
+
+/// Whether a client may make up what the label says.
+fn names_model(label: L) -> bool {
+    matches!(
+        label,
+        L::LitellmModelName | L::Model | L::ModelGroup | L::FallbackModel | L::RequestedModel
+    )
+}
+
+fn short(value: Text) -> Text {
+    if value.len() <= LABEL_MAX_BYTES {
+        return value;
+    }
+    value.get(..value.floor_char_boundary(LABEL_MAX_BYTES)).unwrap_or_default().into()
 }
 
 /// Observations of a batch that differ in their numbers only.

@@ -103,3 +103,23 @@ fn label_values_that_clients_choose_cannot_grow_the_text_without_end() {
         .unwrap();
     assert!(other.ends_with("user_email=\"other\"} 12.375"), "{other}");
 }
+
+#[test]
+fn names_that_clients_make_up_are_bounded_in_number_and_length() {
+    let metrics = Metrics::new();
+    for number in 0..3_000 {
+        let mut seen = success();
+        let attempt = seen.attempt.as_mut().unwrap();
+        attempt.model = format!("{number}-{}", "é".repeat(5_000)).into();
+        attempt.model_group = attempt.model.clone();
+        seen.requested_model = Some(attempt.model.clone());
+        metrics.observe(&seen);
+    }
+    let text = metrics.render();
+    let spent: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("litellm_spend_metric_total{")).collect();
+    assert_eq!(spent.len(), telemetry::metrics::NAMES_MAX + 1);
+    assert!(spent.iter().all(|line| line.len() < 1_000), "no label is long");
+    let other = spent.iter().find(|line| line.contains("model=\"other\"")).unwrap();
+    assert!(other.ends_with(" 25.0"), "2,000 at 0.0125 each: {other}");
+}
