@@ -291,9 +291,9 @@ def test_a_stream_is_not_held_back_by_the_next_question(gateway, dial):
 def test_a_name_in_the_path_is_no_longer_than_one_in_the_body(gateway, path):
     body = {"messages": [{"role": "user", "content": "hello"}]}
     for length, status in [(900, 200), (1100, 400), (20_000, 400)]:
-        answer = gateway.post(path.format("a" * length), json=body)
+        answer = gateway.post(path.format("a" * length), body)
         assert answer.status_code == status, answer.text
-        told_long = gateway.post("/v1/chat/completions", json={**body, "model": "openai/" + "a" * length})
+        told_long = gateway.post("/v1/chat/completions", {**body, "model": "openai/" + "a" * length})
         assert told_long.status_code == status, told_long.text
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from support import MASTER_KEY, PLAIN, ROOT, deployment, standard_config
+from test_process import wait_until
 
 TESTDATA = ROOT / "crates" / "egress" / "testdata"
 AUTHORITY = TESTDATA / "authority.pem"
@@ -130,6 +131,34 @@ def test_a_certificate_that_does_not_fit_its_key_is_refused_at_the_start(own_gat
     config["keymoat"] = {"listen": {"tls": {**secure("localhost"), "key": secure("elsewhere.test")["key"]}}}
     with pytest.raises(AssertionError, match=r"keymoat\.listen\.tls"):
         own_gateway(config)
+
+
+def shown_certificate(gateway):
+    url = httpx.URL(gateway.url)
+    return ssl.get_server_certificate((url.host, url.port))
+
+
+def test_a_renewed_certificate_is_shown_to_new_connections(own_gateway, upstream, tmp_path):
+    files = {name: tmp_path / f"listener.{name}" for name in ("cert", "key")}
+
+    def renew(name):
+        for kind, path in secure(name).items():
+            files[kind].write_bytes(open(path, "rb").read())
+
+    renew("localhost")
+    config = standard_config(upstream.url)
+    config["keymoat"] = {"listen": {"tls": {kind: str(path) for kind, path in files.items()}}}
+    gateway = own_gateway(config)
+    before = shown_certificate(gateway)
+    with client_of(gateway) as client:
+        assert client.post("/v1/chat/completions", json=HELLO).status_code == 200
+        renew("elsewhere.test")
+        wait_until(lambda: shown_certificate(gateway) != before)
+        assert client.post("/v1/chat/completions", json=HELLO).status_code == 200, "an open connection goes on"
+    renewed = shown_certificate(gateway)
+    files["key"].write_bytes(open(secure("localhost")["key"], "rb").read())
+    wait_until(lambda: "the old one stays" in gateway.output())
+    assert shown_certificate(gateway) == renewed, "a key of another certificate changes nothing"
 
 
 def requester(gateway, call_id):

@@ -69,10 +69,10 @@ struct House {
 }
 
 /// Accepts until `stopped` says so, then waits for running requests. When this
-/// returns, none runs any more.
+/// returns, none runs any more. What `tls` holds counts for new connections.
 pub(crate) async fn run(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: watch::Receiver<Option<TlsAcceptor>>,
     door: Arc<Door>,
     limits: Limits,
     mut stopped: watch::Receiver<bool>,
@@ -107,7 +107,8 @@ pub(crate) async fn run(
             continue;
         }
         let place = Place { _all: all, _peer: of_peer };
-        tokio::spawn(connection(stream, peer, tls.clone(), house.clone(), Arc::new(place)));
+        let tls = tls.borrow().clone();
+        tokio::spawn(connection(stream, peer, tls, house.clone(), Arc::new(place)));
     }
     drop(listener);
     house.stop.ring();

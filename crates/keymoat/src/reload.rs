@@ -1,7 +1,7 @@
 //! A changed configuration is taken over while serving: on SIGHUP, or when a
 //! file that it was read from changes. What cannot be read leaves the old one.
 
-use crate::{demo, say};
+use crate::{demo, say, tls};
 use config::{Config, ProcessEnv};
 use gateway::Gateway;
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use telemetry::Redaction;
 use tokio::signal::unix::Signal;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -43,57 +45,75 @@ impl Source {
     }
 }
 
-/// Takes changes over until the process ends. `seen`: the files of the
-/// configuration that is served, as they were before it was read.
-pub(crate) async fn watch(
-    source: Source,
-    mut hangup: Signal,
-    gateway: Arc<Gateway>,
-    log: Redaction,
-    mut seen: Stamps,
-    mut had_master_key: bool,
-) {
-    loop {
-        let asked = tokio::select! {
-            _ = hangup.recv() => true,
-            () = tokio::time::sleep(LOOK) => false,
-        };
-        let now = seen.now();
-        if !asked && now == seen {
-            continue;
-        }
-        seen = now;
-        match source.read() {
-            Ok((config, report)) => match gateway.reload(&config).await {
-                Ok(()) => {
-                    log.set(gateway.redactor().as_ref().clone());
-                    if had_master_key && config.access.master_key.is_none() {
-                        tracing::warn!(
-                            "the configuration names no master key any more; the one that it \
-                             named stays in force until a restart"
+/// What a changed configuration changes.
+pub(crate) struct Reload {
+    pub(crate) source: Source,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) log: Redaction,
+    /// The one that is shown to new connections, if TLS is spoken.
+    pub(crate) certificate: watch::Sender<Option<TlsAcceptor>>,
+    pub(crate) had_master_key: bool,
+}
+
+impl Reload {
+    /// Takes changes over until the process ends. `seen`: the files of the
+    /// configuration that is served, as they were before it was read.
+    pub(crate) async fn watch(mut self, mut hangup: Signal, mut seen: Stamps) {
+        loop {
+            let asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            let now = seen.now();
+            if !asked && now == seen {
+                continue;
+            }
+            seen = now;
+            match self.source.read() {
+                Ok((config, report)) => match self.take_over(&config).await {
+                    Ok(()) => {
+                        tracing::info!(
+                            deployments = config.deployments.len(),
+                            warnings = report.problems().count(),
+                            "the configuration was taken over; listener, data directory, threads \
+                             and roots change at a restart"
+                        );
+                        seen = seen.of(&config.files);
+                    }
+                    Err(problem) => {
+                        tracing::error!(
+                            problem,
+                            "the new configuration cannot be served; the old one stays"
                         );
                     }
-                    had_master_key = config.access.master_key.is_some();
-                    tracing::info!(
-                        deployments = config.deployments.len(),
-                        warnings = report.problems().count(),
-                        "the configuration was taken over; listener, data directory and threads \
-                         change at a restart"
-                    );
-                    seen = seen.of(&config.files);
+                },
+                Err(problems) => {
+                    tracing::error!("the new configuration has errors; the old one stays");
+                    say::err(&problems);
                 }
-                Err(problem) => {
-                    tracing::error!(
-                        problem,
-                        "the new configuration cannot be served; the old one stays"
-                    );
-                }
-            },
-            Err(problems) => {
-                tracing::error!("the new configuration has errors; the old one stays");
-                say::err(&problems);
             }
         }
+    }
+
+    /// All of it or nothing.
+    async fn take_over(&mut self, config: &Config) -> Result<(), String> {
+        let certificate = config.settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+        self.gateway.reload(config).await?;
+        self.log.set(self.gateway.redactor().as_ref().clone());
+        let is_tls = self.certificate.borrow().is_some();
+        if certificate.is_some() == is_tls {
+            self.certificate.send_replace(certificate);
+        } else {
+            tracing::warn!("whether the listener speaks TLS changes at a restart");
+        }
+        if self.had_master_key && config.access.master_key.is_none() {
+            tracing::warn!(
+                "the configuration names no master key any more; the one that it named stays in \
+                 force until a restart"
+            );
+        }
+        self.had_master_key = config.access.master_key.is_some();
+        Ok(())
     }
 }
 

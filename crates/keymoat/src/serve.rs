@@ -4,7 +4,7 @@ use crate::banner::{self, Ready};
 use crate::cli::Serve;
 use crate::door::Door;
 use crate::listen::{self, Limits};
-use crate::reload::{self, Source, Stamps};
+use crate::reload::{Reload, Source, Stamps};
 use crate::{demo, observe, say, tls};
 use base::{Clock, Redactor, Secret, SystemClock};
 use config::{Config, LogFormat, SpoolSync};
@@ -120,13 +120,15 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
     let address =
         SocketAddr::new(asked.host.unwrap_or(listen.host), asked.port.unwrap_or(listen.port));
     let acceptor = listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let is_tls = acceptor.is_some();
+    let (certificate, acceptor) = watch::channel(acceptor);
     let listener = TcpListener::bind(address).await.map_err(|error| {
         format!("cannot listen on {address}: {error}; --port 0 picks a free port")
     })?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
-    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let scheme = if is_tls { "https" } else { "http" };
     let url = format!("{scheme}://{bound}");
-    warn_if_open(bound, acceptor.is_some());
+    warn_if_open(bound, is_tls);
 
     let limits = Limits {
         connections_max: listen.connections_max as usize,
@@ -147,8 +149,14 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
     let source = Source { file: asked.config.clone(), simulator };
-    let has_master_key = config.access.master_key.is_some();
-    tokio::spawn(reload::watch(source, hangup, Arc::clone(&gateway), log, seen, has_master_key));
+    let reload = Reload {
+        source,
+        gateway: Arc::clone(&gateway),
+        log,
+        certificate,
+        had_master_key: config.access.master_key.is_some(),
+    };
+    tokio::spawn(reload.watch(hangup, seen));
 
     say::out(&banner::ready(&Ready {
         url: &url,
