@@ -9,6 +9,7 @@ use guard::judge::Terms;
 use guard::policy::cooldown::Cooldown;
 use guard::{Advisories, Ask, Report};
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -17,6 +18,10 @@ const LAST_MS: i64 = 253_402_300_799_000;
 
 /// `keymoat audit [PATH]…`
 pub(crate) fn run(audit: &Audit) -> ExitCode {
+    if let Some(why) = senseless(audit) {
+        say::err(&format!("error: {why}\n\nFor more information, try '--help'."));
+        return ExitCode::from(guard::Outcome::NotAudited.exit_code());
+    }
     let mut advisories = match guard_data::advisories() {
         Ok(advisories) => advisories,
         Err(error) => return not_audited(&error),
@@ -25,9 +30,9 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         match guard::advisory::read(path) {
             Ok(set) => advisories.add(set),
             Err(error) => {
-                say::err(&format!("keymoat: {error}"));
-                say::err("hint: nothing was audited; give a file or a folder of OSV records");
-                return ExitCode::from(guard::Outcome::NotAudited.exit_code());
+                return not_audited(&format!(
+                    "{error}\nhint: give a file or a folder of OSV records"
+                ));
             }
         }
     }
@@ -40,9 +45,9 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
     let ignore =
         match audit.ignore_file.as_deref().map(|path| guard::policy::ignore::open(path, now_ms)) {
             Some(Err(why)) => {
-                say::err(&format!("keymoat: {why}"));
-                say::err("hint: nothing was audited; correct the ignore file, or leave it out");
-                return ExitCode::from(guard::Outcome::NotAudited.exit_code());
+                return not_audited(&format!(
+                    "{why}\nhint: correct the ignore file, or leave it out"
+                ));
             }
             Some(Ok(ignore)) => Some(ignore),
             None => None,
@@ -96,6 +101,44 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
     ExitCode::from(report.outcome.exit_code())
 }
 
+/// Which flags go together by their names and not by their values; what the
+/// command line itself can refuse, it has.
+fn senseless(audit: &Audit) -> Option<String> {
+    let spelled = |format: AuditFormat| {
+        let value = clap::ValueEnum::to_possible_value(&format);
+        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
+    };
+    let format = spelled(audit.format);
+    let no_packages =
+        [(audit.secrets, "--secrets"), (audit.host, "--host"), (audit.diff.is_some(), "--diff")];
+    let no_packages = no_packages.into_iter().find(|(given, _)| *given).map(|(_, name)| name);
+    let draws = matches!(audit.format, AuditFormat::Mermaid | AuditFormat::Dot);
+    if let Some(mode) = no_packages
+        && (draws || audit.format == AuditFormat::Cyclonedx)
+    {
+        return Some(format!(
+            "--format {format} cannot be used with {mode}: it shows packages, and there are none\nhint: table, json, sarif or junit"
+        ));
+    }
+    if draws && audit.recorded {
+        return Some(format!(
+            "--format {format} cannot be used with --recorded: an inventory keeps who needed a release, and no drawing of it\nhint: audit the files themselves"
+        ));
+    }
+    if audit.graph && audit.format != AuditFormat::Table {
+        return Some(format!(
+            "--graph cannot be used with --format {format}: it is a part of the table\nhint: --format mermaid or --format dot is the same as a drawing"
+        ));
+    }
+    if audit.root.is_some() && no_packages.is_none() && audit.paths != [Path::new(".")] {
+        return Some(
+            "--root cannot be used with [PATH]...: all below --root is read\nhint: name one of the two, or a folder below the root as --root"
+                .to_owned(),
+        );
+    }
+    None
+}
+
 /// The report, in the form and to the place that was asked for.
 fn show(audit: &Audit, report: &Report, advisories: &Advisories) -> Result<(), String> {
     let render = match audit.format {
@@ -128,6 +171,6 @@ fn show(audit: &Audit, report: &Report, advisories: &Advisories) -> Result<(), S
 }
 
 fn not_audited(error: &str) -> ExitCode {
-    say::err(&format!("keymoat: {error}"));
+    say::err(&format!("NOT AUDITED: {error}"));
     ExitCode::from(guard::Outcome::NotAudited.exit_code())
 }

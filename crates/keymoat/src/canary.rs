@@ -67,7 +67,14 @@ fn new(
             return Err(problem);
         }
     };
+    let in_json = |key: Option<&str>| {
+        let made = json!({ "alias": alias, "file": shown, "key": key, "place": place });
+        format!("{made}\n")
+    };
     let (Some(mut out), Some(file)) = (out, file) else {
+        if remote.json {
+            return Ok(in_json(Some(key.expose())));
+        }
         return Ok(format!(
             "{}\n\nThis is a decoy. Put it where only a thief would look; whoever uses it raises an alarm.\nIt is shown once. Its name is {alias}, in {place}.\n",
             key.expose()
@@ -78,6 +85,9 @@ fn new(
     let path = if base == "ANTHROPIC" { "" } else { "/v1" };
     let text = format!("{variable}={}\n{base}_BASE_URL={url}{path}\n", key.expose());
     out.write_all(text.as_bytes()).map_err(|error| format!("{}: {error}", file.display()))?;
+    if remote.json {
+        return Ok(in_json(None));
+    }
     Ok(format!(
         "{} holds a decoy now: {alias}, in {place}.\nWhoever uses it is refused and raises an alarm: an error in the gateway's log, a record, the metric keymoat_canary_uses_total.\nLet no program read this file.\n",
         file.display()

@@ -136,14 +136,20 @@ pub(crate) struct Audit {
     /// Instead: search these paths, your shell profiles and the processes that
     /// run as you for keys of providers and clouds that lie open. Values are
     /// never shown, only fingerprints
-    #[arg(long, conflicts_with_all = ["host", "record", "recorded"])]
+    #[arg(long, conflicts_with_all = [
+        "host", "diff", "record", "recorded", "fix", "graph", "cooldown", "advisories",
+        "advisories_max_age", "since",
+    ])]
     pub(crate) secrets: bool,
     /// Instead: is this machine a victim? Known traces of attacks, what starts
     /// by itself, who talks to whom, start-up code of every Python environment
-    #[arg(long, conflicts_with_all = ["record", "recorded"])]
+    #[arg(long, conflicts_with_all = [
+        "diff", "record", "recorded", "fix", "graph", "cooldown", "advisories_max_age", "since",
+    ])]
     pub(crate) host: bool,
     /// Another machine's disk, mounted or copied to DIR, or an unpacked image, in
-    /// place of this one's; links in an image stay in it
+    /// place of this one's; links in an image stay in it. All of it is read; with
+    /// --secrets and --host also the paths that are named
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// A TOML file of what is left alone, each entry with id, package, reason
@@ -155,7 +161,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "DAYS")]
     pub(crate) cooldown: Option<u32>,
     /// Show in the table which paths brought bad releases in
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) graph: bool,
     /// Instead of the report: the smallest safe change, as a diff, and for locks
     /// the command to run. Nothing is written
@@ -184,7 +190,10 @@ pub(crate) struct Audit {
     pub(crate) no_cache: bool,
     /// Compare two releases of a package (wheels, source archives or folders):
     /// what the second one does, needs and starts that the first did not
-    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "paths")]
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = [
+        "paths", "root", "record", "recorded", "fix", "graph", "cooldown", "advisories",
+        "advisories_max_age", "since",
+    ])]
     pub(crate) diff: Option<Vec<PathBuf>>,
     /// An earlier lock file or environment: what is new since then and should not
     /// have come like this is told (new dependencies in patch releases,
@@ -196,7 +205,9 @@ pub(crate) struct Audit {
     pub(crate) record: bool,
     /// Ask about the inventories that --record stored, instead of about files:
     /// who had, and when, what is known to be bad today
-    #[arg(long, conflicts_with_all = ["record", "paths"])]
+    #[arg(long, conflicts_with_all = [
+        "record", "paths", "root", "fix", "graph", "cooldown", "since",
+    ])]
     pub(crate) recorded: bool,
 }
 
@@ -247,13 +258,15 @@ pub(crate) struct Pin {
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
     /// Take everything in that the lock has
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["extra", "group"])]
     pub(crate) all: bool,
     /// Wheels only: what has none is a gap, since installing it runs its code
     #[arg(long)]
     pub(crate) only_wheels: bool,
     /// Write nothing; say what of a file is not exact or not hashed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "format", "from"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "output", "format", "from", "extra", "group", "all", "only_wheels",
+    ])]
     pub(crate) check: Option<PathBuf>,
 }
 
@@ -435,7 +448,7 @@ pub(crate) enum Canary {
         #[arg(long)]
         alias: Option<String>,
         /// The variable that the file gives it to
-        #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY")]
+        #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY", requires = "file")]
         variable: String,
         /// Which gateway
         #[command(flatten)]

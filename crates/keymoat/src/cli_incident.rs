@@ -6,7 +6,11 @@ use std::path::PathBuf;
 
 /// `keymoat incident …`
 #[derive(Args)]
-#[command(arg_required_else_help = true, after_help = ORDER)]
+#[command(
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    after_help = ORDER
+)]
 pub(crate) struct Incident {
     /// What to do
     #[command(subcommand)]
@@ -54,15 +58,13 @@ pub(crate) struct Where {
     /// What to call that machine
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Option<String>,
-    /// More advisories: OSV records as a file or a folder, or an index
-    #[arg(long, value_name = "PATH")]
-    pub(crate) advisories: Vec<PathBuf>,
 }
 
 /// One step of an incident.
 #[derive(Subcommand)]
 pub(crate) enum Step {
     /// Begin: on an advisory, or on a release that somebody warns of
+    #[command(group = clap::ArgGroup::new("window").args(["window_from", "window_to"]).multiple(true))]
     Open {
         /// An advisory at hand, such as MAL-2026-2144; may be repeated
         #[arg(long, value_name = "ID")]
@@ -80,7 +82,7 @@ pub(crate) enum Step {
         #[arg(long, value_name = "TIME")]
         window_to: Option<String>,
         /// Who says so
-        #[arg(long, value_name = "TEXT", default_value = "us")]
+        #[arg(long, value_name = "TEXT", default_value = "us", requires = "window")]
         window_source: String,
         /// More advisories: OSV records as a file or a folder, or an index
         #[arg(long, value_name = "PATH")]
@@ -91,6 +93,9 @@ pub(crate) enum Step {
         /// Where
         #[command(flatten)]
         at: Where,
+        /// More advisories: OSV records as a file or a folder, or an index
+        #[arg(long, value_name = "PATH")]
+        advisories: Vec<PathBuf>,
         /// Which incident
         #[command(flatten)]
         which: Which,

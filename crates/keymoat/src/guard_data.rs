@@ -12,9 +12,8 @@ pub(crate) fn advisories() -> Result<Advisories, String> {
     let mut all = Advisories::built_in();
     // Without a place for data nothing can have been taken in.
     let Ok(folder) = data_dir() else { return Ok(all) };
-    let set = stored::load(&folder.join(stored::FILE)).map_err(|error| {
-        format!("{error}\nhint: nothing was audited; run `keymoat advisories update` again")
-    })?;
+    let set = stored::load(&folder.join(stored::FILE))
+        .map_err(|error| format!("{error}\nhint: run `keymoat advisories update` again"))?;
     if let Some(set) = set {
         all.add(set);
     }

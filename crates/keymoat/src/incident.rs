@@ -69,8 +69,8 @@ fn run_step(step: Step) -> Result<String, String> {
             let path = incident::save(&folder, &opened)?;
             Ok(format!("{}\nKept in {}\n", status(&opened), path.display()))
         }
-        Step::Scope { at, which } => change(&folder, &which, |incident| {
-            let advisories = known(&at.advisories)?;
+        Step::Scope { at, advisories, which } => change(&folder, &which, |incident| {
+            let advisories = known(&advisories)?;
             let inventories = guard_data::data_dir()?.join(guard::recorded::FOLDER);
             let scope = scope(incident, &looked(&at, now_ms), &inventories, &advisories);
             let found = scope.places.len();
@@ -166,7 +166,7 @@ fn change(
 }
 
 fn known(paths: &[PathBuf]) -> Result<Advisories, String> {
-    let mut advisories = Advisories::built_in();
+    let mut advisories = guard_data::advisories()?;
     for path in paths {
         advisories.add(guard::advisory::read(path).map_err(|error| error.to_string())?);
     }

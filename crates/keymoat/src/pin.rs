@@ -2,8 +2,7 @@
 //! `guard::policy`.
 
 use crate::cli::{Cooldown, CooldownTool, Pin, PinFormat};
-use crate::say;
-use guard::Advisories;
+use crate::{guard_data, say};
 use guard::pin::{self, Choice, Gap};
 use guard::policy::cooldown::{Tool, settings};
 use std::path::Path;
@@ -56,14 +55,14 @@ fn artefacts(ask: &Pin) -> Result<Vec<pin::artefacts::Artefact>, String> {
 }
 
 fn check(ask: &Pin, path: &Path, choice: &Choice) -> Result<u8, String> {
-    let checked = pin::check(path, &artefacts(ask)?, choice, &Advisories::built_in())
+    let checked = pin::check(path, &artefacts(ask)?, choice, &guard_data::advisories()?)
         .map_err(|error| error.to_string())?;
     say::out(&pin::told(checked.count, &checked.gaps));
     Ok(if checked.gaps.is_empty() { PINNED } else { GAPS })
 }
 
 fn write(ask: &Pin, choice: &Choice) -> Result<u8, String> {
-    let plan = pin::plan(&ask.from, &artefacts(ask)?, choice, &Advisories::built_in())
+    let plan = pin::plan(&ask.from, &artefacts(ask)?, choice, &guard_data::advisories()?)
         .map_err(|error| error.to_string())?;
     let mut gaps: Vec<Gap> = plan.gaps.clone();
     let text = match ask.format {

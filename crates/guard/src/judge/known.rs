@@ -228,7 +228,7 @@ pub(crate) fn gap(
             "Find out what it is, and pin a released version.",
         );
     }
-    let export = "Give a full export of the advisories with --advisories.";
+    let export = "Fetch a full export of OSV records and take it in with `keymoat advisories update --from FILE`; `--advisories FILE` asks it for one audit.";
     match advisories.cover(package.ecosystem, &package.name) {
         None => gap(Why::NotCovered, "no set of advisories here is complete for it".into(), export),
         Some(cover) if terms.now_ms - cover.as_of_ms > terms.advisory_age_max_ms => {

@@ -53,6 +53,10 @@ pub(crate) fn read(path: &Path) -> Result<Release, String> {
         } else {
             release.archive(path)?;
         }
+        // "Nothing new" must not be what is said of a slip of the pen.
+        if release.files.is_empty() && release.unread.is_empty() {
+            return Err("there are no files in it to compare".to_owned());
+        }
         release.settle();
         Ok(release)
     })
