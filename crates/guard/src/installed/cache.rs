@@ -15,7 +15,6 @@
 use super::contents::Seen;
 use crate::code::{Role, fact::Summary};
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -23,14 +22,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Changed with every change of what is cached or of how code is read.
-const FORMAT: &str = concat!("keymoat-guard-cache 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("keymoat-guard-cache 2 ", env!("CARGO_PKG_VERSION"));
 /// How long ago a file must have changed to be remembered, in milliseconds.
 const SETTLE_MS: i64 = 3_000;
 /// The largest cache that is read, in bytes.
 const FILE_MAX_BYTES: u64 = 512 << 20;
 
 /// What tells one state of a file from every other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     device: u64,
     inode: u64,
@@ -62,6 +61,23 @@ impl State {
         None
     }
 
+    fn numbers(&self) -> Numbers {
+        let Self { device, inode, bytes, changed, inode_changed, role: _ } = *self;
+        (device, inode, bytes, changed.0, changed.1, inode_changed.0, inode_changed.1)
+    }
+
+    fn new(numbers: Numbers, role: Role) -> Self {
+        let (device, inode, bytes, changed, changed_ns, inode_changed, inode_changed_ns) = numbers;
+        Self {
+            device,
+            inode,
+            bytes,
+            changed: (changed, changed_ns),
+            inode_changed: (inode_changed, inode_changed_ns),
+            role,
+        }
+    }
+
     fn is_settled(&self, now_ms: i64) -> bool {
         let ms = |(seconds, nanos): (i64, i64)| {
             seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
@@ -70,13 +86,11 @@ impl State {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    state: State,
-    sha256: [u8; 32],
-    /// What it does, if it is Python source.
-    summary: Option<Summary>,
-}
+/// A file's state, its SHA-256 in hexadecimal digits, and what it does, if it
+/// is Python source. Tens of thousands are read at once: no names, no lists.
+type Entry = (Numbers, Role, String, Option<Summary>);
+/// A [`State`] but for the role, in order.
+type Numbers = (u64, u64, u64, i64, i64, i64, i64);
 
 /// Where what is remembered lies, and what time it is.
 #[derive(Clone, Debug)]
@@ -108,9 +122,9 @@ impl Cache {
     /// What is remembered of `site`; nothing if any of it is not as it was written.
     pub(super) fn read(&self, site: &Path) -> Remembered {
         let Some(content) = content(&self.file(site)) else { return Remembered::default() };
-        let known = content.into_iter().map(|entry| {
-            let summary = entry.summary.map(Arc::new);
-            (entry.state, Seen { sha256: entry.sha256, summary })
+        let known = content.into_iter().filter_map(|(numbers, role, sha256, summary)| {
+            let seen = Seen { sha256: super::unhex(&sha256)?, summary: summary.map(Arc::new) };
+            Some((State::new(numbers, role), seen))
         });
         Remembered { known: known.collect() }
     }
@@ -120,10 +134,9 @@ impl Cache {
     pub(super) fn write<'a>(&self, site: &Path, all: impl Iterator<Item = (State, &'a Seen)>) {
         let settled = all.filter(|(state, _)| state.is_settled(self.now_ms));
         let content: Vec<Entry> = settled
-            .map(|(state, seen)| Entry {
-                state,
-                sha256: seen.sha256,
-                summary: seen.summary.as_deref().cloned(),
+            .map(|(state, seen)| {
+                let summary = seen.summary.as_deref().cloned();
+                (state.numbers(), state.role, super::hex(&seen.sha256), summary)
             })
             .collect();
         drop(self.replace(&self.file(site), &content));

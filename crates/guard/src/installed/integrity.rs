@@ -7,7 +7,7 @@ use super::distribution::Distribution;
 use super::links::Around;
 use super::scripts;
 use super::walk::{self, Stray};
-use super::{about, hex, plain, prefix_of, push_once};
+use super::{Owners, about, hex, plain, prefix_of, push_once};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Place, Source};
 use crate::judge::bad_files;
@@ -35,8 +35,7 @@ pub(super) fn judge(
     reading: &mut Reading,
 ) -> Sources {
     let prefix = prefix_of(site);
-    let mut recorded: HashSet<PathBuf> = HashSet::new();
-    let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut owners = Owners::new();
     let mut all_recorded = true;
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (owner, distribution) in distributions.iter().enumerate() {
@@ -61,16 +60,17 @@ pub(super) fn judge(
                 let text = "is in RECORD without a hash";
                 push_once(&mut reading.findings, unlisted(distribution, &path, text));
             }
-            owners.insert(path.clone(), owner);
-            recorded.insert(path);
+            owners.insert(path, owner);
         }
     }
-    let walked = walk::through(site, &recorded);
+    let walked = walk::through(site, &owners);
     reading.gaps.extend(walked.cut_short.map(|why| super::unreadable(site, why)));
     let closed = walked.unreadable.iter().map(|(folder, why)| super::unreadable(folder, why));
     reading.gaps.extend(closed);
     let strays = walked.strays;
     let mut paths: Vec<PathBuf> = owners.keys().cloned().collect();
+    // What lies together is read together; text is compared faster than a path.
+    paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     let is_source = |stray: &&Stray| contents::is_source(&stray.path);
     paths.extend(strays.iter().filter(is_source).map(|stray| stray.path.clone()));
     let seen = contents::look(site, &paths, cache);
@@ -91,7 +91,7 @@ pub(super) fn judge(
         }
     }
     if all_recorded {
-        let is_recorded = |path: &Path| recorded.contains(path);
+        let is_recorded = |path: &Path| owners.contains_key(path);
         scripts::judge(&prefix, distributions, &is_recorded, &mut reading.findings);
     }
     let real =
@@ -116,7 +116,7 @@ fn is_edited(owner: &Distribution, path: &Path) -> bool {
 fn sources(
     site: &Path,
     distributions: &[Distribution],
-    owners: &BTreeMap<PathBuf, usize>,
+    owners: &Owners,
     seen: &HashMap<&Path, &Result<Seen, ErrorKind>>,
 ) -> Sources {
     let mut sources = Sources::new();
@@ -131,7 +131,7 @@ fn sources(
         sources.entry(owner).or_default().push(source);
     }
     for files in sources.values_mut() {
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     }
     sources
 }
@@ -240,14 +240,16 @@ pub(super) fn is_code(path: &Path) -> bool {
 }
 
 /// Whether `path` is the compiled form of a recorded source beside it.
-pub(super) fn is_compiled_of(path: &Path, recorded: &HashSet<PathBuf>) -> bool {
+pub(super) fn is_compiled_of(path: &Path, recorded: &Owners) -> bool {
     let in_cache = path.parent().and_then(Path::file_name) == Some("__pycache__".as_ref());
     let stem = path
         .file_name()
         .and_then(|n| n.to_str())
         .and_then(|n| n.strip_suffix(".pyc")?.split('.').next());
     match (in_cache, stem, path.ancestors().nth(2)) {
-        (true, Some(stem), Some(folder)) => recorded.contains(&folder.join(format!("{stem}.py"))),
+        (true, Some(stem), Some(folder)) => {
+            recorded.contains_key(&folder.join(format!("{stem}.py")))
+        }
         _ => false,
     }
 }

@@ -6,7 +6,7 @@
 //! can write to where it leads decides what is imported.
 
 use super::distribution::Distribution;
-use super::{about, plain, startup};
+use super::{Owners, about, plain, startup};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::inventory::Source;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ pub(super) struct Around<'a> {
     /// What is installed there.
     pub(super) distributions: &'a [Distribution],
     /// Whose each recorded file is.
-    pub(super) owners: &'a BTreeMap<PathBuf, usize>,
+    pub(super) owners: &'a Owners,
 }
 
 impl Around<'_> {

@@ -32,6 +32,7 @@ use crate::manifest::Reading;
 use crate::tree;
 use aws_lc_rs::digest::{SHA256, digest};
 use distribution::Distribution;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -141,6 +142,9 @@ pub(crate) fn described(text: &str) -> Option<(&str, &str)> {
     name.zip(version)
 }
 
+/// Recorded files, and the numbers of the distributions that own them.
+type Owners = HashMap<PathBuf, usize>;
+
 /// A finding about one file.
 fn about(file: &Path) -> Place {
     Place::whole(file)
@@ -170,13 +174,24 @@ pub(crate) fn sha256_of(bytes: &[u8]) -> String {
 
 /// `bytes` in lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string has no way to fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
+    let digit = |of: u8| char::from_digit(of.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// The SHA-256 that these hexadecimal digits are.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
     }
-    text
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        for digit in pair {
+            let digit = char::from(*digit).to_digit(16)?;
+            *byte = *byte << 4 | u8::try_from(digit).ok()?;
+        }
+    }
+    Some(bytes)
 }
 
 /// Adds `finding` unless one like it is there: one file, one finding.

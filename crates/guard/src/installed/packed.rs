@@ -7,7 +7,7 @@ use super::distribution::{self, Distribution};
 use super::held::site_in;
 pub(crate) use super::held::{Files, Of};
 use super::links::Around;
-use super::{hex, metadata, plain, prefix_of, push_once, record, startup};
+use super::{Owners, hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::code::{self, Role};
 use crate::copies::{self, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
@@ -108,7 +108,7 @@ fn links(
     distributions: &[Distribution],
     reading: &mut Reading,
 ) {
-    let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut owners = Owners::new();
     for (owner, distribution) in distributions.iter().enumerate() {
         for row in distribution.rows.iter().flatten() {
             owners.insert(plain(&Path::new(folder).join(&row.path)), owner);

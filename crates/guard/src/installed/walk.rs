@@ -1,6 +1,7 @@
 //! Every entry of a folder that distributions are installed into, also behind
 //! links: what Python would find there.
 
+use super::Owners;
 use super::contents::is_source;
 use super::integrity::{is_code, is_compiled_of};
 use super::links::Link;
@@ -45,7 +46,7 @@ struct Folder {
 /// Walks through `site`, of whose files `recorded` are on somebody's list.
 /// Behind a link each folder is walked through once, whatever leads to it, and
 /// none that is in `site` itself.
-pub(super) fn through(site: &Path, recorded: &HashSet<PathBuf>) -> Walked {
+pub(super) fn through(site: &Path, recorded: &Owners) -> Walked {
     let mut walked = Walked::default();
     let real = fs::canonicalize(site).unwrap_or_else(|_| site.to_owned());
     let mut behind_links: HashSet<PathBuf> = HashSet::new();
@@ -106,7 +107,7 @@ pub(super) fn through(site: &Path, recorded: &HashSet<PathBuf>) -> Walked {
                 // To a folder full of code, or one day to a file.
                 runs |= leads_on;
             }
-            if !recorded.contains(&path) && !is_compiled_of(&path, recorded) {
+            if !recorded.contains_key(&path) && !is_compiled_of(&path, recorded) {
                 let behind = folder.behind.is_some();
                 if !behind || is_source(&path) {
                     walked.strays.push(Stray { path, runs, behind });
