@@ -20,7 +20,8 @@ pub use cost::{Cost, Terms, cost, stated, worst_case, worst_case_searches};
 pub use model::{Model, data_version, model, models, models_of};
 pub use prices::{PriceError, Prices, Region, SearchContext, Tier, Unit};
 pub use provider::{
-    Auth, Disconnect, Endpoint, FillError, OnDisconnect, OutputLimit, Provider, Quirks, Unsupported,
+    Auth, Disconnect, Endpoint, FillError, Metadata, OnDisconnect, OutputLimit, Provider, Quirks,
+    Unsupported,
 };
 pub use provider_rows::{provider, providers, unsupported, unsupported_providers};
 pub use resolve::{Unresolved, resolve};

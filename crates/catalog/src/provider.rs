@@ -74,6 +74,18 @@ pub struct OnDisconnect {
     pub stream: Disconnect,
 }
 
+/// When a provider takes a client's `metadata`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// It is left out.
+    Never,
+    /// `stored`: where `store` is true (OpenAI, "Chat completions", July 2026:
+    /// refused otherwise).
+    Stored,
+    /// `always`: another gateway reads it.
+    Always,
+}
+
 /// How a provider spells the limit on output tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputLimit {
@@ -126,8 +138,17 @@ pub struct Quirks {
     pub keeps_cache_control: bool,
     /// `states_cost`: usage says what the call cost (OpenRouter, recorded).
     pub states_cost: bool,
+    /// `metadata=WHEN`: whether it takes a client's `metadata`, which LiteLLM's
+    /// clients mean for the gateway.
+    pub metadata: Metadata,
     /// `drop=A,B`: parameters it refuses and that don't change the answer.
     pub drop: Box<[&'static str]>,
+    /// `refuses=A,B`: parameters it refuses and that do: left out where the
+    /// client or the operator wants that.
+    pub refuses: Box<[&'static str]>,
+    /// `sampling=A,B`: parameters that its models without sampling refuse;
+    /// `temperature`, `top_p` and `top_k` where the row does not say.
+    pub sampling: Box<[&'static str]>,
     /// `rename=FROM:TO,…`: parameters it knows by another name.
     pub renames: Box<[(&'static str, &'static str)]>,
     /// `temperature_max=N`: a higher temperature is lowered to this.
@@ -269,6 +290,12 @@ impl Provider {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         })
+    }
+
+    /// Whether `model` is one of OpenAI's reasoning models, by its name.
+    pub fn is_reasoning_model(&self, model: &str) -> bool {
+        // What ChatGPT answers with at once: it takes sampling parameters.
+        self.quirks.openai_models && is_openai_reasoning(model) && !model.contains("gpt-5-chat")
     }
 
     /// The name under which `model` takes the limit on output tokens.

@@ -19,7 +19,7 @@
 //! | all others | the field of `Quirks` of that name |
 
 use crate::provider::{
-    Auth, Disconnect, Endpoint, OnDisconnect, OutputLimit, Provider, Quirks, Unsupported,
+    Auth, Disconnect, Endpoint, Metadata, OnDisconnect, OutputLimit, Provider, Quirks, Unsupported,
 };
 use crate::table::{cell, find, rows};
 use dialect::Dialect;
@@ -98,7 +98,10 @@ fn parse(row: &'static str) -> Option<Provider> {
             reasoning_uncounted: false,
             keeps_cache_control: false,
             states_cost: false,
+            metadata: Metadata::Never,
             drop: Box::default(),
+            refuses: Box::default(),
+            sampling: Box::new(["temperature", "top_p", "top_k"]),
             renames: Box::default(),
             temperature_max: None,
             headers: Box::default(),
@@ -155,7 +158,16 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         "reasoning_uncounted" => quirks.reasoning_uncounted = true,
         "keeps_cache_control" => quirks.keeps_cache_control = true,
         "states_cost" => quirks.states_cost = true,
+        "metadata" => {
+            quirks.metadata = match value {
+                "stored" => Metadata::Stored,
+                "always" => Metadata::Always,
+                _ => return None,
+            }
+        }
         "drop" => quirks.drop = list(value),
+        "refuses" => quirks.refuses = list(value),
+        "sampling" => quirks.sampling = list(value),
         "rename" => {
             quirks.renames =
                 value.split(',').map(|pair| pair.split_once(':')).collect::<Option<_>>()?;

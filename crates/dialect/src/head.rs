@@ -10,7 +10,8 @@ mod identity;
 pub mod keys;
 mod read;
 
-use crate::{Dialect, skim};
+use crate::Dialect;
+use crate::skim::{self, Brackets};
 use keys::{Key, Role};
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -18,6 +19,7 @@ use std::{fmt, ops::Range};
 
 pub use cost::{CostSignals, ServerTools};
 pub use identity::Metadata;
+pub(crate) use read::Members;
 
 /// The deepest nesting that is passed on, in brackets.
 pub const DEPTH_MAX: usize = 256;
@@ -156,6 +158,7 @@ pub struct Head {
     /// After the opening brace.
     pub(crate) inside: usize,
     pub(crate) members: Vec<Member>,
+    pub(crate) brackets: Brackets,
     pub(crate) facts: Facts,
 }
 
@@ -221,11 +224,12 @@ impl Head {
             return Err(refusal);
         }
         walked.and_then(|()| json.end()).map_err(|error| HeadError::Syntax(error.to_string()))?;
-        if skim::deeper_than(body, DEPTH_MAX) {
+        let brackets = skim::brackets(body, DEPTH_MAX);
+        if brackets.too_deep {
             return Err(HeadError::TooDeep);
         }
         let inside = text.find('{').map_or(0, |at| at + 1);
-        let mut head = Self { surface, inside, members, facts: Facts::default() };
+        let mut head = Self { surface, inside, members, brackets, facts: Facts::default() };
         head.facts = read::facts(&head, text)?;
         Ok(head)
     }
@@ -273,6 +277,16 @@ impl Head {
     /// The client's tags, from `tags`, `metadata` and `litellm_metadata`.
     pub fn tags(&self) -> &[Box<str>] {
         &self.facts.tags
+    }
+
+    /// Whether cache hints of Anthropic's form stand somewhere in the body.
+    pub fn has_cache_control(&self) -> bool {
+        self.brackets.cache_control
+    }
+
+    /// Whether the content of a message is a list, somewhere in the body.
+    pub fn has_content_list(&self) -> bool {
+        self.brackets.content_list
     }
 
     /// What should become of `metadata` upstream.

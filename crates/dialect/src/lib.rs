@@ -26,7 +26,7 @@ pub mod usage;
 
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
-pub use target::{OutputLimitField, Shown, Target};
+pub use target::{OutputLimitField, Reasons, Refused, Shown, Target};
 pub use translate::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;
 

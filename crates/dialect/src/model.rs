@@ -326,6 +326,28 @@ pub struct Sampling {
     pub logit_bias: Option<Json>,
 }
 
+impl Sampling {
+    /// The names of those that may be refused and do not have the value that
+    /// leaving them out has.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &'static str> {
+        let beside = |number: &Option<Number>, usual: f64| {
+            number.as_ref().and_then(Number::as_f64).is_some_and(|n| (n - usual).abs() > 1e-9)
+        };
+        [
+            ("temperature", beside(&self.temperature, 1.0)),
+            ("top_p", beside(&self.top_p, 1.0)),
+            ("top_k", self.top_k.is_some()),
+            ("presence_penalty", beside(&self.presence_penalty, 0.0)),
+            ("frequency_penalty", beside(&self.frequency_penalty, 0.0)),
+            ("logprobs", self.logprobs == Some(true)),
+            ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0)),
+            ("logit_bias", self.logit_bias.as_ref().is_some_and(|bias| bias.text() != "{}")),
+        ]
+        .into_iter()
+        .filter_map(|(name, chosen)| chosen.then_some(name))
+    }
+}
+
 /// A field that one dialect has and the model lacks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extension {

@@ -149,12 +149,42 @@ impl<'a> Skim<'a> {
     }
 }
 
-/// Whether JSON text nests deeper than `max`.
-pub(crate) fn deeper_than(bytes: &[u8], max: usize) -> bool {
-    // Most texts have too few brackets, quoted ones included.
-    if memchr2_iter(b'{', b'[', bytes).nth(max).is_none() {
-        return false;
+/// What the brackets of JSON text tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Brackets {
+    /// It nests deeper than was allowed.
+    pub(crate) too_deep: bool,
+    /// Somewhere an object stands under the key `cache_control`.
+    pub(crate) cache_control: bool,
+    /// Somewhere a list stands under the key `content`.
+    pub(crate) content_list: bool,
+}
+
+impl Brackets {
+    fn note(&mut self, bytes: &[u8], at: usize) {
+        let before = bytes.get(..at).unwrap_or_default().trim_ascii_end();
+        let Some(key) = before.strip_suffix(b":") else { return };
+        let key = key.trim_ascii_end();
+        // Within a string, a quote has a backslash before it.
+        self.cache_control |= key.ends_with(b"\"cache_control\"");
+        self.content_list |= bytes.get(at) == Some(&b'[') && key.ends_with(b"\"content\"");
     }
+}
+
+/// Looks at every bracket of JSON text once; twice where there are many.
+pub(crate) fn brackets(bytes: &[u8], depth_max: usize) -> Brackets {
+    let mut found = Brackets::default();
+    let mut count = 0_usize;
+    for at in memchr2_iter(b'{', b'[', bytes) {
+        found.note(bytes, at);
+        count += 1;
+    }
+    // Most texts have too few brackets, quoted ones included.
+    found.too_deep = count > depth_max && deeper_than(bytes, depth_max);
+    found
+}
+
+fn deeper_than(bytes: &[u8], max: usize) -> bool {
     let mut skim = Skim::new(bytes);
     let mut depth = 0_usize;
     while let Some(&byte) = bytes.get(skim.at) {
@@ -223,7 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn brackets_tell_what_stands_before_them() {
+        let text = |text: &str| {
+            let found = brackets(text.as_bytes(), 9);
+            (found.cache_control, found.content_list)
+        };
+        assert_eq!(text(r#"{"messages":[{"content":"x"}]}"#), (false, false));
+        assert_eq!(text(r#"{"content" : [{"text":"x"}]}"#), (false, true));
+        assert_eq!(text("{\"cache_control\":\n {\"type\":1}}"), (true, false));
+        assert_eq!(text(r#"{"a":"{\"cache_control\":{\"content\":["}"#), (false, false));
+        assert_eq!(text(r#"{"cache_control":null,"content":{}}"#), (false, false));
+    }
+
+    #[test]
     fn depth_counts_brackets_outside_strings_only() {
+        let deeper_than = |bytes: &[u8], max| brackets(bytes, max).too_deep;
         let open = "[".repeat(300);
         let quoted = format!("[\"{open}\"]");
         assert!(!deeper_than(quoted.as_bytes(), 256));

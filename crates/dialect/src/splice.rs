@@ -1,8 +1,9 @@
 //! Changes to a scanned request that leave every other byte as it is.
 //!
 //! The closed list of what the gateway may change on the way up: the model,
-//! `stream_options.include_usage`, the output limit, defaults of the
-//! deployment, and keys that are not the upstream's business.
+//! `stream_options.include_usage`, the output limit, what the deployment's
+//! configuration and the provider's entry say, and keys that are not the
+//! upstream's business.
 
 use crate::{Json, head::Head, head::Metadata, head::keys::Role};
 use bytes::Bytes;

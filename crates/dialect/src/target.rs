@@ -32,6 +32,70 @@ pub struct Target<'a> {
     /// The model takes `output_config.format` for JSON schemas; otherwise a
     /// forced tool stands in.
     pub native_json_schema: bool,
+    /// The model cannot be told not to think.
+    pub always_thinks: bool,
+    /// The model knows the effort `xhigh`; others get `high`.
+    pub xhigh_effort: bool,
+    /// The model knows the effort `max`; others get the next below.
+    pub max_effort: bool,
+    /// The model does not take a tool choice that forces a call.
+    pub no_forced_tool: bool,
+    /// The model does not go on from the beginning of an answer.
+    pub no_prefill: bool,
+    /// The parameters that the model refuses.
+    pub refused: Refused<'a>,
+}
+
+impl Target<'_> {
+    /// The effort as the model knows it.
+    pub(crate) fn effort<'e>(&self, asked: &'e str) -> &'e str {
+        match asked {
+            "max" if !self.max_effort => self.effort("xhigh"),
+            "xhigh" if !self.xhigh_effort => "high",
+            asked => asked,
+        }
+    }
+}
+
+/// The parameters that a model refuses, by their names in the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused<'a> {
+    /// Whatever else is asked for.
+    pub always: &'a [&'a str],
+    /// While the model reasons.
+    pub reasoning: &'a [&'a str],
+    /// When it does.
+    pub reasons: Reasons,
+}
+
+impl<'a> Refused<'a> {
+    /// The names that are refused beside this `reasoning_effort`.
+    pub fn names(&self, effort: Option<&str>) -> impl Iterator<Item = &'a str> + use<'a> {
+        let reasons = match self.reasons {
+            Reasons::Always => true,
+            Reasons::UnlessNone => effort != Some("none"),
+            Reasons::WhenAsked => effort.is_some_and(|effort| effort != "none"),
+        };
+        let reasoning = if reasons { self.reasoning } else { &[] };
+        self.always.iter().chain(reasoning).copied()
+    }
+
+    /// Whether nothing is refused.
+    pub fn is_empty(&self) -> bool {
+        self.always.is_empty() && self.reasoning.is_empty()
+    }
+}
+
+/// When a model reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reasons {
+    /// Whatever effort is asked for.
+    #[default]
+    Always,
+    /// Unless the effort is `none`.
+    UnlessNone,
+    /// Where an effort is asked for, and it is not `none`.
+    WhenAsked,
 }
 
 /// OpenAI's two names for the output limit.

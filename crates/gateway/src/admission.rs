@@ -23,7 +23,7 @@ use bytes::Bytes;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, Dialect, ErrorClass};
+use dialect::{DecodeError, ErrorClass};
 use http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
@@ -276,17 +276,6 @@ impl Admission {
         let mut edits = Edits::new(&self.head, &self.body.bytes);
         edits.remove_gateway_keys();
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
-    }
-
-    /// The endpoint of an upstream that speaks `theirs`.
-    pub fn endpoint(&self, theirs: Dialect) -> catalog::Endpoint {
-        match (self.call.surface, theirs) {
-            (Surface::OpenAiEmbeddings, _) => catalog::Endpoint::Embeddings,
-            (Surface::OpenAiCompletions, Dialect::OpenAiChat) => catalog::Endpoint::Completions,
-            (Surface::AnthropicCountTokens, _) => catalog::Endpoint::CountTokens,
-            (_, Dialect::OpenAiChat) => catalog::Endpoint::Chat,
-            (_, Dialect::AnthropicMessages) => catalog::Endpoint::Messages,
-        }
     }
 
     /// Milliseconds for a whole unary answer: what the deployment is given, or

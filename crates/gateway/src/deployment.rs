@@ -2,8 +2,10 @@
 //! credential that belongs to it.
 
 use crate::health::Health;
+use crate::traits::Traits;
 use base::Origin;
 use catalog::{Endpoint, Prices, Provider};
+use dialect::head::Surface;
 use dialect::{Dialect, Json, OutputLimitField, Target};
 use http::HeaderValue;
 use ledger::Cell;
@@ -98,17 +100,15 @@ pub struct Facts {
     pub own_searches: u64,
     /// The model is known, and does not think out of sight.
     pub shows_all_output: bool,
-    /// Whether the model thinks, where that is known.
-    pub reasons: Option<bool>,
-    /// Claude models that think with an effort, not with a budget.
-    pub adaptive_thinking: bool,
-    /// Claude models with structured outputs of their own.
-    pub native_json_schema: bool,
+    /// The catalogue has it as a chat model.
+    pub chats: bool,
+    /// What it takes.
+    pub traits: Traits,
 }
 
 impl Facts {
     /// From the catalogue, with `own` prices before its own, unit by unit.
-    pub fn of(provider: &Provider, model: &str, own: Option<&Prices>) -> Self {
+    pub fn of(provider: &'static Provider, model: &str, own: Option<&Prices>) -> Self {
         let known = catalog::model(provider.id, model);
         let listed = known.map(catalog::Model::prices);
         let prices = match (own, &listed) {
@@ -129,9 +129,8 @@ impl Facts {
             max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
             max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
             shows_all_output: known.is_some_and(|m| m.supports("reasoning") != Some(true)),
-            reasons: known.and_then(|known| reasons(provider, known, model)),
-            adaptive_thinking: thinks_adaptively(model),
-            native_json_schema: has_structured_outputs(model),
+            chats: known.is_some_and(|known| known.mode() == "chat"),
+            traits: Traits::of(provider, model, known),
         }
     }
 }
@@ -151,36 +150,15 @@ fn own_searches(model: &str, prices: &Prices) -> u64 {
     u64::from(searches && catalog::worst_case_searches(prices, 1) > base::NanoUsd::ZERO)
 }
 
-/// Whether a listed model thinks. Of OpenAI's and Anthropic's own models the
-/// data names all that do; of others, silence says nothing.
-fn reasons(provider: &Provider, listed: catalog::Model, model: &str) -> Option<bool> {
-    let complete = provider.quirks.openai_models || provider.dialect == Dialect::AnthropicMessages;
-    let by_name = provider.output_limit(model) == catalog::OutputLimit::MaxCompletionTokens;
-    listed.supports("reasoning").or((complete && !by_name).then_some(false))
-}
-
-/// Claude 4.6 and later take `thinking: adaptive` (Anthropic, "Adaptive
-/// thinking", 2026); earlier ones a budget.
-fn thinks_adaptively(model: &str) -> bool {
-    claude_version(model).is_some_and(|version| version >= (4, 6))
-}
-
-/// Claude 4.5 and later take `output_config.format` (Anthropic, "Structured
-/// outputs", 2026); earlier ones get a forced tool.
-fn has_structured_outputs(model: &str) -> bool {
-    claude_version(model).is_some_and(|version| version >= (4, 5))
-}
-
-/// `claude-sonnet-4-5-20250929` → (4, 5); `claude-3-opus…` → (3, 0).
-fn claude_version(model: &str) -> Option<(u32, u32)> {
-    let rest = model.get(model.find("claude-")? + 7..)?;
-    let mut numbers = rest
-        .split('-')
-        .skip_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
-        .map_while(|word| word.parse::<u32>().ok());
-    let major = numbers.next()?;
-    let minor = numbers.next().filter(|minor| *minor < 100).unwrap_or(0);
-    Some((major, minor))
+/// The endpoint that takes a surface's bodies.
+pub fn endpoint(surface: Surface) -> Endpoint {
+    match surface {
+        Surface::OpenAiChat => Endpoint::Chat,
+        Surface::OpenAiCompletions => Endpoint::Completions,
+        Surface::OpenAiEmbeddings => Endpoint::Embeddings,
+        Surface::AnthropicMessages => Endpoint::Messages,
+        Surface::AnthropicCountTokens => Endpoint::CountTokens,
+    }
 }
 
 /// A deployment chosen for a call, with what depends on the call's model.
@@ -217,9 +195,40 @@ impl Candidate {
         self.deployment.provider.dialect
     }
 
+    /// What a client's call is sent as: the same surface where it is served,
+    /// the dialect's conversation where it is not. Text completions of a model
+    /// that is known to chat are such a conversation too.
+    pub fn surface_for(&self, surface: Surface) -> Surface {
+        match (surface, self.dialect()) {
+            (Surface::OpenAiCompletions, Dialect::OpenAiChat)
+                if self.chats() || !self.serves(surface) =>
+            {
+                Surface::OpenAiChat
+            }
+            (_, theirs) if surface.dialect() == theirs => surface,
+            (_, Dialect::OpenAiChat) => Surface::OpenAiChat,
+            (_, Dialect::AnthropicMessages) => Surface::AnthropicMessages,
+        }
+    }
+
+    /// Whether the provider has the surface's own endpoint.
+    pub fn serves(&self, surface: Surface) -> bool {
+        surface.dialect() == self.dialect()
+            && self.deployment.provider.path(endpoint(surface)).is_some()
+    }
+
+    /// Whether it is configured to chat, or known to.
+    fn chats(&self) -> bool {
+        match self.deployment.mode.as_deref() {
+            Some(mode) => mode == "chat",
+            None => self.facts.chats,
+        }
+    }
+
     /// The facts that an encoder needs.
     pub fn target(&self, drop_params: bool) -> Target<'_> {
         let quirks = &self.deployment.provider.quirks;
+        let traits = &self.facts.traits;
         Target {
             model: &self.upstream_model,
             max_output_tokens: self.facts.max_output_tokens,
@@ -230,10 +239,16 @@ impl Candidate {
             content_as_text: quirks.text_content,
             no_stream_options: quirks.no_stream_options,
             no_developer_role: !quirks.developer_role,
-            reasons: self.facts.reasons,
-            only_openais_fields: quirks.openai_models,
-            adaptive_thinking: self.facts.adaptive_thinking,
-            native_json_schema: self.facts.native_json_schema,
+            reasons: traits.reasons,
+            only_openais_fields: traits.openais_own,
+            adaptive_thinking: traits.adaptive_thinking,
+            native_json_schema: traits.native_json_schema,
+            always_thinks: traits.always_thinks,
+            xhigh_effort: traits.xhigh_effort,
+            max_effort: traits.max_effort,
+            no_forced_tool: traits.no_forced_tool,
+            no_prefill: traits.no_prefill,
+            refused: traits.refused,
         }
     }
 
@@ -292,33 +307,5 @@ pub(crate) mod testing {
             api_base_header: HeaderValue::from_static("https://upstream.test"),
             model_info: RawValue::NULL.to_owned(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Facts, claude_version};
-
-    #[test]
-    fn whether_a_model_thinks_is_known_of_openais_and_anthropics_own() {
-        let of = |provider, model| Facts::of(catalog::provider(provider).unwrap(), model, None);
-        for (provider, model, expected) in [
-            ("openai", "gpt-4o", Some(false)),
-            ("openai", "gpt-5", Some(true)),
-            ("openai", "my-own", None),
-            ("anthropic", "claude-sonnet-4-5", Some(true)),
-            ("groq", "llama-3.1-8b-instant", None),
-        ] {
-            assert_eq!(of(provider, model).reasons, expected, "{provider}/{model}");
-        }
-    }
-
-    #[test]
-    fn claude_names_old_and_new() {
-        assert_eq!(claude_version("claude-sonnet-4-5-20250929"), Some((4, 5)));
-        assert_eq!(claude_version("claude-opus-4-20250514"), Some((4, 0)));
-        assert_eq!(claude_version("claude-3-5-sonnet-20241022"), Some((3, 5)));
-        assert_eq!(claude_version("anthropic/claude-opus-4-6"), Some((4, 6)));
-        assert_eq!(claude_version("gpt-4o"), None);
     }
 }

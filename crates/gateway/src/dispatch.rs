@@ -1,6 +1,7 @@
 //! An attempt leaves: seal its body, authenticate outward, egress.
 
 use crate::admission::Admission;
+use crate::deployment::endpoint;
 use crate::effective::Effective;
 use crate::error::{Failure, Fault, class_word};
 use crate::permit::Permit;
@@ -8,6 +9,7 @@ use crate::route::Failed;
 use crate::{headers, wire};
 use bytes::Bytes;
 use catalog::Disconnect;
+use dialect::head::Surface;
 use dialect::{Dialect, ErrorClass};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
@@ -27,8 +29,10 @@ pub struct Dispatched {
 /// How the two sides of an attempt differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The upstream's dialect, where it is not the client's.
+    /// The upstream's dialect, where the answer must be translated.
     pub translated: Option<Dialect>,
+    /// What was sent, and what the upstream's answer looks like.
+    pub surface: Surface,
     /// We asked for usage that the client did not ask for: take it out.
     pub usage_is_ours: bool,
 }
@@ -46,7 +50,7 @@ pub async fn dispatch(
     let (body, exchange) = effective.seal(admission.call.stream, permit.candidate(), clamp);
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
-    let Some(path) = candidate.path(admission.endpoint(candidate.dialect())) else {
+    let Some(path) = candidate.path(endpoint(exchange.surface)) else {
         let failure = wire::cannot_serve(admission.call.surface, deployment.provider.name);
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });
@@ -112,15 +116,15 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let is_error = status.is_client_error() || status.is_server_error();
     // Other dialects give other classes other statuses, but 500 and its kin
     // mean the same everywhere.
-    let same = exchange.translated.is_none()
-        || (error.class == ErrorClass::Server && status.is_server_error());
+    let same_dialect = theirs == admission.call.surface.dialect();
+    let same = same_dialect || (error.class == ErrorClass::Server && status.is_server_error());
     failure.status =
         if same && is_error { status } else { admission.face().status_of(error.class) };
     failure.code = error.code;
     failure.param = error.param;
     headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if exchange.translated.is_none() && whole && !credential_refused && !redactor.finds(&body) {
+    if same_dialect && whole && !credential_refused && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
     if credential_refused {

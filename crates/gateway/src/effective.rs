@@ -12,12 +12,12 @@ use crate::bound::Sent;
 use crate::deployment::{Candidate, Deployment};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
-use crate::{quirks, wire};
+use crate::{defaults, quirks, wire};
 use bytes::Bytes;
 use dialect::head::{Head, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{Dialect, EncodeError, OutputLimitField};
+use dialect::{DecodeError, Dialect, EncodeError, OutputLimitField};
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -42,11 +42,26 @@ impl<'a> Effective<'a> {
     /// Where the upstream cannot be told what the client asked for.
     pub fn new(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
         let surface = admission.call.surface;
-        let theirs = candidate.dialect();
-        let effective = if surface.dialect() == theirs {
-            Self::spliced(&admission.head, &admission.body.bytes, candidate)?
+        let sent_as = candidate.surface_for(surface);
+        let effective = if surface == sent_as {
+            Self::spliced(
+                &admission.head,
+                &admission.body.bytes,
+                candidate,
+                admission.drop_params() || candidate.deployment.drop_params,
+            )?
         } else if wire::translates(surface) {
-            Self::translated(admission, candidate)?
+            match decoded(admission, candidate) {
+                Ok(request) => Self::translated(admission, candidate, request, sent_as)?,
+                // What chat cannot say may yet be served: token ids, a suffix.
+                Err(_) if candidate.serves(surface) => Self::spliced(
+                    &admission.head,
+                    &admission.body.bytes,
+                    candidate,
+                    admission.drop_params(),
+                )?,
+                Err(error) => return Err(Box::new(Failure::of_decode(error))),
+            }
         } else {
             return Err(Box::new(wire::cannot_serve(surface, candidate.deployment.provider.name)));
         };
@@ -68,8 +83,15 @@ impl<'a> Effective<'a> {
     }
 
     /// The client's own bytes, for an upstream of the same dialect.
-    fn spliced(head: &'a Head, body: &Bytes, candidate: &Candidate) -> Result<Self, Box<Failure>> {
-        let unchanged = Self {
+    fn spliced(
+        head: &'a Head,
+        body: &Bytes,
+        candidate: &Candidate,
+        drop_params: bool,
+    ) -> Result<Self, Box<Failure>> {
+        let surface = head.surface();
+        let quirks = &candidate.deployment.provider.quirks;
+        let mut sent = Self {
             head: Cow::Borrowed(head),
             body: body.clone(),
             client: head,
@@ -79,26 +101,43 @@ impl<'a> Effective<'a> {
             takes_no_limit: false,
             long_context: false,
         };
-        let Candidate { deployment, upstream_model, .. } = candidate;
-        let mut edits = Edits::new(head, body);
-        of_deployment(&mut edits, head, body, deployment, upstream_model);
-        if edits.is_empty() {
-            return Ok(unchanged);
+        if !candidate.deployment.body_defaults.is_empty() {
+            let mut edits = Edits::new(head, body);
+            defaults::same(&mut edits, head, body, candidate);
+            if !edits.is_empty() {
+                // Only what the client says to the gateway is for it alone.
+                let mut edits = Edits::new(head, body);
+                quirks::remove_gateway_keys(&mut edits, head, body, quirks);
+                defaults::same(&mut edits, head, body, candidate);
+                let (head, body) = rescanned(surface, body, &edits)?;
+                sent = Self { head: Cow::Owned(head), body, as_received: false, ..sent };
+            }
         }
-        // Only what the client says to the gateway is for it alone.
-        let mut edits = Edits::new(head, body);
-        edits.remove_gateway_keys();
-        of_deployment(&mut edits, head, body, deployment, upstream_model);
-        let (head, body) = rescanned(head.surface(), body, &edits)?;
-        Ok(Self { head: Cow::Owned(head), body, as_received: false, ..unchanged })
+        let mut edits = Edits::new(&sent.head, &sent.body);
+        of_deployment(&mut edits, &sent.head, &sent.body, candidate, drop_params);
+        if edits.is_empty() {
+            return Ok(sent);
+        }
+        if sent.as_received {
+            edits = Edits::new(&sent.head, &sent.body);
+            quirks::remove_gateway_keys(&mut edits, &sent.head, &sent.body, quirks);
+            of_deployment(&mut edits, &sent.head, &sent.body, candidate, drop_params);
+        }
+        let (head, body) = rescanned(surface, &sent.body, &edits)?;
+        Ok(Self { head: Cow::Owned(head), body, as_received: false, ..sent })
     }
 
-    /// One full parse, and the neutral model written in the other dialect.
-    fn translated(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
+    /// The neutral model, written as the upstream takes it.
+    fn translated(
+        admission: &'a Admission,
+        candidate: &Candidate,
+        mut request: Request,
+        sent_as: Surface,
+    ) -> Result<Self, Box<Failure>> {
         let theirs = candidate.dialect();
-        let Candidate { deployment, upstream_model, .. } = candidate;
-        let mut request = admission.decode().map_err(|e| Box::new(Failure::of_decode(e)))?;
+        let deployment = &candidate.deployment;
         default_limit(&mut request, deployment);
+        defaults::give_way(&mut request, &admission.head, &admission.body.bytes);
         let limit_is_ours = request.max_output_tokens.is_none();
         let target = candidate.target(admission.drop_params());
         let encoded = theirs.encode_request(&request, &target).map_err(|error| {
@@ -109,13 +148,22 @@ impl<'a> Effective<'a> {
             };
             Box::new(Failure::bad_request(error.to_string()).param(param))
         })?;
-        let surface = wire::upstream_surface(admission.call.surface, theirs);
         let mut body = Bytes::from(encoded);
-        let mut head = scanned(surface, &body)?;
+        let mut head = scanned(sent_as, &body)?;
+        if !deployment.body_defaults.is_empty() {
+            let mut edits = Edits::new(&head, &body);
+            defaults::after(&mut edits, &head, &body, candidate, admission.call.surface);
+            if !edits.is_empty() {
+                let edited = rescanned(sent_as, &body, &edits)?;
+                drop(edits);
+                (head, body) = edited;
+            }
+        }
         let mut edits = Edits::new(&head, &body);
-        of_deployment(&mut edits, &head, &body, deployment, upstream_model);
+        // The encoder has left out what it could; the rest it has refused.
+        of_deployment(&mut edits, &head, &body, candidate, target.drop_params);
         if !edits.is_empty() {
-            let edited = rescanned(surface, &body, &edits)?;
+            let edited = rescanned(sent_as, &body, &edits)?;
             drop(edits);
             (head, body) = edited;
         }
@@ -153,7 +201,8 @@ impl<'a> Effective<'a> {
         let (head, body) = (&*self.head, &self.body);
         let mut edits = Edits::new(head, body);
         if self.as_received {
-            edits.remove_gateway_keys();
+            let quirks = &candidate.deployment.provider.quirks;
+            quirks::remove_gateway_keys(&mut edits, head, body, quirks);
         }
         if head.model() != Some(&*candidate.upstream_model) {
             edits.set_model(&candidate.upstream_model);
@@ -171,26 +220,39 @@ impl<'a> Effective<'a> {
             edits.set_output_limit(limit_field(head.surface(), candidate), clamp);
         }
         let sealed = splice::apply(body, &edits);
-        (sealed, Exchange { translated: self.translated, usage_is_ours })
+        let surface = head.surface();
+        (sealed, Exchange { translated: self.translated, surface, usage_is_ours })
     }
 }
 
 const BETA: &str = "anthropic-beta";
 
-/// What the provider's entry and the deployment say of the body.
+/// The client's request with the deployment's parameters, in one full parse.
+fn decoded(admission: &Admission, candidate: &Candidate) -> Result<Request, DecodeError> {
+    let (head, body) = (&admission.head, &admission.body.bytes);
+    let mut edits = Edits::new(head, body);
+    edits.remove_gateway_keys();
+    defaults::before(&mut edits, head, body, candidate);
+    wire::decode_request(admission.call.surface, &splice::apply(body, &edits))
+}
+
+/// What the provider's entry and the deployment say of the body, whoever gave
+/// what is in it.
 fn of_deployment<'a>(
     edits: &mut Edits<'a>,
-    head: &Head,
+    head: &'a Head,
     body: &[u8],
-    deployment: &'a Deployment,
-    upstream_model: &str,
+    candidate: &'a Candidate,
+    drop_params: bool,
 ) {
-    quirks::apply(edits, head, body, deployment, upstream_model);
-    for (name, value) in &deployment.body_defaults {
-        edits.default_value(name, value);
-    }
+    let deployment = &candidate.deployment;
+    quirks::apply(edits, head, body, candidate, drop_params);
     for (name, value) in &deployment.extra_body {
-        edits.set(name, value);
+        if head.surface() != Surface::AnthropicCountTokens
+            || defaults::belongs(head.surface(), name)
+        {
+            edits.set(name, value);
+        }
     }
     for name in &deployment.additional_drop_params {
         edits.remove(name);
@@ -265,7 +327,7 @@ mod tests {
     fn sealed(candidate: &Candidate, body: &str, left: Left) -> (Bound, String) {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let head = Head::scan(&bytes, Surface::OpenAiChat).unwrap();
-        let effective = Effective::spliced(&head, &bytes, candidate).unwrap();
+        let effective = Effective::spliced(&head, &bytes, candidate, false).unwrap();
         let effective = effective.to(candidate, &HeaderMap::new());
         let bound = bound::bound(&effective.sent(), &candidate.facts, left);
         let (sent, _) = effective.seal(head.stream(), candidate, bound.clamp);
@@ -281,7 +343,7 @@ mod tests {
         let candidate = candidate("openai", "gpt-4o", |_| {});
         let body = Bytes::from_static(br#"{"model":"gpt-4o","max_tokens":5}"#);
         let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
-        let effective = Effective::spliced(&head, &body, &candidate).unwrap();
+        let effective = Effective::spliced(&head, &body, &candidate, false).unwrap();
         let (sent, _) = effective.seal(false, &candidate, None);
         assert_eq!(sent.as_ptr(), body.as_ptr());
     }

@@ -84,7 +84,7 @@ async fn unary(
     permit.first_byte();
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
-    let observed = Tap::unary(wire::upstream_surface(surface, theirs), &bytes);
+    let observed = Tap::unary(exchange.surface, &bytes);
     permit.seen = Seen::of(&observed, true);
     if observed.problem.is_some() {
         let mut error = error_inside(theirs, &bytes);
@@ -92,7 +92,7 @@ async fn unary(
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
         let mut failed = in_band(&error, admission);
-        if exchange.translated.is_none() && !admission.gateway.redactor.load().finds(&bytes) {
+        if theirs == surface.dialect() && !admission.gateway.redactor.load().finds(&bytes) {
             failed.failure.relayed = Some(bytes);
         }
         return Err(failed);

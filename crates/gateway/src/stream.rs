@@ -132,7 +132,7 @@ impl Stream {
             upstream: Some(upstream),
             framer: Framer::new(),
             mode,
-            tap: Tap::new(wire::upstream_surface(surface, theirs)),
+            tap: Tap::new(exchange.surface),
             surface,
             theirs,
             raw: false,

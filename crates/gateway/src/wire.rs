@@ -7,7 +7,7 @@ use dialect::head::Surface;
 use dialect::model::{Request, Response};
 use dialect::translate::StreamEncoder;
 use dialect::unfold::unfold;
-use dialect::{DecodeError, Dialect, Shown, openai_completions};
+use dialect::{DecodeError, Shown, openai_completions};
 
 /// Whether the surface can be served by another dialect.
 pub fn translates(surface: Surface) -> bool {
@@ -35,15 +35,6 @@ pub fn cannot_serve(surface: Surface, provider: &str) -> Failure {
     Failure::bad_request(format!("{provider} has no {} endpoint.", name(surface)))
         .param("model")
         .kind("unsupported_endpoint")
-}
-
-/// What the upstream's answers look like, for the tap.
-pub fn upstream_surface(surface: Surface, theirs: Dialect) -> Surface {
-    match theirs {
-        _ if surface.dialect() == theirs => surface,
-        Dialect::OpenAiChat => Surface::OpenAiChat,
-        Dialect::AnthropicMessages => Surface::AnthropicMessages,
-    }
 }
 
 /// Reads a client's request.

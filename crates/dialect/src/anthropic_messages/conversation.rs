@@ -18,6 +18,9 @@ const NO_RESULT: &str = "This tool call has no result.";
 /// What stands before an assistant's words that open a conversation.
 const NO_BEGINNING: &str = "(The conversation begins.)";
 
+/// What follows the beginning of an answer where the model takes none.
+const GO_ON: &str = "(Go on.)";
+
 /// A message on its way to the wire.
 #[derive(Debug)]
 pub(super) struct Message<'r> {
@@ -60,6 +63,10 @@ pub(super) fn arrange<'r>(
         messages.insert(0, Message { role: Role::User, blocks });
     }
     answer_calls(&mut messages)?;
+    if target.no_prefill && is_prefilled(&messages) {
+        let blocks = vec![Block::Text(Cow::Borrowed(GO_ON), None)];
+        messages.push(Message { role: Role::User, blocks });
+    }
     trim_prefill(&mut messages);
     Ok(messages)
 }

@@ -15,6 +15,12 @@
 //! - `temperature` and `top_p` together: `top_p` is left out.
 //! - With thinking on: a forced tool choice becomes `auto`; `top_k` and a
 //!   `temperature` other than 1 are left out, and so is a `top_p` below 0.95.
+//! - The same forced choice for a model that takes none; a parameter that the
+//!   model refuses is refused here by name, unless its value is the default.
+//! - A conversation that ends with the assistant gets a user message after it
+//!   where the model does not go on from the beginning of an answer.
+//! - Wishes about thinking are left out for a model that does not think; one
+//!   that cannot be told not to gets the effort `low` instead.
 //! - A tool loop whose thinking is gone or was signed elsewhere runs with
 //!   thinking off, where the model thinks with a budget.
 
@@ -31,6 +37,7 @@ pub mod stream;
 mod thinking;
 mod usage;
 mod wire;
+pub mod wish;
 
 use crate::Dialect;
 

@@ -31,11 +31,12 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
     if request.stream {
         object.put("stream", &true);
     }
-    write_system(&mut object, request, &form);
+    write_system(&mut object, request, &form, target);
     conversation::write(object.key("messages"), &messages);
     if !tools.is_empty() || matches!(form, Form::StandIn(_)) {
         write_tools(object.key("tools"), &tools, &form, target);
-        write_tool_choice(&mut object, request, &tools, &form, &plan);
+        let free = plan.thinks() || target.no_forced_tool;
+        write_tool_choice(&mut object, request, &tools, &form, free);
     }
     plan.write(&mut object, request);
     write_output_config(&mut object, request, &form, &plan);
@@ -112,18 +113,22 @@ fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), 
         ("frequency_penalty", set(&sampling.frequency_penalty)),
     ];
     let foreign = request.extensions.iter().filter(|e| e.source != HERE && !is_harmless(e));
-    let mut names = unknown
-        .iter()
-        .filter(|(_, present)| *present)
-        .map(|(name, _)| *name)
-        .chain(foreign.map(|e| e.name.as_str()));
-    if let Some(param) = names.find(|name| !dropped(target, name)) {
+    let foreign = foreign.map(|e| e.name.as_str()).find(|name| !dropped(target, name));
+    let refused = sampling.chosen().filter(|name| refuses(target, name));
+    let mut names =
+        unknown.iter().filter(|(_, present)| *present).map(|(name, _)| *name).chain(refused);
+    if let Some(param) = names.find(|name| !dropped(target, name)).or(foreign) {
         return Err(EncodeError::Unsupported { param: param.to_owned() });
     }
     if !request.system.iter().all(block::can_say) {
         return Err(EncodeError::Unsupported { param: "messages: system content".to_owned() });
     }
     Ok(())
+}
+
+/// Whether the model refuses a parameter.
+fn refuses(target: &Target<'_>, param: &str) -> bool {
+    target.refused.names(None).any(|name| name == param)
 }
 
 /// The wish to think, unless it is to be left out.
@@ -166,22 +171,28 @@ impl<'r> Form<'r> {
         Ok(Self::StandIn(schema))
     }
 
-    fn instruction(&self, request: &Request) -> Option<&'static str> {
+    fn instruction(&self, request: &Request, target: &Target<'_>) -> Option<&'static str> {
         match self {
             Self::Told => Some(
                 "Answer with a single JSON object and nothing else: no words around it, no code fence.",
             ),
-            Self::StandIn(_) if !request.tools.is_empty() || request.reasoning.is_some() => Some(
-                "Give your final answer only by calling the tool `keymoat_json_answer`, never as plain text.",
-            ),
+            Self::StandIn(_)
+                if !request.tools.is_empty()
+                    || request.reasoning.is_some()
+                    || target.no_forced_tool =>
+            {
+                Some(
+                    "Give your final answer only by calling the tool `keymoat_json_answer`, never as plain text.",
+                )
+            }
             _ => None,
         }
     }
 }
 
-fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>) {
+fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>, target: &Target<'_>) {
     let instruction = form
-        .instruction(request)
+        .instruction(request, target)
         .map(|text| Part::from(Content::Text { text: text.to_owned(), citations: Vec::new() }));
     let said = |part: &&Part| block::can_say(part) && !block::is_blank(part);
     let parts: Vec<&Part> = request.system.iter().filter(said).chain(&instruction).collect();
@@ -320,7 +331,7 @@ fn write_tool_choice(
     request: &Request,
     tools: &[&Tool],
     form: &Form<'_>,
-    plan: &Plan<'_>,
+    free: bool,
 ) {
     if let Some(ToolChoice::Opaque(e)) = &request.tool_choice
         && e.source == HERE
@@ -352,7 +363,7 @@ fn write_tool_choice(
         (_, asked) => asked,
     };
     let chosen = match chosen {
-        Some(("any" | "tool", _)) if plan.thinks() => Some(("auto", None)),
+        Some(("any" | "tool", _)) if free => Some(("auto", None)),
         chosen => chosen,
     };
     let Some((kind, name)) = chosen else { return };
@@ -400,7 +411,7 @@ fn write_sampling(
     plan: &Plan<'_>,
 ) {
     let sampling = &request.sampling;
-    let wanted = |name: &str| !dropped(target, name);
+    let wanted = |name: &str| !dropped(target, name) && !refuses(target, name);
     let value = |n: &Number| n.as_f64().unwrap_or(1.0);
     let temperature = sampling
         .temperature

@@ -10,7 +10,7 @@ use crate::{EncodeError, Target};
 /// `max_tokens` where neither client nor target knows a limit.
 const DEFAULT_MAX_TOKENS: u64 = 4_096;
 /// Anthropic's smallest thinking budget.
-const LEAST_BUDGET: u64 = 1_024;
+pub(super) const LEAST_BUDGET: u64 = 1_024;
 
 /// What goes upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +75,20 @@ pub(super) fn plan<'r>(
         thinking: Thinking::Unsaid,
         effort: None,
     };
-    let Some(reasoning) = reasoning else { return Ok(plan) };
+    let Some(reasoning) = reasoning.filter(|_| target.reasons != Some(false)) else {
+        return Ok(plan);
+    };
     // Anthropic's clients may set an effort without thinking; then it stands
     // among the extensions and is written from there.
     let effort_alone = find(&request.extensions, "output_config.effort").is_some();
     let effort = reasoning.effort.as_deref().filter(|_| !effort_alone);
     match (reasoning.mode, reasoning.budget_tokens, effort) {
+        // As little as can be had of what cannot be switched off.
+        (Some(ReasoningMode::Disabled), ..) | (None, None, Some("none"))
+            if target.always_thinks =>
+        {
+            plan.effort = Some("low").filter(|_| !effort_alone);
+        }
         (Some(ReasoningMode::Disabled), ..) => plan.thinking = Thinking::Off,
         (None, None, None) => {}
         (None, None, Some("none")) => {
@@ -90,10 +98,8 @@ pub(super) fn plan<'r>(
             plan.thinking = Thinking::Adaptive;
             plan.effort = match (mode, effort) {
                 (Some(ReasoningMode::Adaptive), effort) => effort,
-                // Not every adaptive model knows `xhigh`; all know `high`.
-                (_, Some("xhigh")) => Some("high"),
                 (_, Some("minimal")) => Some("low"),
-                (_, Some(effort)) => Some(effort),
+                (_, Some(effort)) => Some(target.effort(effort)),
                 (_, None) => budget.map(effort_of),
             };
         }
@@ -225,15 +231,39 @@ mod tests {
 
     #[test]
     fn an_effort_becomes_adaptive_where_the_model_adapts() {
-        let target = Target { adaptive_thinking: true, ..Target::default() };
-        for (asked, sent) in [("minimal", "low"), ("medium", "medium"), ("xhigh", "high")] {
+        let target = Target { adaptive_thinking: true, max_effort: true, ..Target::default() };
+        let newer = Target { xhigh_effort: true, ..target.clone() };
+        for (asked, sent, target) in [
+            ("minimal", "low", &target),
+            ("medium", "medium", &target),
+            ("xhigh", "high", &target),
+            ("max", "max", &target),
+            ("xhigh", "xhigh", &newer),
+        ] {
             let (request, reasoning) = (limit(100), effort(asked));
-            let plan = plan(&request, Some(&reasoning), &target, FREE).unwrap();
+            let plan = plan(&request, Some(&reasoning), target, FREE).unwrap();
             assert_eq!((plan.thinking, plan.effort), (Thinking::Adaptive, Some(sent)));
         }
         let (request, reasoning) = (limit(100), effort("none"));
         let plan = plan(&request, Some(&reasoning), &target, FREE).unwrap();
         assert_eq!(plan.thinking, Thinking::Off);
+    }
+
+    #[test]
+    fn what_always_thinks_is_asked_to_think_little_and_what_never_does_is_not_asked() {
+        let always = Target { adaptive_thinking: true, always_thinks: true, ..Target::default() };
+        let off = Reasoning { mode: Some(ReasoningMode::Disabled), ..Reasoning::default() };
+        let request = limit(100);
+        for wish in [effort("none"), off] {
+            let plan = plan(&request, Some(&wish), &always, FREE).unwrap();
+            assert_eq!((plan.thinking, plan.effort), (Thinking::Unsaid, Some("low")));
+        }
+        let never = Target { reasons: Some(false), ..Target::default() };
+        let request = limit(9_000);
+        for wish in [effort("high"), budget(2_000)] {
+            let plan = plan(&request, Some(&wish), &never, FREE).unwrap();
+            assert_eq!((plan.thinking, plan.effort), (Thinking::Unsaid, None));
+        }
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub fn table(surface: Surface) -> &'static [Key] {
     }
 }
 
+/// Whether a surface defines a key.
+pub fn knows(surface: Surface, name: &str) -> bool {
+    table(surface).binary_search_by(|key| key.name.cmp(name)).is_ok()
+}
+
 /// The row of a key, of the surface's own or of [`GATEWAY`].
 pub(crate) fn find(surface: Surface, name: &str) -> Option<&'static Key> {
     [table(surface), GATEWAY].into_iter().find_map(|table| {

@@ -134,7 +134,7 @@ fn stream_options(value: Value<'_>, member: &Member) -> Result<StreamOptions, He
 }
 
 /// An object's members in order, duplicates kept.
-pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

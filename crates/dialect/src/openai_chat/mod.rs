@@ -9,6 +9,7 @@
 //! here; what differs in requests is said by [`Target`](crate::Target).
 
 pub mod error;
+pub mod fit;
 pub mod request;
 pub mod response;
 pub mod stream;

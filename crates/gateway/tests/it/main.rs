@@ -15,3 +15,4 @@ mod secrets;
 mod surfaces;
 mod timeouts;
 mod witness;
+mod words;

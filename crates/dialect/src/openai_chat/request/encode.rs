@@ -113,22 +113,28 @@ impl Body<'_, '_> {
         Ok(())
     }
 
+    /// What the model refuses is refused here, or left out where it is the
+    /// default or `drop_params` says so.
     fn sampling(&mut self, request: &Request) -> Result<(), EncodeError> {
         let sampling = &request.sampling;
-        self.maybe("temperature", sampling.temperature.as_ref());
-        self.maybe("top_p", sampling.top_p.as_ref());
-        if !self.target.only_openais_fields {
-            self.maybe("top_k", sampling.top_k.as_ref());
-        } else if sampling.top_k.is_some() && self.wanted("top_k") {
-            self.refuse("top_k")?;
+        let effort = self.effort(request);
+        let foreign = if self.target.only_openais_fields { "top_k" } else { "" };
+        let refused: Vec<&str> = self.target.refused.names(effort).chain([foreign]).collect();
+        let is_refused = |name: &&str| refused.contains(name) && self.wanted(name);
+        if let Some(name) = sampling.chosen().find(is_refused) {
+            self.refuse(name)?;
         }
-        self.maybe("seed", sampling.seed.as_ref());
-        self.maybe("presence_penalty", sampling.presence_penalty.as_ref());
-        self.maybe("frequency_penalty", sampling.frequency_penalty.as_ref());
-        self.maybe("n", sampling.n.as_ref());
-        self.maybe("logprobs", sampling.logprobs.as_ref());
-        self.maybe("top_logprobs", sampling.top_logprobs.as_ref());
-        self.maybe("logit_bias", sampling.logit_bias.as_ref());
+        let mut names = Names { body: self, refused: &refused };
+        names.maybe("temperature", sampling.temperature.as_ref());
+        names.maybe("top_p", sampling.top_p.as_ref());
+        names.maybe("top_k", sampling.top_k.as_ref());
+        names.maybe("seed", sampling.seed.as_ref());
+        names.maybe("presence_penalty", sampling.presence_penalty.as_ref());
+        names.maybe("frequency_penalty", sampling.frequency_penalty.as_ref());
+        names.maybe("n", sampling.n.as_ref());
+        names.maybe("logprobs", sampling.logprobs.as_ref());
+        names.maybe("top_logprobs", sampling.top_logprobs.as_ref());
+        names.maybe("logit_bias", sampling.logit_bias.as_ref());
         Ok(())
     }
 
@@ -170,20 +176,24 @@ impl Body<'_, '_> {
     /// Another dialect's budget or effort is a wish: a model that does not
     /// think is not asked to.
     fn reasoning(&mut self, request: &Request) {
-        let Some(reasoning) = &request.reasoning else { return };
-        let own: Vec<&str> = own(&request.extensions).map(|e| e.name.as_str()).collect();
-        let effort = if own.contains(&"reasoning") {
+        let effort = self.effort(request);
+        self.object.maybe("reasoning_effort", effort.as_ref());
+    }
+
+    fn effort<'r>(&self, request: &'r Request) -> Option<&'r str> {
+        let reasoning = request.reasoning.as_ref()?;
+        let said = |name: &str| own(&request.extensions).any(|e| e.name == name);
+        let effort = if said("reasoning") {
             None
-        } else if own.contains(&"thinking") {
+        } else if said("thinking") {
             reasoning.effort.as_deref()
         } else if is_foreign(request, reasoning) {
-            effort(reasoning).map(known_effort).filter(|_| self.target.reasons != Some(false))
+            let wish = effort(reasoning).filter(|_| self.target.reasons != Some(false));
+            wish.map(|effort| self.target.effort(effort))
         } else {
             reasoning.effort.as_deref()
         };
-        if self.wanted("reasoning_effort") {
-            self.object.maybe("reasoning_effort", effort.as_ref());
-        }
+        effort.filter(|_| self.wanted("reasoning_effort"))
     }
 
     fn stream(&mut self, request: &Request) {
@@ -224,9 +234,18 @@ fn is_foreign(request: &Request, reasoning: &Reasoning) -> bool {
         || request.extensions.iter().any(foreign)
 }
 
-/// Not every thinking model knows more than `high`; all know that.
-fn known_effort(effort: &str) -> &str {
-    if matches!(effort, "xhigh" | "max") { "high" } else { effort }
+/// Writes members that the model does not refuse.
+struct Names<'b, 'o, 't> {
+    body: &'b mut Body<'o, 't>,
+    refused: &'b [&'b str],
+}
+
+impl Names<'_, '_, '_> {
+    fn maybe<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
+        if !self.refused.contains(&name) {
+            self.body.maybe(name, value);
+        }
+    }
 }
 
 /// The effort that a budget stands for, by the thresholds in common use.

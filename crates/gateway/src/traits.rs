@@ -1,0 +1,212 @@
+//! What a model takes: from the catalogue, or by its name where the catalogue
+//! does not list it.
+//!
+//! Only names of Claude and of OpenAI's reasoning families are read. A model
+//! that neither knows is taken to take everything.
+
+use catalog::{Model, OutputLimit, Provider};
+use dialect::{Dialect, Reasons, Refused};
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// One of OpenAI's own models, behind OpenAI's own prefix.
+    pub openais_own: bool,
+    /// Whether it reasons, where that is known.
+    pub reasons: Option<bool>,
+    /// Thinks with an effort, not with a budget.
+    pub adaptive_thinking: bool,
+    /// Cannot be told not to think.
+    pub always_thinks: bool,
+    /// Has structured outputs of its own.
+    pub native_json_schema: bool,
+    /// Knows the effort `xhigh`.
+    pub xhigh_effort: bool,
+    /// Knows the effort `max`.
+    pub max_effort: bool,
+    /// Takes no tool choice that forces a call.
+    pub no_forced_tool: bool,
+    /// Does not go on from the beginning of an answer.
+    pub no_prefill: bool,
+    /// Understands Anthropic's cache hints, wherever it is served.
+    pub cache_control: bool,
+    /// The parameters that it refuses.
+    pub refused: Refused<'static>,
+}
+
+impl Traits {
+    /// Of a provider's model, which is `known` to the catalogue or not.
+    pub fn of(provider: &'static Provider, model: &str, known: Option<Model>) -> Self {
+        let supports = |flag: &str| known.and_then(|known| known.supports(flag));
+        let claude = claude_version(model);
+        let since = |version: (u32, u32)| claude.is_some_and(|this| this >= version);
+        let has = |flag: &str, since: bool| supports(flag).unwrap_or(since);
+        Self {
+            openais_own: provider.quirks.openai_models && known.is_some(),
+            reasons: known
+                .and_then(|known| reasons(provider, known, model))
+                .or_else(|| claude.filter(|version| *version < (3, 7)).map(|_| false)),
+            adaptive_thinking: has("adaptive_thinking", since((4, 6))),
+            always_thinks: has("thinking_always_on", false),
+            native_json_schema: has("native_structured_output", since((4, 5))),
+            xhigh_effort: has("xhigh_reasoning_effort", since((4, 7))),
+            max_effort: has("max_reasoning_effort", since((4, 6))),
+            no_forced_tool: !has("forced_tool_use", true),
+            no_prefill: !has("assistant_prefill", !since((4, 6))) && is_claude(provider, claude),
+            cache_control: model.contains("claude"),
+            refused: refused(provider, model, known, since((4, 7))),
+        }
+    }
+}
+
+/// Whether a listed model thinks. Of OpenAI's and Anthropic's own models the
+/// data names all that do; of others, silence says nothing.
+fn reasons(provider: &Provider, listed: Model, model: &str) -> Option<bool> {
+    let complete = provider.quirks.openai_models || provider.dialect == Dialect::AnthropicMessages;
+    let by_name = provider.output_limit(model) == OutputLimit::MaxCompletionTokens;
+    listed.supports("reasoning").or((complete && !by_name).then_some(false))
+}
+
+/// The others go on from nothing, or do not say.
+fn is_claude(provider: &Provider, version: Option<(u32, u32)>) -> bool {
+    provider.dialect == Dialect::AnthropicMessages || version.is_some()
+}
+
+/// Claude 4.7 and later, and OpenAI's models while they reason, choose their
+/// words by themselves (Anthropic, "What's new in Claude Opus 4.7", 2026;
+/// OpenAI, "Using GPT-5.2", parameter compatibility, 2026).
+fn refused(
+    provider: &'static Provider,
+    model: &str,
+    known: Option<Model>,
+    newer_claude: bool,
+) -> Refused<'static> {
+    let quirks = &provider.quirks;
+    let supports = |flag: &str| known.and_then(|known| known.supports(flag));
+    let none_by_default = known.and_then(|known| known.fact("default_reasoning_effort"));
+    let (refuses, reasons) = if provider.is_reasoning_model(model) {
+        let reasons = match none_by_default {
+            Some("none") => Reasons::WhenAsked,
+            _ if supports("none_reasoning_effort") == Some(true) => Reasons::UnlessNone,
+            _ => Reasons::Always,
+        };
+        (true, reasons)
+    } else {
+        (!supports("sampling_params").unwrap_or(!newer_claude), Reasons::Always)
+    };
+    // Servers of many kinds stand behind OpenAI's prefix: its own models alone
+    // are known to refuse what its entry says.
+    let its_own = known.is_some() || !quirks.openai_models;
+    Refused {
+        always: if its_own { &quirks.refuses } else { &[] },
+        reasoning: if refuses { &quirks.sampling } else { &[] },
+        reasons,
+    }
+}
+
+/// `claude-sonnet-4-5-20250929` → (4, 5); `claude-3-opus…` → (3, 0).
+fn claude_version(model: &str) -> Option<(u32, u32)> {
+    let rest = model.get(model.find("claude-")? + 7..)?;
+    let mut numbers = rest
+        .split(['-', '.', '@'])
+        .skip_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
+        .map_while(|word| word.parse::<u32>().ok());
+    let major = numbers.next()?;
+    let minor = numbers.next().filter(|minor| *minor < 100).unwrap_or(0);
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(provider: &str, model: &str) -> Traits {
+        let provider = catalog::provider(provider).unwrap();
+        Traits::of(provider, model, catalog::model(provider.id, model))
+    }
+
+    fn refuses(provider: &str, model: &str, effort: Option<&str>, name: &str) -> bool {
+        of(provider, model).refused.names(effort).any(|refused| refused == name)
+    }
+
+    #[test]
+    fn claude_names_old_and_new() {
+        assert_eq!(claude_version("claude-sonnet-4-5-20250929"), Some((4, 5)));
+        assert_eq!(claude_version("claude-opus-4-20250514"), Some((4, 0)));
+        assert_eq!(claude_version("claude-3-5-sonnet-20241022"), Some((3, 5)));
+        assert_eq!(claude_version("anthropic/claude-opus-4.6"), Some((4, 6)));
+        assert_eq!(claude_version("claude-mythos-preview"), None);
+        assert_eq!(claude_version("gpt-4o"), None);
+    }
+
+    /// Its name says nothing: a budget, a stand-in tool and a forced choice
+    /// were sent to it.
+    #[test]
+    fn what_the_catalogue_knows_of_a_claude_goes_before_its_name() {
+        let mythos = of("anthropic", "claude-mythos-preview");
+        assert!(mythos.adaptive_thinking && mythos.always_thinks && mythos.native_json_schema);
+        assert!(mythos.no_prefill && mythos.xhigh_effort && mythos.max_effort);
+        let opus = of("anthropic", "claude-opus-4-6");
+        assert!(!opus.xhigh_effort && opus.max_effort && opus.no_prefill);
+        assert!(of("anthropic", "claude-sonnet-5-5").no_forced_tool);
+        assert!(!of("anthropic", "claude-sonnet-4-5").no_prefill);
+    }
+
+    #[test]
+    fn an_unlisted_claude_is_judged_by_its_name() {
+        let next = of("anthropic", "claude-opus-9-1");
+        assert!(next.adaptive_thinking && next.no_prefill && next.xhigh_effort);
+        assert!(refuses("anthropic", "claude-opus-9-1", None, "temperature"));
+        let old = of("anthropic", "claude-3-5-sonnet-20241022");
+        assert_eq!(old.reasons, Some(false));
+        assert!(!old.adaptive_thinking && !old.no_prefill);
+        assert!(!refuses("anthropic", "claude-3-5-sonnet-20241022", None, "temperature"));
+    }
+
+    #[test]
+    fn newer_claudes_refuse_sampling_and_older_ones_do_not() {
+        for model in ["claude-opus-4-7", "claude-opus-5", "claude-mythos-preview"] {
+            for name in ["temperature", "top_p", "top_k"] {
+                assert!(refuses("anthropic", model, None, name), "{model} {name}");
+            }
+        }
+        for model in ["claude-opus-4-6", "claude-sonnet-4-5"] {
+            assert!(of("anthropic", model).refused.is_empty(), "{model}");
+        }
+    }
+
+    #[test]
+    fn openais_reasoning_models_refuse_sampling_while_they_reason() {
+        for (model, effort, expected) in [
+            ("gpt-5", None, true),
+            ("o3", Some("low"), true),
+            ("gpt-5.1", None, false),
+            ("gpt-5.1", Some("none"), false),
+            ("gpt-5.1", Some("low"), true),
+            ("gpt-5.5", None, true),
+            ("gpt-5.5", Some("none"), false),
+            ("gpt-5-chat-latest", None, false),
+            ("gpt-4o", None, false),
+            ("a-model-nobody-lists", None, false),
+        ] {
+            assert_eq!(refuses("openai", model, effort, "temperature"), expected, "{model}");
+            assert_eq!(refuses("openai", model, effort, "logprobs"), expected, "{model}");
+        }
+        assert!(refuses("openai", "gpt-4o", None, "top_k"));
+        assert!(!refuses("openai", "a-model-nobody-lists", None, "top_k"));
+        assert!(!refuses("hosted_vllm", "gpt-5", None, "top_k"));
+    }
+
+    #[test]
+    fn whether_a_model_thinks_is_known_of_openais_and_anthropics_own() {
+        for (provider, model, expected) in [
+            ("openai", "gpt-4o", Some(false)),
+            ("openai", "gpt-5", Some(true)),
+            ("openai", "my-own", None),
+            ("anthropic", "claude-sonnet-4-5", Some(true)),
+            ("groq", "llama-3.1-8b-instant", None),
+        ] {
+            assert_eq!(of(provider, model).reasons, expected, "{provider}/{model}");
+        }
+    }
+}
