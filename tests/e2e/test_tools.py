@@ -1,6 +1,7 @@
 """Tool calls and structured output with the official clients, native and translated."""
 
 import json
+import re
 
 import pytest
 
@@ -110,3 +111,44 @@ def test_structured_output_for_an_anthropic_client(anthropic_client, group):
         model=group, max_tokens=50, messages=ASK, output_config={"format": {"type": "json_schema", "schema": SCHEMA}}
     )
     assert json.loads("".join(b.text for b in answer.content)) == EXPECTED
+
+
+LONG = "mcp__" + "a_server_with_a_name_of_its_own__" * 4 + "read_one_file"
+
+
+def test_a_long_tool_name_reaches_openai_short_and_the_client_as_its_own(anthropic_client, upstream):
+    """OpenAI refuses names over 64 characters; the Anthropic client's are up to 128."""
+    name = LONG[-100:]
+    tools = [{"name": name, "description": "d", "input_schema": SCHEMA}, ANTHROPIC_TOOLS[0]]
+    choice = {"type": "tool", "name": name}
+    ask = {"model": "chat-openai", "max_tokens": 50, "tools": tools}
+    answer = anthropic_client.messages.create(**ask, tool_choice=choice, messages=ASK)
+    call = answer.content[0]
+    assert (call.name, call.input) == (name, EXPECTED)
+    with anthropic_client.messages.stream(**ask, messages=ASK) as stream:
+        assert {b.name for b in stream.get_final_message().content} == {name, "weather"}
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "fine"}
+    turn = {"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in answer.content]}
+    anthropic_client.messages.create(**ask, messages=[*ASK, turn, {"role": "user", "content": [result]}])
+    bodies = [json.loads(r["body"]) for r in upstream.received()[-3:]]
+    sent = {body["tools"][0]["function"]["name"] for body in bodies}
+    assert len(sent) == 1 and all(len(short) <= 64 for short in sent), "the same in every turn"
+    assert {bodies[0]["tool_choice"]["function"]["name"]} == sent
+    assert {bodies[2]["messages"][1]["tool_calls"][0]["function"]["name"]} == sent
+
+
+def test_a_tool_name_that_anthropic_refuses_goes_up_as_another(openai_client, upstream):
+    names = [LONG, "files.read"]
+    tools = [{"type": "function", "function": {"name": n, "description": "d", "parameters": SCHEMA}} for n in names]
+    ask = {"model": "chat-anthropic", "max_tokens": 50, "tools": tools, "messages": ASK}
+    answer = openai_client.chat.completions.create(**ask)
+    assert [c.function.name for c in answer.choices[0].message.tool_calls] == names
+    heard = [
+        call.function.name
+        for chunk in openai_client.chat.completions.create(**ask, stream=True)
+        for call in (chunk.choices[0].delta.tool_calls or [] if chunk.choices else [])
+        if call.function and call.function.name
+    ]
+    assert heard == names
+    for tool in json.loads(upstream.received()[-1]["body"])["tools"]:
+        assert re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"])

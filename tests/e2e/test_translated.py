@@ -47,7 +47,41 @@ THOUGHT = (
 )
 REDACTED = ({"type": "redacted_thinking", "data": "D"},)
 
+SIGNED = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "f", "arguments": "{}"},
+    "extra_content": {"google": {"thought_signature": "c2ln+/=="}},
+}
+
+
+def chunk(delta, finish=None):
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    body = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return f"data: {json.dumps(body)}\n\n"
+
+
+GEMINI_STREAM = (
+    chunk({"role": "assistant", "tool_calls": [{"index": 0, **SIGNED}]}) + chunk({}, "tool_calls") + "data: [DONE]\n\n"
+)
+GEMINI_WHOLE = {
+    "id": "1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": None, "tool_calls": [SIGNED]},
+            "finish_reason": "tool_calls",
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
 ANSWERS = {
+    "gemini-streamed": ("gemini", GEMINI_STREAM),
+    "gemini-whole": ("gemini", GEMINI_WHOLE),
     "cites": ("anthropic", claude_stream(text(source(1), source(2), source(3)))),
     "thinks": ("anthropic", claude_stream(THOUGHT, REDACTED, text())),
 }
@@ -68,7 +102,7 @@ def gateway(tmp_path_factory):
     upstream = Upstream(*files)
     models = []
     for number, (name, (dialect, _)) in enumerate(ANSWERS.items()):
-        base = f"{upstream.url}/r/{number}" + ("/v1" if dialect == "openai" else "")
+        base = f"{upstream.url}/r/{number}" + ("" if dialect == "anthropic" else "/v1")
         params = {"model": f"{dialect}/scripted", "api_base": base, "api_key": "sk-x"}
         prices = {"input_cost_per_token": PRICE_IN, "output_cost_per_token": PRICE_OUT}
         models.append({"model_name": name, "litellm_params": {**params, **prices}})
@@ -121,3 +155,24 @@ def test_openais_stream_helper_puts_claudes_thinking_together(openai_client):
         {"type": "redacted_thinking", "data": "D"},
     ]
     assert (message["reasoning_content"], message["content"]) == ("t", "a")
+
+
+@pytest.mark.parametrize("model", ["gemini-streamed", "gemini-whole"])
+def test_geminis_signature_comes_back_from_an_anthropic_client(anthropic_client, gateway, model):
+    tools = [{"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}}}]
+    ask = {"model": model, "max_tokens": 50, "tools": tools}
+    if model == "gemini-streamed":
+        with anthropic_client.messages.stream(**ask, messages=HI) as stream:
+            answer = stream.get_final_message()
+    else:
+        answer = anthropic_client.messages.create(**ask, messages=HI)
+    call = answer.content[0]
+    assert (call.type, call.name) == ("tool_use", "f")
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "r"}
+    turn = {"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in answer.content]}
+    told = [*HI, turn, {"role": "user", "content": [result]}]
+    with anthropic_client.messages.stream(**ask, messages=told) as stream:
+        stream.until_done()
+    sent = json.loads(gateway.upstream.received()[-1]["body"])["messages"]
+    assert sent[1]["tool_calls"] == [SIGNED]
+    assert sent[2]["tool_call_id"] == "call_1"

@@ -20,6 +20,7 @@ pub mod splice;
 pub mod sse;
 pub mod tap;
 pub mod target;
+pub mod tool_names;
 pub mod translate;
 pub mod unfold;
 pub mod usage;
@@ -27,6 +28,7 @@ pub mod usage;
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
 pub use target::{OutputLimitField, Reasons, Refused, Shown, Target};
+pub use tool_names::ToolNames;
 pub use translate::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;
 

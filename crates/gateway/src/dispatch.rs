@@ -10,9 +10,10 @@ use crate::{headers, wire};
 use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::head::Surface;
-use dialect::{Dialect, ErrorClass};
+use dialect::{Dialect, ErrorClass, ToolNames};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
+use std::sync::Arc;
 use std::time::Duration;
 use vault::Outgoing;
 
@@ -27,7 +28,7 @@ pub struct Dispatched {
 }
 
 /// How the two sides of an attempt differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// The upstream's dialect, where the answer must be translated.
     pub translated: Option<Dialect>,
@@ -35,6 +36,8 @@ pub struct Exchange {
     pub surface: Surface,
     /// We asked for usage that the client did not ask for: take it out.
     pub usage_is_ours: bool,
+    /// Names of tools that went up as others, to be put back.
+    pub names: Option<Arc<ToolNames>>,
 }
 
 /// Sends one attempt upstream. Takes the permit: without one, no call.

@@ -17,9 +17,10 @@ use bytes::Bytes;
 use dialect::head::{Head, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, Dialect, EncodeError, OutputLimitField};
+use dialect::{DecodeError, Dialect, EncodeError, OutputLimitField, ToolNames};
 use http::HeaderMap;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// See the module.
 pub struct Effective<'a> {
@@ -33,6 +34,8 @@ pub struct Effective<'a> {
     limit_is_ours: bool,
     takes_no_limit: bool,
     long_context: bool,
+    /// Names of tools that the upstream would refuse.
+    names: Option<Arc<ToolNames>>,
 }
 
 impl<'a> Effective<'a> {
@@ -100,6 +103,7 @@ impl<'a> Effective<'a> {
             limit_is_ours: false,
             takes_no_limit: false,
             long_context: false,
+            names: None,
         };
         if !candidate.deployment.body_defaults.is_empty() {
             let mut edits = Edits::new(head, body);
@@ -138,6 +142,9 @@ impl<'a> Effective<'a> {
         let deployment = &candidate.deployment;
         default_limit(&mut request, deployment);
         defaults::give_way(&mut request, &admission.head, &admission.body.bytes);
+        // Within one dialect they are the client's own affair.
+        let same = admission.call.surface.dialect() == theirs;
+        let names = if same { None } else { ToolNames::fit(&mut request, theirs) }.map(Arc::new);
         let limit_is_ours = request.max_output_tokens.is_none();
         let target = candidate.target(admission.drop_params());
         let encoded = theirs.encode_request(&request, &target).map_err(|error| {
@@ -176,6 +183,7 @@ impl<'a> Effective<'a> {
             limit_is_ours,
             takes_no_limit: false,
             long_context: false,
+            names,
         })
     }
 
@@ -221,7 +229,7 @@ impl<'a> Effective<'a> {
         }
         let sealed = splice::apply(body, &edits);
         let surface = head.surface();
-        (sealed, Exchange { translated: self.translated, surface, usage_is_ours })
+        (sealed, Exchange { translated: self.translated, surface, usage_is_ours, names: self.names })
     }
 }
 

@@ -9,7 +9,7 @@ use dialect::model::Event;
 use dialect::sse;
 use dialect::tap::Class;
 use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, Usage, retouch};
+use dialect::{ApiError, Dialect, ToolNames, Usage, retouch};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(crate) struct Translator {
     pub(crate) decoder: StreamDecoder,
     pub(crate) encoder: StreamEncoder,
     pub(crate) events: Vec<Event>,
+    /// Names of tools to put back.
+    pub(crate) names: Option<Arc<ToolNames>>,
     /// Input tokens to show at the start where the upstream says nothing yet.
     pub(crate) input_guess: u64,
 }
@@ -59,12 +61,13 @@ impl Mode {
     /// Ends a stream that the upstream has ended.
     pub(crate) fn finish(&mut self) -> Bytes {
         let Self::Translated(translator) = self else { return Bytes::new() };
-        let Translator { decoder, encoder, events, input_guess } = &mut **translator;
+        let Translator { decoder, encoder, events, names, input_guess } = &mut **translator;
         events.clear();
         decoder.finish(events);
         let mut text = Vec::new();
         for event in events.iter_mut() {
             guess_input(event, *input_guess);
+            restore(event, names.as_deref());
             encoder.push(event, &mut text);
         }
         text.into()
@@ -107,7 +110,7 @@ impl Mode {
                 unchanged
             }
             Self::Translated(translator) => {
-                let Translator { decoder, encoder, events, input_guess } = &mut **translator;
+                let Translator { decoder, encoder, events, names, input_guess } = &mut **translator;
                 events.clear();
                 let mut scratch = String::new();
                 let Ok(event) = sse::parse(&frame, &mut scratch) else { return false };
@@ -117,6 +120,7 @@ impl Mode {
                 let mut text = Vec::with_capacity(256);
                 for event in events.iter_mut() {
                     guess_input(event, *input_guess);
+                    restore(event, names.as_deref());
                     encoder.push(event, &mut text);
                 }
                 out.push(text.into());
@@ -131,6 +135,12 @@ impl Mode {
 fn guess_input(event: &mut Event, input: u64) {
     if let Event::Start { usage: usage @ None, .. } = event {
         *usage = Some(Usage { input, ..Usage::default() });
+    }
+}
+
+fn restore(event: &mut Event, names: Option<&ToolNames>) {
+    if let Some(names) = names {
+        names.restore_event(event);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::stream::{First, Stream};
 use crate::wire;
 use bytes::Bytes;
 use dialect::head::Surface;
+use dialect::model::Response;
 use dialect::tap::Tap;
 use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
@@ -106,9 +107,9 @@ async fn unary(
     let events = admission.call.stream && wire::streams(surface);
     let client_body = readable.and_then(|_| {
         if events {
-            told(&bytes, theirs, admission)
+            told(&bytes, theirs, &exchange, admission)
         } else {
-            client_body(&bytes, exchange, admission)
+            client_body(&bytes, &exchange, admission)
         }
     });
     let client_bytes = match client_body {
@@ -130,10 +131,24 @@ async fn unary(
 }
 
 /// A whole answer where a stream was asked for: told as one.
-fn told(bytes: &Bytes, theirs: Dialect, admission: &Admission) -> Result<Bytes, String> {
-    let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+fn told(
+    bytes: &Bytes,
+    theirs: Dialect,
+    exchange: &Exchange,
+    admission: &Admission,
+) -> Result<Bytes, String> {
+    let response = answer(bytes, theirs, exchange)?;
     let include_usage = admission.head.include_usage();
     Ok(wire::stream_of(admission.call.surface, response, &shown(admission, include_usage)))
+}
+
+/// The upstream's answer, its tools called as the client calls them.
+fn answer(bytes: &Bytes, theirs: Dialect, exchange: &Exchange) -> Result<Response, String> {
+    let mut response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+    if let Some(names) = &exchange.names {
+        names.restore(&mut response);
+    }
+    Ok(response)
 }
 
 fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
@@ -147,7 +162,7 @@ fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
 
 /// The answer in the client's dialect; the upstream's own bytes where it is
 /// the same.
-fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Result<Bytes, String> {
+fn client_body(bytes: &Bytes, exchange: &Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
         let base64 = surface == Surface::OpenAiEmbeddings
@@ -162,7 +177,7 @@ fn client_body(bytes: &Bytes, exchange: Exchange, admission: &Admission) -> Resu
             None => bytes,
         });
     };
-    let response = theirs.decode_response(bytes).map_err(|error| error.message)?;
+    let response = answer(bytes, theirs, exchange)?;
     Ok(wire::encode_response(surface, &response, &shown(admission, true)))
 }
 

@@ -124,6 +124,7 @@ impl Stream {
                     decoder: theirs.stream_decoder(),
                     encoder: wire::stream_encoder(surface, &shown),
                     events: Vec::new(),
+                    names: exchange.names,
                     input_guess: bound::estimated_tokens(admission.body.bytes.len() as u64),
                 }))
             }

@@ -8,6 +8,7 @@ use crate::model::{
     Extension, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
     Turn,
 };
+use crate::openai_chat::strict;
 use crate::{DecodeError, Json};
 use serde_json::value::RawValue;
 
@@ -106,9 +107,17 @@ fn tool(raw: &RawValue) -> Result<Tool, Wrong> {
     let name = tool.required_string("name")?;
     let description = tool.string("description")?;
     let parameters = tool.take("input_schema").map(Json::from);
-    let strict = tool.read("strict", "true or false")?;
+    let mut strict = tool.read("strict", "true or false")?;
     let mut extensions = tool.rest("");
     extensions.extend(unusual);
+    // A promise that only Anthropic makes (optional properties) is its own.
+    if strict == Some(true)
+        && parameters.as_ref().is_some_and(|p| !strict::fits(p))
+        && let Ok(value) = Json::of(&true)
+    {
+        strict = None;
+        extensions.push(extension("strict", value));
+    }
     Ok(Tool::Function { name, description, parameters, strict, cache, extensions })
 }
 
@@ -172,11 +181,13 @@ fn format(raw: &RawValue, name: &str, request: &mut Request) -> Result<(), Wrong
         return Ok(());
     }
     let schema = format.take("schema").ok_or_else(|| Wrong::new("schema", "is required"))?;
+    let schema = Json::from(schema);
     request.output_format = Some(OutputFormat::JsonSchema {
         name: None,
         description: None,
-        schema: schema.into(),
-        strict: None,
+        // Anthropic promises it always, OpenAI where it is asked to and can.
+        strict: strict::fits(&schema).then_some(true),
+        schema,
     });
     Ok(())
 }

@@ -158,7 +158,8 @@ impl<'r> Form<'r> {
             Some(OutputFormat::JsonObject) => return Ok(Self::Told),
             Some(OutputFormat::JsonSchema { schema, .. }) => schema,
         };
-        if target.native_json_schema {
+        // A map can only be asked for by the tool.
+        if target.native_json_schema && schema::free_keys(schema).is_none() {
             return Ok(Self::Native(schema));
         }
         let taken = |tool: &Tool| matches!(tool, Tool::Function { name, .. } if name == JSON_TOOL);
@@ -219,7 +220,7 @@ fn tools<'r>(request: &'r Request, target: &Target<'_>) -> Result<Vec<&'r Tool>,
         _ => None,
     };
     let mut tools = Vec::with_capacity(request.tools.len());
-    for tool in &request.tools {
+    for (at, tool) in request.tools.iter().enumerate() {
         match tool {
             Tool::Opaque { source, kind, .. } if *source != HERE => {
                 if !target.drop_params {
@@ -231,7 +232,17 @@ fn tools<'r>(request: &'r Request, target: &Target<'_>) -> Result<Vec<&'r Tool>,
                     });
                 }
             }
-            Tool::Function { name, .. } => {
+            Tool::Function { name, strict, parameters, .. } => {
+                if *strict == Some(true)
+                    && target.native_json_schema
+                    && !target.drop_params
+                    && let Some(path) = parameters.as_ref().and_then(schema::free_keys)
+                {
+                    return Err(EncodeError::Invalid {
+                        param: format!("tools[{at}].function.parameters{path}"),
+                        message: "an object whose keys are not listed cannot be followed exactly; list them, or leave `strict` out".to_owned(),
+                    });
+                }
                 if allowed.as_ref().is_none_or(|allowed| allowed.names.contains(name)) {
                     tools.push(tool);
                 }
@@ -308,6 +319,8 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
     // Strict tools came with structured output: a model without the one
     // refuses the other.
     let strict = strict.filter(|_| target.native_json_schema);
+    let free = || parameters.as_ref().and_then(schema::free_keys).is_some();
+    let strict = strict.filter(|strict| !*strict || !free());
     let mut object = Object::open(out);
     object.put("name", name);
     object.put_some("description", description.as_ref());

@@ -2,7 +2,8 @@
 //!
 //! It refuses bounds on numbers, lengths and sizes, patterns, and objects that
 //! are open. Bounds move into the description, where the model reads them;
-//! objects are closed. A schema that needs no change keeps its own text, and
+//! objects are closed. One whose keys are the model's to choose cannot be
+//! closed: only `{}` would be left of it, so [`free_keys`] finds it first. A schema that needs no change keeps its own text, and
 //! one that changes keeps its order: both decide cache hits.
 
 use crate::Json;
@@ -12,6 +13,13 @@ use std::fmt;
 
 /// The schema of a tool without one.
 pub(super) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The path to an object whose keys are the model's to choose (a map, or any
+/// object at all), which structured output cannot say; empty for the schema
+/// itself.
+pub(super) fn free_keys(schema: &Json) -> Option<String> {
+    schema.read::<Node>().ok()?.free_keys()
+}
 
 /// The schema as structured output takes it.
 pub(super) fn closed(schema: &Json) -> Option<Json> {
@@ -73,7 +81,65 @@ const MAPS: [&str; 3] = ["properties", "$defs", "definitions"];
 /// Keywords whose value is a schema or a list of schemas.
 const NESTED: [&str; 5] = ["items", "anyOf", "allOf", "oneOf", "prefixItems"];
 
+/// What says more of an object than its keys would.
+const ELSEWHERE: [&str; 6] = ["$ref", "anyOf", "allOf", "oneOf", "enum", "const"];
+
 impl Node {
+    fn free_keys(&self) -> Option<String> {
+        let members = match self {
+            Self::Object(members) => members,
+            Self::List(nodes) => {
+                return nodes
+                    .iter()
+                    .enumerate()
+                    .find_map(|(at, node)| node.free_keys().map(|path| format!("[{at}]{path}")));
+            }
+            _ => return None,
+        };
+        let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, node)| node);
+        let is_object = match member("type") {
+            Some(Self::Text(kind)) => kind == "object",
+            Some(Self::List(kinds)) => {
+                kinds.iter().any(|kind| matches!(kind, Self::Text(kind) if kind == "object"))
+            }
+            _ => false,
+        };
+        let listed = member("properties").map(|node| match node {
+            Self::Object(properties) => properties.len(),
+            _ => 0,
+        });
+        let maps = |node: &Self| matches!(node, Self::Object(patterns) if !patterns.is_empty());
+        let free = match member("additionalProperties") {
+            // Any value under any key, beside or instead of those listed.
+            Some(Self::Bool(true)) => is_object && listed.unwrap_or(0) == 0,
+            Some(Self::Object(schema)) if schema.is_empty() => {
+                is_object && listed.unwrap_or(0) == 0
+            }
+            Some(Self::Object(_)) => true,
+            Some(_) => false,
+            None => {
+                let told = ELSEWHERE.iter().any(|name| member(name).is_some());
+                is_object && listed.is_none() && !told
+            }
+        };
+        if free || member("patternProperties").is_some_and(maps) {
+            return Some(String::new());
+        }
+        members.iter().find_map(|(name, node)| {
+            if !MAPS.contains(&name.as_str()) {
+                let nested = NESTED.contains(&name.as_str());
+                return nested
+                    .then(|| node.free_keys())
+                    .flatten()
+                    .map(|path| format!(".{name}{path}"));
+            }
+            let Self::Object(schemas) = node else { return None };
+            schemas.iter().find_map(|(key, schema)| {
+                schema.free_keys().map(|path| format!(".{name}.{key}{path}"))
+            })
+        })
+    }
+
     /// Makes a schema acceptable; says whether anything changed.
     fn close(&mut self) -> bool {
         let members = match self {
@@ -217,6 +283,40 @@ mod tests {
         let expected = r#"{"type":"object","properties":{"z":{"type":"integer","description":"How many (minimum: 1, maximum: 9)"},"a":{"type":"array","items":{"type":"string","description":"(maxLength: 3)"},"minItems":1}},"required":["z"],"additionalProperties":false}"#;
         assert_eq!(close(schema).unwrap(), expected);
         assert_eq!(close(expected), None, "a second pass changes nothing");
+    }
+
+    #[test]
+    fn an_object_whose_keys_are_free_is_found_by_its_path() {
+        let path = |schema: &str| free_keys(&Json::parse(schema.to_owned()).unwrap());
+        for (schema, expected) in [
+            (r#"{"type":"object"}"#, Some("")),
+            (r#"{"type":"object","properties":{}}"#, None),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"object","additionalProperties":{"type":"string"}}}}"#,
+                Some(".properties.a"),
+            ),
+            (r#"{"type":"object","properties":{"a":{}},"additionalProperties":true}"#, None),
+            (
+                r#"{"type":"object","properties":{"a":{}},"additionalProperties":{"type":"string"}}"#,
+                Some(""),
+            ),
+            (r#"{"type":["object","null"],"additionalProperties":{}}"#, Some("")),
+            (
+                r##"{"$defs":{"M":{"type":"object","patternProperties":{"^a":{}}}},"$ref":"#/$defs/M"}"##,
+                Some(".$defs.M"),
+            ),
+            (
+                r#"{"type":"array","items":{"anyOf":[{"type":"null"},{"type":"object"}]}}"#,
+                Some(".items.anyOf[1]"),
+            ),
+            (r#"{"type":"object","anyOf":[{"type":"object","properties":{"a":{}}}]}"#, None),
+            (
+                r#"{"type":"object","properties":{"additionalProperties":{"type":"object","properties":{"b":{}}}}}"#,
+                None,
+            ),
+        ] {
+            assert_eq!(path(schema).as_deref(), expected, "{schema}");
+        }
     }
 
     #[test]

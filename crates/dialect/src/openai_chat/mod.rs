@@ -21,6 +21,7 @@ pub(crate) mod finish;
 mod media;
 pub(crate) mod object;
 pub(crate) mod part;
+pub(crate) mod strict;
 mod surrogate;
 pub(crate) mod usage;
 pub(crate) mod write;
@@ -31,11 +32,14 @@ pub(crate) const EXTRA_CONTENT: &str = "extra_content";
 /// An id for a tool call that came without one: the same for the same answer
 /// and position, unlikely to meet another's.
 fn made_id(seed: &str, index: usize) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in seed.bytes().chain(index.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    format!("call_{hash:016x}")
+    format!("call_{:016x}", digest(seed, index))
+}
+
+/// FNV-1a: the same for the same text and number, unlikely for others.
+pub(crate) fn digest(text: &str, number: usize) -> u64 {
+    text.bytes().chain(number.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Reads arbitrary bytes as everything that this dialect and the legacy one

@@ -377,6 +377,53 @@ fn a_signature_that_comes_late_is_still_beside_its_call() {
     }
 }
 
+fn to_anthropic(mut body: Value, target: &Target<'_>) -> Result<Value, EncodeError> {
+    let members = body.as_object_mut().unwrap();
+    members.entry("model").or_insert(json!("group"));
+    members.entry("messages").or_insert(json!([{"role": "user", "content": "Hi"}]));
+    let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
+    let out = Dialect::AnthropicMessages.encode_request(&request, target)?;
+    Ok(serde_json::from_slice(&out).unwrap())
+}
+
+#[test]
+fn a_map_in_a_schema_is_asked_for_by_the_tool_that_stands_in() {
+    let schema = json!({"type": "object", "required": ["tags"], "additionalProperties": false,
+        "properties": {"tags": {"type": "object", "additionalProperties": {"type": "string"}}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "a", "schema": schema}});
+    let native = Target { native_json_schema: true, ..Target::default() };
+    let out = to_anthropic(json!({ "response_format": format }), &native).unwrap();
+    assert_eq!(out["tools"][0]["input_schema"], schema);
+    assert!(out.get("output_config").is_none(), "{out}");
+    // A strict tool cannot promise it, and says so.
+    let tool = json!({"type": "function",
+        "function": {"name": "f", "parameters": schema, "strict": true}});
+    let error = to_anthropic(json!({ "tools": [tool] }), &native).unwrap_err().to_string();
+    assert!(error.contains("tools[0].function.parameters.properties.tags"), "{error}");
+    let lenient = Target { drop_params: true, ..native };
+    let out = to_anthropic(json!({ "tools": [tool] }), &lenient).unwrap();
+    assert_eq!(out["tools"][0]["input_schema"], schema);
+    assert!(out["tools"][0].get("strict").is_none());
+}
+
+#[test]
+fn anthropics_promise_of_a_form_is_openais_where_openai_makes_it() {
+    let schema = |required: Value| {
+        json!({"type": "object", "additionalProperties": false,
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": required})
+    };
+    for (required, promise) in [(json!(["a", "b"]), json!(true)), (json!(["a"]), Value::Null)] {
+        let schema = schema(required);
+        let format = json!({"format": {"type": "json_schema", "schema": schema}});
+        let tool = json!({"name": "f", "strict": true, "input_schema": schema});
+        let body = json!({"output_config": format, "tools": [tool]});
+        let out = from_anthropic(body, &Target::default()).unwrap();
+        assert_eq!(out["response_format"]["json_schema"]["strict"], promise);
+        assert_eq!(out["response_format"]["json_schema"]["schema"], schema);
+        assert_eq!(out["tools"][0]["function"]["strict"], promise);
+    }
+}
+
 #[test]
 fn service_tiers_are_said_in_the_words_of_each_side() {
     let target = Target::default();
