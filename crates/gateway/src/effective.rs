@@ -229,7 +229,10 @@ impl<'a> Effective<'a> {
         }
         let sealed = splice::apply(body, &edits);
         let surface = head.surface();
-        (sealed, Exchange { translated: self.translated, surface, usage_is_ours, names: self.names })
+        (
+            sealed,
+            Exchange { translated: self.translated, surface, usage_is_ours, names: self.names },
+        )
     }
 }
 

@@ -51,7 +51,11 @@ fn text(fields: &mut Fields<'_>, name: &str) -> Option<String> {
 /// Blocks inside a block: words and pictures, nothing deeper.
 fn inner(content: &RawValue) -> Option<Vec<Part>> {
     let parts = decode_content(content).ok()?;
-    let simple = |part: &Part| matches!(part.content, Content::Text { .. } | Content::Image { .. });
+    let simple = |part: &Part| match &part.content {
+        Content::Text { .. } => true,
+        Content::Image { source, .. } => !matches!(source, Media::Text(_)),
+        _ => false,
+    };
     parts.iter().all(simple).then_some(parts)
 }
 
@@ -76,7 +80,6 @@ fn told(head: &[Option<String>], parts: Vec<Part>) -> Vec<Part> {
     for part in parts {
         match part.content {
             Content::Text { text, .. } => lines.push(text),
-            Content::Image { source: Media::Text(_), .. } => {}
             content => pictures.push(Part::from(content)),
         }
     }
