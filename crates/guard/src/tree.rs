@@ -282,10 +282,12 @@ fn is_site_dir(folder: &Path) -> bool {
     name.is_some_and(|name| SITES.contains(&name))
 }
 
-/// Whether `folder` is what uv's cache keeps of one wheel: `archive-v0/ID`.
+/// Whether `folder` is what a cache keeps of one wheel: uv's `archive-v0/ID`,
+/// PDM's `NAME.whl.cache`.
 pub(crate) fn is_cached(folder: &Path) -> bool {
-    let above = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    above.is_some_and(|name| name.starts_with("archive-v"))
+    let name = |folder: &Path| folder.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    folder.parent().and_then(name).is_some_and(|name| name.starts_with("archive-v"))
+        || name(folder).is_some_and(|name| name.strip_suffix(".whl.cache").is_some())
 }
 
 /// The bytes of a file of at most `max_bytes`.

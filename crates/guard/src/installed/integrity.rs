@@ -44,6 +44,7 @@ pub(super) fn judge(
             reading.gaps.push(without_record(distribution));
             continue;
         };
+        let mut uncompared = 0;
         for row in rows {
             let path = plain(&site.join(&row.path));
             if !path.starts_with(&prefix) {
@@ -56,12 +57,16 @@ pub(super) fn judge(
                     reading.findings.push(bad_files::found(about(&path), id, what));
                 }
                 jobs.push(Job { owner, path: path.clone(), shown: &row.path, expected });
-            } else if !row.has_hash && needs_hash(&row.path) && !is_edited(distribution, &path) {
+            } else if !row.has_hash && needs_hash(&row.path) && !is_linked(distribution, &path) {
                 let text = "is in RECORD without a hash";
                 push_once(&mut reading.findings, unlisted(distribution, &path, text));
             }
+            // PDM gives no hash of what it links; md5 is no hash any more.
+            let is_open = row.has_hash || distribution.installer == "pdm";
+            uncompared += usize::from(is_open && row.sha256.is_none() && needs_hash(&row.path));
             owners.insert(path, owner);
         }
+        reading.gaps.extend(uncompared_files(distribution, uncompared));
     }
     let walked = walk::through(site, &owners);
     reading.gaps.extend(walked.cut_short.map(|why| super::unreadable(site, why)));
@@ -107,9 +112,10 @@ pub(super) fn judge(
     sources(site, distributions, &owners, &seen)
 }
 
-/// Whether a row names the link to a folder that its owner edits there.
-fn is_edited(owner: &Distribution, path: &Path) -> bool {
-    owner.package.source == Source::Own && path.is_symlink()
+/// Whether a row names a link that its installer makes and gives no hash: to a
+/// folder that is edited, or to a file in PDM's cache.
+fn is_linked(owner: &Distribution, path: &Path) -> bool {
+    (owner.package.source == Source::Own || owner.installer == "pdm") && path.is_symlink()
 }
 
 /// The source files of each distribution, and of each folder that is nobody's.
@@ -305,6 +311,18 @@ fn leaves(owner: &Distribution, row: &str) -> Finding {
         do_first: "Look at that path. Make the environment anew without this package until it is explained.".into(),
         advisories: Vec::new(),
     }
+}
+
+/// The gap that `count` recorded files have no hash that is compared.
+pub(super) fn uncompared_files(owner: &Distribution, count: usize) -> Option<Gap> {
+    let text = format!("its RECORD has no SHA-256 of {count} files: they cannot be compared");
+    (count > 0).then(|| Gap {
+        why: Why::NoRecord,
+        subject: owner.package.shown(),
+        place: Some(Place::whole(owner.folder.join("RECORD"))),
+        text,
+        do_first: "Install it anew from a wheel, with copies and not with links (PDM: install.cache = false).".into(),
+    })
 }
 
 fn without_record(distribution: &Distribution) -> Gap {

@@ -92,7 +92,7 @@ impl Around<'_> {
         let inside = link.path.strip_prefix(self.site).unwrap_or(&link.path);
         let owner = self.owner(&link.path);
         if STORES.iter().any(|store| Path::new("/").join(target).starts_with(store))
-            || is_of_uv(inside, target, owner)
+            || is_of_cache(inside, target, owner)
         {
             return Some(Means::Cache);
         }
@@ -150,11 +150,17 @@ impl Around<'_> {
     }
 }
 
-/// Whether uv made the link: to the same file of an unpacked wheel in its cache.
-fn is_of_uv(inside: &Path, target: &Path, owner: Option<&Distribution>) -> bool {
-    let cached =
-        target.iter().any(|part| part.to_str().is_some_and(|p| p.starts_with("archive-v")));
-    cached && target.ends_with(plain(inside)) && owner.is_some_and(|owner| owner.installer == "uv")
+/// Whether uv or PDM made the link: to the same file of an unpacked wheel in
+/// its cache.
+fn is_of_cache(inside: &Path, target: &Path, owner: Option<&Distribution>) -> bool {
+    let Some(owner) = owner else { return false };
+    let has = |fits: fn(&str) -> bool| target.iter().any(|part| part.to_str().is_some_and(fits));
+    let cached = match owner.installer.as_str() {
+        "uv" => has(|part| part.starts_with("archive-v")),
+        "pdm" => has(|part| part.strip_suffix(".whl.cache").is_some()),
+        _ => false,
+    };
+    cached && target.ends_with(plain(inside))
 }
 
 /// How much it matters, what it means, and what to do first.
@@ -187,7 +193,7 @@ fn words(means: Means) -> (Severity, &'static str, &'static str) {
         ),
         Means::Cache => (
             Severity::Low,
-            "The files are links into the store of a package manager, as it makes them when it is told to (`uv --link-mode symlink`, Nix). They were read through the links; but what changes in a cache changes in every environment that is linked to it, and emptying it breaks them.",
+            "The files are links into the store of a package manager, as it makes them when it is told to (`uv --link-mode symlink`, PDM's `install.cache`, Nix). They were read through the links; but what changes in a cache changes in every environment that is linked to it, and emptying it breaks them.",
             "For environments that must not change, install with copies (`uv sync --link-mode copy`).",
         ),
     }

@@ -242,7 +242,9 @@ fn compare(
             continue;
         };
         let mut gone: Vec<&str> = Vec::new();
+        let mut uncompared = 0;
         for row in rows {
+            uncompared += usize::from(row.has_hash && row.sha256.is_none());
             let path = plain(&Path::new(folder).join(&row.path));
             let stays = !path.starts_with("..") && !path.is_absolute() && path.starts_with(&prefix);
             let Some(name) = path.to_str().filter(|_| stays) else {
@@ -264,6 +266,7 @@ fn compare(
             }
             recorded.insert(name.to_owned(), owner.package.shown());
         }
+        reading.gaps.extend(super::integrity::uncompared_files(owner, uncompared));
         reading.findings.extend(missing(owner, &gone, of));
     }
     for (name, _) in files.below(folder) {

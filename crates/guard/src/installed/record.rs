@@ -27,6 +27,9 @@ pub(super) fn rows(text: &str) -> Result<Vec<Row>, usize> {
         if path.is_empty() {
             return Err(number);
         }
+        // PDM writes an algorithm and no digest where it makes links.
+        let hash =
+            hash.strip_suffix('=').filter(|name| !name.contains('=')).map_or(hash.as_str(), |_| "");
         let digest = hash.strip_prefix("sha256=").map(|text| text.trim_end_matches('='));
         let sha256 = match digest.map(|text| URL_SAFE_NO_PAD.decode(text)) {
             None => None,
@@ -71,6 +74,12 @@ mod tests {
         assert_eq!(rows[0].sha256.unwrap()[..4], [0xba, 0x78, 0x16, 0xbf]);
         assert_eq!((rows[1].path.as_str(), rows[1].has_hash), ("a, \"b\".py", false));
         assert!(rows[2].has_hash && rows[2].sha256.is_none());
+    }
+
+    #[test]
+    fn an_algorithm_without_a_digest_is_no_hash() {
+        let rows = rows("a.py,sha256=,3\n").unwrap();
+        assert_eq!((rows[0].sha256, rows[0].has_hash), (None, false));
     }
 
     #[test]

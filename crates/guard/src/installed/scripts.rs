@@ -232,7 +232,8 @@ fn unrecorded(bin: &Path, names: &[&String], common: bool) -> Option<Finding> {
             "Commands lie in the environment that no installer of Python packages recorded.",
         )
     };
-    let subject = format!("{} commands in {}", paths.len(), bin.display());
+    let many = if paths.len() == 1 { "command" } else { "commands" };
+    let subject = format!("{} {many} in {}", paths.len(), bin.display());
     let do_first = "Find out what put them there. If nobody knows, make the environment anew.";
     Some(finding(severity, subject, evidence, meaning, do_first))
 }

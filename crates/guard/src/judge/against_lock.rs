@@ -40,7 +40,8 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
     let mut sites: BTreeMap<&Path, Vec<&Package>> = BTreeMap::new();
     for package in python().filter(|p| p.standing == Standing::Installed) {
         let site = package.place.file.parent().unwrap_or(Path::new(""));
-        if !is_cached(site) {
+        // An unpacked wheel in a cache is of no project.
+        if !crate::tree::is_cached(site) {
             sites.entry(site).or_default().push(package);
         }
     }
@@ -68,12 +69,6 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
             [lock, ..] => compare(lock, &locked, installed, findings),
         }
     }
-}
-
-/// Whether `site` is an unpacked wheel in uv's cache: it is of no project.
-fn is_cached(site: &Path) -> bool {
-    let above = site.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    above.is_some_and(|name| name.starts_with("archive-v"))
 }
 
 /// What the lock has and the environment lacks. Worth knowing and no more:

@@ -264,3 +264,34 @@ fn commands_are_compared_with_what_installers_generate() {
     let report = audit(&top);
     assert!(integrity(&report).iter().any(|f| f.severity == Severity::High), "{report:?}");
 }
+
+#[test]
+fn links_of_pdm_into_its_cache_are_low_and_what_they_hold_is_a_gap() {
+    let folder = scratch("pdm");
+    let (top, site) = environment(&folder);
+    let cache = folder.join("packages/thing-1.0-py3-none-any.whl.cache");
+    write(&cache.join("thing/__init__.py"), BAD);
+    let at = site.join("thing/__init__.py");
+    fs::remove_file(&at).unwrap();
+    symlink(cache.join("thing/__init__.py"), &at).unwrap();
+    write(&site.join("thing-1.0.dist-info/INSTALLER"), "pdm");
+    let own = ["METADATA", "INSTALLER"].map(|file| {
+        let path = format!("thing-1.0.dist-info/{file}");
+        let hash = crate::wheels::sha256(&fs::read(site.join(&path)).unwrap());
+        format!("{path},sha256={hash},\n")
+    });
+    let rows =
+        format!("thing/__init__.py,sha256=,6\n{}thing-1.0.dist-info/RECORD,,\n", own.concat());
+    let record = site.join("thing-1.0.dist-info/RECORD");
+    write(&record, &rows);
+    let report = audit(&top);
+    assert_eq!(only(&report).0, Severity::Low, "{report:?}");
+    assert!(has_code(&report) && report.gaps.iter().any(|gap| gap.why == Why::NoRecord));
+    // Without a link there is no reason for a row without a hash.
+    fs::remove_file(&at).unwrap();
+    write(&at, "x = 1\n");
+    assert_eq!(only(&audit(&top)).0, Severity::High);
+    // Nor does md5 say anything any more.
+    write(&record, &rows.replace("sha256=,6", "md5=00112233445566778899aabbccddeeff,6"));
+    assert!(audit(&top).gaps.iter().any(|gap| gap.text.contains("no SHA-256 of 1 files")));
+}
