@@ -106,6 +106,38 @@ def test_images_and_unpacked_roots_are_read_without_unpacking(sealed, project):
     assert root.returncode == 1 and "litellm 1.82.8" in root.stdout
 
 
+def test_files_caches_and_links_are_held_against_the_lock(sealed, tmp_path):
+    top = tmp_path / "project"
+    members = wheel_members("thing", "1.0", {"thing/__init__.py": "x = 1\n"})
+    cached = tmp_path / "pip" / "http-v2" / "a" / "b" / "abc.body"
+    wheels = [top / "wheels" / "thing-1.0-py3-none-any.whl", cached]
+    for wheel in wheels:
+        wheel.parent.mkdir(parents=True)
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, text in members.items():
+                archive.writestr(zipfile.ZipInfo(path), text)
+    digest = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
+    (top / "requirements.txt").write_text(f"thing==1.0 --hash=sha256:{digest}\n")
+    done = sealed("audit", top, tmp_path / "pip")
+    assert done.returncode == 2 and "the lock allows" not in done.stdout, done.stdout
+    (top / "requirements.txt").write_text(f"thing==1.0 --hash=sha256:{'00' * 32}\n")
+    done = sealed("audit", top, tmp_path / "pip")
+    assert done.returncode == 1, done.stdout
+    assert "not what the lock allows" in done.stdout and "A cache holds another file" in done.stdout, done.stdout
+    (top / "requirements.txt").unlink()
+    evil = tmp_path / "elsewhere" / "evil"
+    evil.mkdir(parents=True)
+    (evil / "__init__.py").write_text("import base64\nexec(base64.b64decode('cGFzcw=='))\n")
+    site = top / ".venv/lib/python3.12/site-packages"
+    for path, text in members.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_text(text)
+    (site / "evil").symlink_to(evil)
+    found = json.loads(sealed("audit", "--json", "--no-cache", top).stdout)["findings"]
+    assert any(f["kind"] == "code" and f["severity"] == "critical" for f in found), found
+    assert any("link out of the environment" in f["meaning"] for f in found), found
+
+
 def test_advisories_are_taken_in_from_what_lies_here(sealed, tmp_path):
     assert sealed("advisories", "status").returncode == 2
     with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as export:

@@ -231,15 +231,19 @@ pub fn audit_root(root: &Path, terms: &Terms, advisories: &Advisories) -> Report
     summed_up(terms, reading, vec![root.to_owned()], advisories)
 }
 
-/// Adds what the links mean that lead out of what is audited.
-fn through_links(found: &Found, reading: &mut Reading) {
-    for (link, target) in &found.leaving {
+/// Files behind links that lead out of what is audited.
+fn left(found: &Found) -> impl Iterator<Item = Gap> {
+    found.leaving.iter().map(|(link, target)| {
         let text = format!("it is a link to {}, outside of what is audited", target.display());
-        let shown = link.display().to_string();
         let do_first = "Name that file, too, or take the link away.";
         let place = Some(Place::whole(link));
-        reading.gaps.push(gap(Why::Unreadable, &shown, place, text, do_first));
-    }
+        gap(Why::Unreadable, &link.display().to_string(), place, text, do_first)
+    })
+}
+
+/// Adds what the links mean that lead out of what is audited.
+fn through_links(found: &Found, reading: &mut Reading) {
+    reading.gaps.extend(left(found));
     for (link, target) in &found.moved {
         reading.findings.push(Finding {
             severity: Severity::Medium,
@@ -287,6 +291,7 @@ pub fn compare(report: &mut Report, before: &[PathBuf]) {
     let unread = |gap: &Gap| matches!(gap.why, Why::Unreadable | Why::Malformed);
     report.gaps.extend(earlier.gaps.into_iter().filter(unread));
     report.gaps.extend(found.unreadable.iter().map(|(path, why)| unreadable(path, why)));
+    report.gaps.extend(left(&found));
     if earlier.packages.is_empty() {
         let shown: Vec<String> = before.iter().map(|path| path.display().to_string()).collect();
         let text = "there are no packages in it to compare with".to_owned();
