@@ -70,8 +70,12 @@ pub(super) fn judge(
     }
     let walked = walk::through(site, &owners);
     reading.gaps.extend(walked.cut_short.map(|why| super::unreadable(site, why)));
-    let closed = walked.unreadable.iter().map(|(folder, why)| super::unreadable(folder, why));
-    reading.gaps.extend(closed);
+    let closed = walked.unreadable.iter().take(FILES_MAX);
+    reading.gaps.extend(closed.map(|(folder, why)| super::unreadable(folder, why)));
+    if let Some(more) = walked.unreadable.len().checked_sub(FILES_MAX).filter(|more| *more > 0) {
+        let why = format!("{more} more folders in it cannot be listed");
+        reading.gaps.push(super::unreadable(site, &why));
+    }
     let strays = walked.strays;
     let mut paths: Vec<PathBuf> = owners.keys().cloned().collect();
     // What lies together is read together; text is compared faster than a path.

@@ -7,12 +7,15 @@ use super::integrity::{is_code, is_compiled_of};
 use super::links::Link;
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Entries that are looked at.
 const WALK_MAX: usize = 1_000_000;
 /// Entries that are looked at behind links.
 const BEHIND_MAX: usize = 100_000;
+/// Folders that the kernel makes up.
+const KERNEL: [&str; 2] = ["/proc", "/sys"];
 
 /// A file that no installer recorded.
 pub(super) struct Stray {
@@ -55,6 +58,8 @@ pub(super) fn through(site: &Path, recorded: &Owners) -> Walked {
     while let Some(folder) = folders.pop() {
         let listing = match fs::read_dir(&folder.path) {
             Ok(listing) => listing,
+            // It went away meanwhile: nothing is there to be imported.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => {
                 walked.unreadable.push((folder.path, crate::tree::reason(&error)));
                 continue;
@@ -93,7 +98,10 @@ pub(super) fn through(site: &Path, recorded: &Owners) -> Walked {
                 let target = fs::canonicalize(&path).ok();
                 let is_folder = target.as_ref().is_some_and(|target| target.is_dir());
                 let first = target.as_ref().is_some_and(|target| {
-                    is_folder && !target.starts_with(&real) && behind_links.insert(target.clone())
+                    let elsewhere = !target.starts_with(&real);
+                    // The kernel's own folders hold no code and change as they are read.
+                    let kernel = KERNEL.iter().any(|folder| target.starts_with(folder));
+                    is_folder && elsewhere && !kernel && behind_links.insert(target.clone())
                 });
                 if first && walked.cut_short.is_none() {
                     let behind = Some(folder.behind.unwrap_or(walked.links.len()));

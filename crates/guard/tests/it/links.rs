@@ -219,6 +219,7 @@ fn pipes_and_devices_keep_nobody_waiting() {
     let (top, site) = environment(&folder);
     symlink("/dev/zero", site.join("late.pth")).unwrap();
     symlink("/dev/zero", site.join("thing/zero.py")).unwrap();
+    symlink("/proc", site.join("processes")).unwrap();
     write(&top.join("requirements.txt"), "-r more.txt\n");
     symlink("/dev/zero", top.join("more.txt")).unwrap();
     let report = audit(&top);
