@@ -104,7 +104,10 @@ fn absent(
     Some(Finding {
         severity: Severity::Info,
         kind: Kind::Integrity,
-        subject: format!("{} of {} not in {}", named.len(), lock.display(), site.display()),
+        subject: match named.len() {
+            1 => format!("1 distribution of {} for {}", lock.display(), site.display()),
+            many => format!("{many} distributions of {} for {}", lock.display(), site.display()),
+        },
         evidence,
         meaning: "The lock has distributions that this environment lacks. Those for other systems, extras and groups look like this; so does an environment that was changed after it was made.".into(),
         do_first: "If they should be there, make the environment anew from the lock.".into(),

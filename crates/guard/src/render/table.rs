@@ -157,6 +157,12 @@ fn one(out: &mut String, finding: &Finding) {
     }
 }
 
+/// Whether `subject` counts more than one thing: `12 links in …`.
+fn is_plural(subject: &str) -> bool {
+    let first = subject.split(' ').next().unwrap_or_default();
+    first == "distributions" || first != "1" && first.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// What was found, in a line.
 pub(super) fn title(finding: &Finding) -> String {
     let subject = &finding.subject;
@@ -165,6 +171,7 @@ pub(super) fn title(finding: &Finding) -> String {
         Kind::Vulnerable => format!("{subject} is vulnerable"),
         Kind::StartupCode => format!("{subject} runs at every Python start"),
         Kind::Code => format!("{subject} does what no honest package does"),
+        Kind::Integrity if is_plural(subject) => format!("{subject} are not what was recorded"),
         Kind::Integrity => format!("{subject} is not what was recorded"),
         Kind::Origin => format!("{subject} weakens where packages come from"),
         Kind::Pin if finding.severity >= Severity::Medium => {
