@@ -188,8 +188,13 @@ impl Files {
         (links, unread)
     }
 
-    /// The same as text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    /// Whether there is a file called `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.held.contains_key(name)
+    }
+
+    /// The content of the file called `name` as text, if it is kept.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let bytes = self.get(name)?.bytes.as_deref()?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     }

@@ -9,6 +9,8 @@ pub(crate) use super::held::{Files, Of};
 use super::links::Around;
 use super::{Owners, hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::code::{self, Role};
+=======
+use super::{hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::copies::{self, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Standing};
@@ -20,6 +22,20 @@ use std::sync::Arc;
 
 /// Files that one finding names; the rest are counted.
 const FILES_MAX: usize = 10;
+
+/// Folders of a source archive that are seldom installed.
+const ASIDE: [&str; 10] = [
+    "tests",
+    "test",
+    "testing",
+    "docs",
+    "doc",
+    "examples",
+    "example",
+    "samples",
+    "benchmarks",
+    "demo",
+];
 
 /// What is in `files`, which are shown as if they lay below `shown`.
 pub(crate) fn read(shown: &Path, files: &Files, of: Of) -> Reading {
@@ -156,15 +172,63 @@ fn sources(
     sources
 }
 
-/// Adds what one file of `owner`, shown as `path`, does. Needs the stack that
-/// [`code::read`] needs.
-pub(crate) fn source(owner: &str, path: &Path, bytes: &[u8], reading: &mut Reading) {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let summary = Arc::new(code::read(Role::of(path), bytes));
-    let module = name.trim_end_matches(".py").to_owned();
-    let one = Source { path: path.to_owned(), module, summary };
-    let sources = Sources::from([(owner.to_owned(), vec![one])]);
-    conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
+/// Adds what the source archive `owner`, whose `files` are shown below `shown`,
+/// would do at installation, at import and at start.
+pub(crate) fn source_archive(shown: &Path, files: &Files, owner: &str, reading: &mut Reading) {
+    let source = |(name, held): (&String, &super::held::Held)| {
+        let inside = name.strip_prefix("src/").unwrap_or(name);
+        let module = conduct::module(Path::new(""), Path::new(inside));
+        Some(Source { path: shown.join(name), module, summary: Arc::clone(held.summary.as_ref()?) })
+    };
+    let found = files.held.iter().filter_map(source).collect();
+    let sources = Sources::from([(owner.to_owned(), found)]);
+    let mut findings = Vec::new();
+    conduct::judge(&sources, &mut findings, &mut reading.gaps);
+    for mut finding in findings {
+        let mut files = finding.evidence.iter().filter_map(|seen| seen.place.as_ref());
+        if files.all(|place| place.file.strip_prefix(shown).is_ok_and(is_aside)) {
+            aside(&mut finding);
+        }
+        reading.findings.push(finding);
+    }
+    for (name, held) in &files.held {
+        if let Some((id, what)) = held.sha256.and_then(|found| bad_files::known_bad(&hex(&found))) {
+            reading.findings.push(bad_files::found(Place::whole(shown.join(name)), id, what));
+        }
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+        // A path file is nothing else wherever it lies; a module is one by its place.
+        let module = startup::is_module(file) && matches!(folder, "" | "src" | "lib");
+        let starts = module || startup::may_start(file) && !startup::is_module(file);
+        if let Some(text) = files.text(name).filter(|_| starts) {
+            reading.findings.extend(startup::of_file(&shown.join(name), &text, &sources));
+        }
+    }
+}
+
+/// Whether a file of a source archive lies where no build takes code from,
+/// unless it is told to: among tests or examples, or below a folder whose name
+/// cannot be imported.
+fn is_aside(inside: &Path) -> bool {
+    let folders = inside.parent().unwrap_or(Path::new(""));
+    let importable = |part: &str| {
+        !part.starts_with(|l: char| l.is_ascii_digit())
+            && part.chars().all(|l| l.is_alphanumeric() || l == '_')
+    };
+    folders.iter().enumerate().any(|(depth, part)| {
+        part.to_str().is_none_or(|part| depth == 0 && ASIDE.contains(&part) || !importable(part))
+    })
+}
+
+/// What is lowered by [`is_aside`] is worth a look and no alarm.
+fn aside(finding: &mut Finding) {
+    finding.severity = match finding.severity {
+        Severity::Critical => Severity::Medium,
+        _ => Severity::Low,
+    };
+    finding.meaning.push_str(" But it lies where builds usually take nothing from.");
+    finding.do_first =
+        "See whether the build installs or starts this file (setup.py, pyproject.toml). If it does, do not install it."
+            .into();
 }
 
 /// The distribution that the file `name` describes.

@@ -170,6 +170,7 @@ pub(super) fn title(finding: &Finding) -> String {
         Kind::Malicious => format!("{subject} is MALICIOUS"),
         Kind::Vulnerable => format!("{subject} is vulnerable"),
         Kind::StartupCode => format!("{subject} runs at every Python start"),
+        Kind::Code if finding.severity < Severity::High => format!("{subject} is worth a look"),
         Kind::Code => format!("{subject} does what no honest package does"),
         Kind::Integrity if is_plural(subject) => format!("{subject} are not what was recorded"),
         Kind::Integrity => format!("{subject} is not what was recorded"),

