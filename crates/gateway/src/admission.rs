@@ -18,6 +18,7 @@ use crate::route::Wanted;
 use crate::routing::Found;
 use crate::runtime::Runtime;
 use crate::wire;
+use crate::wishes::Wishes;
 use base::CallId;
 use bytes::Bytes;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
@@ -79,6 +80,8 @@ pub struct Admission {
     pub body: ReceivedBody,
     /// What was scanned of them.
     pub head: Head,
+    /// What the client asks of the gateway itself.
+    pub wishes: Wishes,
     /// Where it goes first.
     pub found: Found,
     hold: Option<Hold>,
@@ -135,6 +138,7 @@ impl Admitted {
         let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
         let body_wait = clock.monotonic().saturating_sub(asked_at);
         let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
+        let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
         if named.is_empty() {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
@@ -165,6 +169,7 @@ impl Admitted {
             client_headers: received.headers,
             body,
             head,
+            wishes,
             found,
             hold,
         }))
@@ -232,7 +237,7 @@ impl Admission {
             runtime: &self.runtime,
             principal: &self.call.principal,
             call: &self.call,
-            num_retries: self.head.num_retries(),
+            num_retries: self.wishes.num_retries,
             fallbacks: self.head.fallbacks(),
             disable_fallbacks: self.head.disable_fallbacks(),
         }
@@ -282,7 +287,7 @@ impl Admission {
     /// less where the client wants less.
     pub fn total_ms(&self, candidate: &Candidate) -> u64 {
         let configured = self.configured_total_ms(candidate);
-        self.head.timeout_ms().map_or(configured, |asked| asked.min(configured))
+        self.wishes.timeout_ms.map_or(configured, |asked| asked.min(configured))
     }
 
     fn configured_total_ms(&self, candidate: &Candidate) -> u64 {
@@ -296,7 +301,7 @@ impl Admission {
             return total;
         }
         let configured = self.configured_first_byte_ms(candidate);
-        let own = self.head.stream_timeout_ms().map_or(configured, |asked| asked.min(configured));
+        let own = self.wishes.stream_timeout_ms.map_or(configured, |asked| asked.min(configured));
         own.min(total)
     }
 

@@ -40,6 +40,13 @@ pub struct Exchange {
     pub names: Option<Arc<ToolNames>>,
 }
 
+impl Exchange {
+    /// Whether the upstream speaks another dialect than the client of `surface`.
+    pub fn crosses(&self, surface: Surface) -> bool {
+        self.translated.is_some_and(|theirs| theirs != surface.dialect())
+    }
+}
+
 /// Sends one attempt upstream. Takes the permit: without one, no call.
 ///
 /// # Errors
@@ -50,6 +57,7 @@ pub async fn dispatch(
     admission: &Admission,
 ) -> Result<Dispatched, Failed> {
     let clamp = permit.bound().clamp;
+    let betas = effective.betas();
     let (body, exchange) = effective.seal(admission.call.stream, permit.candidate(), clamp);
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
@@ -58,7 +66,7 @@ pub async fn dispatch(
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });
     };
-    let headers = headers::upstream(admission, candidate);
+    let headers = headers::upstream(admission, candidate, &betas);
     let outgoing = Outgoing::new(deployment.origin.clone(), Method::POST, path, headers);
     let attached = match &deployment.credential {
         Some(credential) => credential.attach(outgoing),
@@ -116,18 +124,13 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     };
     let mut failure = Failure::new(error.class, Fault::Upstream, message)
         .retry_after_ms(headers::retry_after_ms(&parts.headers));
-    let is_error = status.is_client_error() || status.is_server_error();
-    // Other dialects give other classes other statuses, but 500 and its kin
-    // mean the same everywhere.
-    let same_dialect = theirs == admission.call.surface.dialect();
-    let same = same_dialect || (error.class == ErrorClass::Server && status.is_server_error());
-    failure.status =
-        if same && is_error { status } else { admission.face().status_of(error.class) };
+    let crosses = exchange.crosses(admission.call.surface);
+    failure.status = admission.face().status_for(error.class, status, crosses);
     failure.code = error.code;
     failure.param = error.param;
     headers::provider(&parts.headers, &redactor, &mut failure.headers);
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if same_dialect && whole && !credential_refused && !redactor.finds(&body) {
+    if !crosses && whole && !credential_refused && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
     if credential_refused {

@@ -9,10 +9,10 @@
 
 use crate::admission::Admission;
 use crate::bound::Sent;
-use crate::deployment::{Candidate, Deployment};
+use crate::deployment::{Candidate, Deployment, endpoint};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
-use crate::{defaults, quirks, wire};
+use crate::{betas, defaults, quirks, wire};
 use bytes::Bytes;
 use dialect::head::{Head, Surface};
 use dialect::model::Request;
@@ -46,6 +46,9 @@ impl<'a> Effective<'a> {
     pub fn new(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
         let surface = admission.call.surface;
         let sent_as = candidate.surface_for(surface);
+        if candidate.path(endpoint(sent_as)).is_none() {
+            return Err(Box::new(wire::cannot_serve(surface, candidate.deployment.provider.name)));
+        }
         let effective = if surface == sent_as {
             Self::spliced(
                 &admission.head,
@@ -76,9 +79,9 @@ impl<'a> Effective<'a> {
         let deployment = &candidate.deployment;
         let limit = limit_field(self.head.surface(), candidate);
         self.takes_no_limit = deployment.additional_drop_params.iter().any(|name| name == limit);
-        let own = deployment.extra_headers.iter().filter(|(name, _)| name == BETA);
+        let own = deployment.extra_headers.iter().filter(|(name, _)| *name == betas::NAME);
         self.long_context = client_headers
-            .get_all(BETA)
+            .get_all(betas::NAME)
             .iter()
             .chain(own.map(|(_, value)| value))
             .any(|value| memchr::memmem::find(value.as_bytes(), b"context-").is_some());
@@ -199,6 +202,12 @@ impl<'a> Effective<'a> {
         }
     }
 
+    /// The betas that a body of our own writing needs.
+    pub fn betas(&self) -> Vec<&'static str> {
+        self.translated
+            .map_or_else(Vec::new, |theirs| betas::of_body(theirs, &self.head, &self.body))
+    }
+
     /// The body to send, with the output limit that its permit holds.
     pub fn seal(
         self,
@@ -235,8 +244,6 @@ impl<'a> Effective<'a> {
         )
     }
 }
-
-const BETA: &str = "anthropic-beta";
 
 /// The client's request with the deployment's parameters, in one full parse.
 fn decoded(admission: &Admission, candidate: &Candidate) -> Result<Request, DecodeError> {

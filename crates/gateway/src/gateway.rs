@@ -234,11 +234,13 @@ impl Gateway {
         let now_ms = self.clock.unix_ms();
         let deployment = &candidate.deployment;
         let mut rules = runtime.cooldown.clone();
+        // Its own time goes before the provider's word, that before the router's.
+        let mut retry_after_ms = failed.failure.retry_after_ms;
         if let Some(own) = deployment.cooldown_ms {
             rules.cooldown_ms = own;
             rules.disabled |= own == 0;
+            retry_after_ms = None;
         }
-        let retry_after_ms = failed.failure.retry_after_ms;
         let cooled = deployment.health.observe(
             Outcome::Failure(failed.status),
             now_ms,

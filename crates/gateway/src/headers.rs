@@ -1,6 +1,8 @@
 //! Headers, both ways: what goes upstream, what comes back, and LiteLLM's.
 
 use crate::admission::Admission;
+use crate::betas;
+use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
@@ -14,11 +16,8 @@ use std::collections::HashMap;
 
 /// Client headers that mean something to the provider. No other is forwarded:
 /// not cookies, not credentials, not what names the client's network.
-const FORWARDED: [HeaderName; 3] = [
-    VERSION_OF_ANTHROPIC,
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("openai-beta"),
-];
+/// Beside these `anthropic-beta`, see [`betas`].
+const FORWARDED: [HeaderName; 2] = [VERSION_OF_ANTHROPIC, HeaderName::from_static("openai-beta")];
 
 const VERSION_OF_ANTHROPIC: HeaderName = HeaderName::from_static("anthropic-version");
 
@@ -28,8 +27,13 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The version of the Messages API that our encoder writes.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
-/// What goes upstream, without the credential.
-pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
+/// What goes upstream, without the credential; `needed` are betas that the body
+/// needs.
+pub fn upstream(
+    admission: &Admission,
+    candidate: &Candidate,
+    needed: &[&'static str],
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = if admission.call.stream { "text/event-stream" } else { "application/json" };
@@ -37,8 +41,8 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
     let same = candidate.dialect() == admission.call.surface.dialect();
     if same {
         for name in FORWARDED {
-            if let Some(value) = admission.client_headers.get(&name) {
-                headers.insert(name, value.clone());
+            for value in admission.client_headers.get_all(&name) {
+                headers.append(name.clone(), value.clone());
             }
         }
         if let Some(value) = idempotency_key(admission) {
@@ -48,8 +52,14 @@ pub fn upstream(admission: &Admission, candidate: &Candidate) -> HeaderMap {
     if candidate.dialect() == Dialect::AnthropicMessages {
         headers.entry(VERSION_OF_ANTHROPIC).or_insert(ANTHROPIC_VERSION);
     }
-    for (name, value) in &candidate.deployment.extra_headers {
+    let own = &candidate.deployment.extra_headers;
+    for (name, value) in own {
         headers.insert(name.clone(), value.clone());
+    }
+    let clients = admission.client_headers.get_all(betas::NAME).iter().filter(|_| same);
+    let own = own.iter().filter(|(name, _)| *name == betas::NAME).map(|(_, value)| value);
+    if let Some(all) = betas::joined(clients.chain(own), needed) {
+        headers.insert(betas::NAME, all);
     }
     // What comes back is read, and an error in it cleaned: nothing compressed.
     headers.insert(ACCEPT_ENCODING, IDENTITY);
@@ -173,11 +183,12 @@ const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
 
-/// LiteLLM's headers that are known for every answer, failures too.
-pub fn of_call(admission: &Admission, into: &mut HeaderMap) {
-    insert_text(into, CALL_ID, &admission.call.id);
+/// LiteLLM's headers that are known before any attempt, for failures too.
+pub fn of_call(call: &Call, into: &mut HeaderMap) {
+    insert_text(into, CALL_ID, &call.id);
+    insert_text(into, MODEL_GROUP, &call.requested_model);
     into.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
-    let principal = &admission.call.principal;
+    let principal = &call.principal;
     let Some(key) = &principal.key else { return };
     for (name, value) in &principal.limit_headers {
         into.insert(name.clone(), value.clone());
@@ -210,10 +221,9 @@ pub fn of_answer(
     settled: Option<&Settled>,
     into: &mut HeaderMap,
 ) {
-    of_call(admission, into);
+    of_call(&admission.call, into);
     into.insert(MODEL_ID, candidate.deployment.id_header.clone());
     into.insert(API_BASE, candidate.deployment.api_base_header.clone());
-    insert_text(into, MODEL_GROUP, &admission.call.requested_model);
     into.insert(RETRIES, HeaderValue::from(route.retries));
     into.insert(FALLBACKS, HeaderValue::from(route.fallbacks));
     let elapsed = admission.gateway.clock.monotonic().saturating_sub(admission.call.received_at);

@@ -31,6 +31,15 @@ impl Face {
         let status = StatusCode::from_u16(self.dialect.status_of(class));
         status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
+
+    /// The status for a client of an error that came with `theirs`, or that
+    /// its dialect gives this status. Other dialects give other classes other
+    /// statuses, but 500 and its kin mean the same everywhere.
+    pub fn status_for(self, class: ErrorClass, theirs: StatusCode, translated: bool) -> StatusCode {
+        let same = !translated || (class == ErrorClass::Server && theirs.is_server_error());
+        let is_error = theirs.is_client_error() || theirs.is_server_error();
+        if same && is_error { theirs } else { self.status_of(class) }
+    }
 }
 
 /// How often a waiting client hears that we live.

@@ -6,6 +6,7 @@
 //! `dialect`.
 
 pub mod admission;
+pub mod betas;
 pub mod body;
 pub mod bound;
 mod bytes_queue;
@@ -43,6 +44,7 @@ pub mod stream;
 pub mod traits;
 pub mod unsettled;
 pub mod wire;
+pub mod wishes;
 pub mod witness;
 
 pub use error::{Compat, Failure, Fault};

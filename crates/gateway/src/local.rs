@@ -28,7 +28,7 @@ pub fn answer(
         let tokens = count::estimate_input_tokens(&request);
         let mut response = Response::new(Body::full(format!("{{\"input_tokens\":{tokens}}}")));
         let response_headers = response.headers_mut();
-        headers::of_call(admission, response_headers);
+        headers::of_call(&admission.call, response_headers);
         response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }))

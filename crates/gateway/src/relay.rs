@@ -92,8 +92,9 @@ async fn unary(
         admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
         permit.settle(Ending::UpstreamErrorBefore);
-        let mut failed = in_band(&error, admission);
-        if theirs == surface.dialect() && !admission.gateway.redactor.load().finds(&bytes) {
+        let crosses = exchange.crosses(surface);
+        let mut failed = in_band(&error, crosses, admission);
+        if !crosses && !admission.gateway.redactor.load().finds(&bytes) {
             failed.failure.relayed = Some(bytes);
         }
         return Err(failed);
@@ -189,6 +190,7 @@ async fn stream(
 ) -> Result<Answer, Failed> {
     let limit_ms = admission.first_byte_ms(permit.candidate());
     let left = Duration::from_millis(limit_ms).saturating_sub(permit.elapsed());
+    let crosses = exchange.crosses(admission.call.surface);
     let mut stream = Box::new(Stream::new(permit, upstream, exchange, admission));
     match tokio::time::timeout(left, stream.first()).await {
         Ok(First::Semantic) => {
@@ -197,7 +199,7 @@ async fn stream(
         }
         Ok(First::Error(error)) => {
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
-            Err(in_band(&error, admission))
+            Err(in_band(&error, crosses, admission))
         }
         Ok(First::Broken(cause)) => {
             stream.settle(Ending::UpstreamErrorBefore, "connection");
@@ -223,12 +225,10 @@ fn timed_out(limit_ms: u64) -> Failed {
 }
 
 /// The provider reported an error inside a 200.
-fn in_band(error: &ApiError, admission: &Admission) -> Failed {
-    let status = match error.status {
-        200 => None,
-        status => StatusCode::from_u16(status).ok(),
-    };
-    let status = status.unwrap_or_else(|| admission.face().status_of(error.class));
+fn in_band(error: &ApiError, crosses: bool, admission: &Admission) -> Failed {
+    // A 200 is no error's status: the class has one.
+    let theirs = StatusCode::from_u16(error.status).unwrap_or(StatusCode::OK);
+    let status = admission.face().status_for(error.class, theirs, crosses);
     let mut failure =
         Failure::new(error.class, Fault::Upstream, error.message.clone()).status(status);
     failure.code.clone_from(&error.code);

@@ -58,15 +58,15 @@ where
     let admission = admitted.resolve(body).await?;
 
     let peek = admission.call.stream.then_some(admission.runtime.peek);
-    let face = admission.face();
+    let (face, call) = (admission.face(), Arc::clone(&admission.call));
     let mut attempts = Detach::new(admission.client(), counted(admission));
     let Some(peek) = peek else { return attempts.await };
-    match tokio::time::timeout(peek, &mut attempts).await {
-        Ok(answered) => answered,
-        Err(_) => {
-            Ok(event_stream(HeaderMap::new(), Body::Late(Box::new(Late::new(attempts, face)))))
-        }
+    if let Ok(answered) = tokio::time::timeout(peek, &mut attempts).await {
+        return answered;
     }
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers::of_call(&call, &mut headers);
+    Ok(event_stream(headers, Body::Late(Box::new(Late::new(attempts, face)))))
 }
 
 /// The attempts; that none gave an answer is told while it is known whose call
@@ -95,7 +95,10 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
         }
         let effective = match Effective::new(&admission, &candidate) {
             Ok(effective) => effective,
-            Err(failure) => return Err(named(*failure, &admission)),
+            Err(failure) => {
+                route.unfit(&candidate, *failure);
+                continue;
+            }
         };
         let permit = match Permit::take(&admission, candidate, &effective, route.attempts) {
             Ok(permit) => permit,
@@ -132,7 +135,7 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
 
 /// A failure that says which call it was.
 fn named(mut failure: Failure, admission: &Admission) -> Failure {
-    headers::of_call(admission, &mut failure.headers);
+    headers::of_call(&admission.call, &mut failure.headers);
     failure
 }
 

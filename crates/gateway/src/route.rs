@@ -4,7 +4,9 @@
 //! After a failure that another try may mend, the same group is asked again
 //! (another deployment where there is one, else after a pause); when its
 //! retries are used up, the next group of the fallback chain that fits the
-//! kind of failure. A client's own mistake is tried nowhere else.
+//! kind of failure. A client's own mistake is tried nowhere else. A deployment
+//! that cannot be told what the client asks for was never attempted: it is
+//! passed over, and the client hears of it only where no other fits.
 
 use crate::call::Call;
 use crate::deployment::{Candidate, Deployment};
@@ -12,7 +14,7 @@ use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::permit::Refused;
 use crate::principal;
-use crate::routing::{Found, NonePicked, pick};
+use crate::routing::{Been, Found, NonePicked, pick};
 use crate::runtime::Runtime;
 use crate::witness::{FellBack, From};
 use dialect::ErrorClass;
@@ -36,9 +38,12 @@ pub struct Route {
     found: Found,
     chain: VecDeque<String>,
     chain_chosen: bool,
-    tried: Vec<Arc<str>>,
+    been: Been,
     retries_left: u32,
-    wait_ms: u64,
+    /// Before the same place is asked again.
+    pause_ms: u64,
+    /// Why the first deployment of this group that is unfit for the call is.
+    unfit: Option<Failure>,
     /// Attempts made so far.
     pub attempts: u32,
     /// Retries made so far.
@@ -67,6 +72,15 @@ pub struct Wanted<'a> {
     pub disable_fallbacks: bool,
 }
 
+/// Why a group is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Its attempts failed, or none could be made now.
+    Failed,
+    /// None of its deployments can be told what the client asks for.
+    Unfit,
+}
+
 impl Route {
     /// Begins at the group that the client asked for.
     pub fn new(found: Found, wanted: &Wanted<'_>) -> Self {
@@ -75,9 +89,10 @@ impl Route {
             found,
             chain: VecDeque::new(),
             chain_chosen: false,
-            tried: Vec::new(),
+            been: Been::default(),
             retries_left,
-            wait_ms: 0,
+            pause_ms: 0,
+            unfit: None,
             attempts: 0,
             retries: 0,
             fallbacks: 0,
@@ -88,29 +103,44 @@ impl Route {
     /// The next deployment to try, after a pause where one is due.
     ///
     /// # Errors
-    /// A 429 with the time to come back, where all are cooling down and no
-    /// fallback is left.
+    /// A 429 with the time to come back, where all are cooling down; what is
+    /// wrong with the request, where no deployment can be told it. Both only
+    /// where no fallback is left.
     pub async fn next(&mut self, wanted: &Wanted<'_>) -> Result<Candidate, Failure> {
-        if self.wait_ms > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(self.wait_ms)).await;
-            self.wait_ms = 0;
+        if self.pause_ms > 0 && !self.is_untried_elsewhere(wanted) {
+            tokio::time::sleep(std::time::Duration::from_millis(self.pause_ms)).await;
+            self.pause_ms = 0;
         }
         loop {
             let now_ms = wanted.gateway.clock.unix_ms();
-            match pick(&self.found, &self.tried, now_ms, |n| wanted.gateway.dice.below(n)) {
+            let picked = pick(&self.found, &self.been, now_ms, |n| wanted.gateway.dice.below(n));
+            let left = match picked {
                 Ok(candidate) => {
-                    self.tried.push(Arc::clone(&candidate.deployment.id));
+                    self.been.tried.push(Arc::clone(&candidate.deployment.id));
                     self.attempts += 1;
                     return Ok(candidate);
                 }
                 Err(NonePicked::Cooling(ms)) => {
-                    let failure = self.all_cooling(ms);
-                    if let Some(failure) = self.fall_back(failure, wanted) {
-                        return Err(failure);
-                    }
+                    self.fall_back(self.all_cooling(ms), Left::Failed, wanted)
                 }
+                Err(NonePicked::NoneFits) => {
+                    let unfit = self.unfit.take();
+                    let unfit = unfit.unwrap_or_else(|| Failure::internal("an empty model group"));
+                    self.fall_back(unfit, Left::Unfit, wanted)
+                }
+            };
+            if let Some(failure) = left {
+                return Err(failure);
             }
         }
+    }
+
+    /// The candidate cannot be told what the client asks for: nothing was
+    /// attempted, so no retry is spent on it.
+    pub fn unfit(&mut self, candidate: &Candidate, failure: Failure) {
+        self.attempts -= 1;
+        self.been.unfit.push(Arc::clone(&candidate.deployment.id));
+        self.unfit.get_or_insert(failure);
     }
 
     /// A permit was refused: another deployment may have room; a caller's cap
@@ -144,19 +174,17 @@ impl Route {
     /// # Errors
     /// What to tell the client, where nothing is left to try.
     pub fn failed(&mut self, failed: Failed, wanted: &Wanted<'_>) -> Result<(), Failure> {
-        let others = self.found.group.deployments.len() > 1;
+        let others = self.found.group.deployments.len() > 1 + self.been.unfit.len();
         let own_key_refused = matches!(failed.status.map(|s| s.as_u16()), Some(401 | 403));
         if self.retries_left > 0 && (failed.again || (own_key_refused && others)) {
             self.retries_left -= 1;
             self.retries += 1;
-            if !self.is_untried_elsewhere(wanted) {
-                let random = wanted.gateway.dice.below(750);
-                self.wait_ms = backoff_ms(self.retries, failed.failure.retry_after_ms, random)
-                    .max(wanted.runtime.retry_after_ms);
-            }
+            let random = wanted.gateway.dice.below(750);
+            self.pause_ms = backoff_ms(self.retries, failed.failure.retry_after_ms, random)
+                .max(wanted.runtime.retry_after_ms);
             return Ok(());
         }
-        match self.fall_back(failed.failure, wanted) {
+        match self.fall_back(failed.failure, Left::Failed, wanted) {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -166,15 +194,15 @@ impl Route {
     fn is_untried_elsewhere(&self, wanted: &Wanted<'_>) -> bool {
         let now_ms = wanted.gateway.clock.unix_ms();
         let mut deployments = self.found.group.deployments.iter();
-        deployments.any(|d| d.health.cooling_ms(now_ms) == 0 && !self.tried.contains(&d.id))
+        deployments.any(|d| d.health.cooling_ms(now_ms) == 0 && !self.been.tried.contains(&d.id))
     }
 
     /// Moves on to the next fallback group; gives the failure back where there
     /// is none.
-    fn fall_back(&mut self, failure: Failure, wanted: &Wanted<'_>) -> Option<Failure> {
+    fn fall_back(&mut self, failure: Failure, why: Left, wanted: &Wanted<'_>) -> Option<Failure> {
         self.tell(wanted, None);
         if !self.chain_chosen {
-            let Some(chain) = wanted.chain_for(&self.found.group.name, failure.class) else {
+            let Some(chain) = wanted.chain_for(&self.found.group.name, failure.class, why) else {
                 return Some(failure);
             };
             self.chain = chain;
@@ -189,8 +217,9 @@ impl Route {
             };
             self.retries_left = wanted.retries_of(&found);
             self.found = found;
-            self.tried.clear();
-            self.wait_ms = 0;
+            self.been = Been::default();
+            self.unfit = None;
+            self.pause_ms = 0;
             self.fallbacks += 1;
             self.fell_from = Some(From { class: failure.class, status: failure.status });
             return None;
@@ -236,20 +265,27 @@ impl Wanted<'_> {
     }
 
     /// The groups to try after `group` failed with `class`; none where no
-    /// other place would do better.
-    fn chain_for(&self, group: &str, class: ErrorClass) -> Option<VecDeque<String>> {
+    /// other place would do better. The lists for special failures take the
+    /// general one's place once there are any, as in LiteLLM's router.
+    fn chain_for(&self, group: &str, class: ErrorClass, why: Left) -> Option<VecDeque<String>> {
         if self.disable_fallbacks {
             return None;
         }
         let runtime = self.runtime;
-        let chain = match class {
-            ErrorClass::ContextLength => runtime.context_window_fallbacks.of(group)?,
-            ErrorClass::ContentPolicy => runtime.content_policy_fallbacks.of(group)?,
-            ErrorClass::BadRequest | ErrorClass::TooLarge => return None,
-            _ if !self.fallbacks.is_empty() => {
-                return Some(self.fallbacks.iter().map(ToString::to_string).collect());
-            }
-            _ => runtime.fallbacks.of(group).unwrap_or(&runtime.default_fallbacks),
+        let special = match class {
+            ErrorClass::ContextLength => Some(&runtime.context_window_fallbacks),
+            ErrorClass::ContentPolicy => Some(&runtime.content_policy_fallbacks),
+            _ => None,
+        };
+        let mistake = matches!(class, ErrorClass::BadRequest | ErrorClass::TooLarge);
+        let chain = if let Some(special) = special.filter(|special| !special.is_empty()) {
+            special.of(group)?
+        } else if mistake && why == Left::Failed {
+            return None;
+        } else if !self.fallbacks.is_empty() {
+            return Some(self.fallbacks.iter().map(ToString::to_string).collect());
+        } else {
+            runtime.fallbacks.of(group).unwrap_or(&runtime.default_fallbacks)
         };
         (!chain.is_empty()).then(|| chain.iter().cloned().collect())
     }

@@ -103,36 +103,52 @@ pub fn wildcard<'a>(pattern: &str, text: &'a str) -> Option<&'a str> {
 /// Why no deployment could be picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonePicked {
-    /// All cool down; the first is back in so many milliseconds.
+    /// All that could serve the call cool down; the first is back in so many
+    /// milliseconds.
     Cooling(i64),
+    /// None could serve it.
+    NoneFits,
 }
 
-/// Picks a deployment of `found` that is not cooling down, one that was not
-/// `tried` before one that was, at random by weight.
+/// Where a call was already, within a group; by deployment ids.
+#[derive(Debug, Default)]
+pub struct Been {
+    /// These were asked.
+    pub tried: Vec<Arc<str>>,
+    /// These can't be told what the client asks for.
+    pub unfit: Vec<Arc<str>>,
+}
+
+/// Picks a deployment of `found` that fits and is not cooling down, one that
+/// was not tried before one that was, at random by weight.
 ///
 /// # Errors
-/// [`NonePicked::Cooling`] where all are cooling down.
+/// [`NonePicked`] says why none.
 pub fn pick(
     found: &Found,
-    tried: &[Arc<str>],
+    been: &Been,
     now_ms: i64,
     mut random: impl FnMut(u64) -> u64,
 ) -> Result<Candidate, NonePicked> {
     let all = &found.group.deployments;
     let alone = all.len() == 1;
+    let fits = |d: &&Arc<Deployment>| !been.unfit.contains(&d.id);
+    let healthy = |d: &&Arc<Deployment>| fits(d) && d.health.cooling_ms(now_ms) == 0;
     let chosen = if let [only] = all.as_slice() {
-        (only.health.cooling_ms(now_ms) == 0).then_some(only)
+        Some(only).filter(healthy)
     } else {
-        let healthy = |d: &&Arc<Deployment>| d.health.cooling_ms(now_ms) == 0;
-        let fresh = |d: &&Arc<Deployment>| healthy(d) && !tried.contains(&d.id);
+        let fresh = |d: &&Arc<Deployment>| healthy(d) && !been.tried.contains(&d.id);
         by_weight(all.iter().filter(fresh), &mut random)
             .or_else(|| by_weight(all.iter().filter(healthy), &mut random))
     };
     match chosen {
         Some(chosen) => Ok(Candidate::new(chosen, found.captured.as_deref(), alone)),
-        None => Err(NonePicked::Cooling(
-            all.iter().map(|d| d.health.cooling_ms(now_ms)).min().unwrap_or_default(),
-        )),
+        None => Err(all
+            .iter()
+            .filter(fits)
+            .map(|d| d.health.cooling_ms(now_ms))
+            .min()
+            .map_or(NonePicked::NoneFits, NonePicked::Cooling)),
     }
 }
 

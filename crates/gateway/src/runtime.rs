@@ -104,6 +104,11 @@ impl Fallbacks {
         [group, bare, "*"].iter().find_map(|name| self.0.get(*name)).map(Vec::as_slice)
     }
 
+    /// Whether no group has one.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn new(fallbacks: &[config::Fallback]) -> Self {
         let chain = |f: &config::Fallback| {
             (f.model_group.to_string(), f.to.iter().map(ToString::to_string).collect())

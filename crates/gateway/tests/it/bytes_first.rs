@@ -222,3 +222,30 @@ async fn the_providers_headers_come_back_under_litellms_names() {
     assert_eq!(answer.header("x-litellm-model-api-base"), Some(upstream.url().as_str()));
     assert_eq!(bench.record().await.request_id.as_ref(), "call-7");
 }
+
+/// The deployment's took the client's away.
+#[tokio::test]
+async fn betas_of_client_and_deployment_go_up_together() {
+    let upstream = Upstream::start().await;
+    let more = "extra_headers: {anthropic-beta: \"context-1m-2025-08-07,one\"}";
+    let list = [deployment_with("m", "anthropic/claude-up", &upstream.url(), more)];
+    let bench = Bench::new(&config(&list, "")).await;
+    upstream.script(canned::anthropic_message("Hi").always());
+    let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}"#;
+    bench.message(body).header("anthropic-beta", "one,two").answer().await;
+    bench.message(body).answer().await;
+    let file = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[
+        {"type":"file","file":{"file_id":"file_1"}},{"type":"text","text":"Hi"}]}]}"#;
+    bench.chat(file).answer().await;
+    let sent: Vec<_> = upstream
+        .received()
+        .iter()
+        .map(|sent| sent.header("anthropic-beta").unwrap().to_owned())
+        .collect();
+    let all = [
+        "one,two,context-1m-2025-08-07",
+        "context-1m-2025-08-07,one",
+        "context-1m-2025-08-07,one,files-api-2025-04-14",
+    ];
+    assert_eq!(sent, all);
+}

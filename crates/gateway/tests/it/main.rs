@@ -14,5 +14,6 @@ mod retries;
 mod secrets;
 mod surfaces;
 mod timeouts;
+mod unfit;
 mod witness;
 mod words;

@@ -303,6 +303,60 @@ async fn a_prompt_that_is_too_long_goes_to_the_context_window_fallback_only() {
     assert_eq!(bench.records(2).await[0].error_class.as_deref(), Some("context_length"));
 }
 
+/// LiteLLM's router: the special lists go before the general one where there
+/// are any, and only there.
+#[tokio::test]
+async fn a_prompt_that_is_too_long_takes_the_general_fallback_where_there_is_no_special_list() {
+    for (sections, status) in [
+        ("router_settings: {num_retries: 0, fallbacks: [{m: [b]}]}\n", 200),
+        ("router_settings: {num_retries: 0, default_fallbacks: [b]}\n", 200),
+        (
+            "router_settings: {num_retries: 0, fallbacks: [{m: [b]}], \
+             context_window_fallbacks: [{x: [c]}]}\n",
+            400,
+        ),
+    ] {
+        let (all, bench) = groups(sections).await;
+        all[0].script(context_too_long());
+        all[1].script(canned::openai_chat("Hello"));
+        assert_eq!(bench.chat(CHAT).answer().await.status, status, "{sections}");
+    }
+}
+
+#[tokio::test]
+async fn a_deployments_own_cooldown_goes_before_the_providers_word() {
+    let (first, second) = (Upstream::start().await, Upstream::start().await);
+    let list = [
+        deployment_with("m", "openai/gpt-up", &first.url(), "order: 1\ncooldown_time: 2"),
+        deployment_with("m", "openai/gpt-up", &second.url(), "order: 2"),
+    ];
+    let bench = Bench::new(&config(&list, "")).await;
+    first.script(canned::rate_limited(30)).script(canned::openai_chat("again").always());
+    second.script(canned::openai_chat("Hello").always());
+    bench.chat(CHAT).answer().await;
+    bench.clock.advance_ms(2000);
+    assert!(bench.chat(CHAT).answer().await.text().contains("again"));
+}
+
+/// It was Anthropic's 529 or OpenAI's 503, by where in the answer it stood.
+#[tokio::test]
+async fn an_overload_has_the_clients_status_wherever_the_provider_says_it() {
+    let upstream = Upstream::start().await;
+    let list = [deployment("m", "anthropic/claude-up", &upstream.url())];
+    let bench = Bench::new(&config(&list, "router_settings: {num_retries: 0}\n")).await;
+    let error = canned::anthropic_error_body("overloaded_error", "Overloaded");
+    let event = format!("event: error\ndata: {error}\n\n");
+    let answers = [
+        (CHAT, Script::on("").json(529, error.clone())),
+        (CHAT, Script::on("").json(200, error)),
+        (STREAM, Script::on("").sse([event])),
+    ];
+    for (body, script) in answers {
+        upstream.script(script);
+        assert_eq!(bench.chat(body).answer().await.status, 503);
+    }
+}
+
 #[tokio::test]
 async fn a_fallback_that_the_key_may_not_use_is_skipped() {
     let sections = "router_settings: {num_retries: 0, fallbacks: [{m: [b, c]}]}\n";
@@ -429,6 +483,8 @@ async fn a_slow_first_event_sends_a_200_and_keep_alives_and_then_the_stream() {
     let response = bench.chat(STREAM).send().await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+    assert!(response.headers().contains_key("x-litellm-call-id"));
+    assert_eq!(response.headers()["x-litellm-model-group"], "m");
     let mut body = response.into_body();
     assert_eq!(next(&mut body).await.unwrap(), ": keep-alive\n\n");
     gate.reached().await;

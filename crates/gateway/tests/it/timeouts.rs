@@ -100,3 +100,19 @@ async fn a_connection_that_nobody_takes_costs_nothing() {
     let record = bench.record().await;
     assert_eq!((record.cost, record.cost_source), (NanoUsd::ZERO, CostSource::None));
 }
+
+/// The only place that an Anthropic SDK has for it.
+#[tokio::test]
+async fn a_client_says_its_times_and_retries_in_headers() {
+    let (upstream, bench) = one(2).await;
+    let gate = Gate::new();
+    upstream.script(Script::on("").stall(&gate).always());
+    let call = bench.post(PATH, MASTER, CHAT);
+    let call = call.header("x-litellm-num-retries", "0").header("x-litellm-timeout", "0.05");
+    let answer = call.answer().await;
+    assert_eq!(answer.status, 408);
+    assert!(answer.message().contains("50 ms"), "{}", answer.message());
+    assert_eq!(upstream.received().len(), 1);
+    let wrong = bench.chat(CHAT).header("x-litellm-num-retries", "many").answer().await;
+    assert_eq!((wrong.status.as_u16(), upstream.received().len()), (400, 1));
+}

@@ -8,9 +8,6 @@ use super::held::site_in;
 pub(crate) use super::held::{Files, Of};
 use super::links::Around;
 use super::{Owners, hex, metadata, plain, prefix_of, push_once, record, startup};
-use crate::code::{self, Role};
-=======
-use super::{hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::copies::{self, Made};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Standing};
