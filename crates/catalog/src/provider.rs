@@ -7,6 +7,7 @@
 
 use base::{Decimal, Origin};
 use dialect::{Dialect, OutputLimitField};
+use std::borrow::Cow;
 
 /// Who serves models, and how to speak to them.
 #[derive(Debug)]
@@ -158,6 +159,21 @@ pub struct Quirks {
     pub headers: Box<[(&'static str, &'static str)]>,
     /// `model_prefix=P`: put before a model name without a `/` (Fireworks).
     pub model_prefix: Option<&'static str>,
+    /// `server_last`: of a model name in three parts the first says who serves
+    /// it, and goes last after a colon (Hugging Face's router).
+    pub server_last: bool,
+    /// `base_suffix=/PATH`: put after a base URL that does not end with it, as
+    /// LiteLLM's users leave it out.
+    pub base_suffix: Option<&'static str>,
+    /// `base_cut=/PATH,…`: cut off the end of a base URL before that: paths of
+    /// the provider's other doors, which LiteLLM calls.
+    pub base_cut: Box<[&'static str]>,
+    /// `base_at=HOST:/PATH`: on hosts whose name ends so, a base URL without a
+    /// path gets this one.
+    pub base_at: Option<(&'static str, &'static str)>,
+    /// `claude_elsewhere`: serves Claude in Anthropic's format, at a path that
+    /// this row does not speak.
+    pub claude_elsewhere: bool,
 }
 
 /// What can be asked of a provider over HTTP.
@@ -298,6 +314,39 @@ impl Provider {
         self.quirks.openai_models && is_openai_reasoning(model) && !model.contains("gpt-5-chat")
     }
 
+    /// The path of a base URL as people give it, made the one that the paths
+    /// of endpoints follow: they give the whole URL of one, or leave out what
+    /// LiteLLM adds.
+    pub fn base_path(&self, host: &str, given: &str) -> String {
+        let path =
+            [Endpoint::Chat, Endpoint::Messages, Endpoint::Completions, Endpoint::Embeddings]
+                .into_iter()
+                .filter_map(|endpoint| self.path(endpoint))
+                .filter(|endpoint| !endpoint.is_empty())
+                .find_map(|endpoint| given.strip_suffix(endpoint))
+                .unwrap_or(given);
+        let quirks = &self.quirks;
+        let path = quirks.base_cut.iter().find_map(|cut| path.strip_suffix(cut)).unwrap_or(path);
+        let added = match (quirks.base_at, quirks.base_suffix) {
+            (Some((at, added)), _) if path.is_empty() && host.ends_with(at) => added,
+            (_, Some(suffix)) if !path.ends_with(suffix) => suffix,
+            _ => "",
+        };
+        [path, added].concat()
+    }
+
+    /// The name of a model as the upstream wants it.
+    pub fn upstream_name<'a>(&self, model: &'a str) -> Cow<'a, str> {
+        let mut parts = model.splitn(3, '/');
+        match (self.quirks.model_prefix, parts.next(), parts.next(), parts.next()) {
+            (Some(prefix), Some(only), None, _) => [prefix, only].concat().into(),
+            (_, Some(server), Some(owner), Some(name)) if self.quirks.server_last => {
+                [owner, "/", name, ":", server].concat().into()
+            }
+            _ => model.into(),
+        }
+    }
+
     /// The name under which `model` takes the limit on output tokens.
     pub fn output_limit(&self, model: &str) -> OutputLimit {
         if self.quirks.openai_models && is_openai_reasoning(model) {
@@ -355,6 +404,42 @@ mod tests {
         }
         for name in ["gpt-4o", "gpt-4.1", "omni-moderation", "o", "o1x", "gpt-oss-120b", ""] {
             assert!(!is_openai_reasoning(name), "{name}");
+        }
+    }
+
+    /// What LiteLLM's users write, and what it calls for them.
+    #[test]
+    fn a_base_url_is_completed_as_litellm_completes_it() {
+        for (id, host, given, path) in [
+            ("ollama", "localhost", "", "/v1"),
+            ("ollama", "localhost", "/v1", "/v1"),
+            ("ollama", "localhost", "/v1/chat/completions", "/v1"),
+            ("ollama", "localhost", "/api/chat", "/v1"),
+            ("ollama", "localhost", "/ollama", "/ollama/v1"),
+            ("huggingface", "x.endpoints.huggingface.cloud", "", "/v1"),
+            ("huggingface", "router.huggingface.co", "/v1", "/v1"),
+            ("azure_ai", "x.services.ai.azure.com", "", "/models"),
+            ("azure_ai", "x.services.ai.azure.com", "/models/chat/completions", "/models"),
+            ("azure_ai", "x.services.ai.azure.com", "/openai/v1", "/openai/v1"),
+            ("azure_ai", "x.eastus2.models.ai.azure.com", "", ""),
+            ("hosted_vllm", "localhost", "", ""),
+            ("openai", "api.openai.com", "/v1/chat/completions", "/v1"),
+        ] {
+            assert_eq!(provider(id).unwrap().base_path(host, given), path, "{id} {host} {given}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_named_as_its_upstream_wants_it() {
+        for (id, model, name) in [
+            ("fireworks_ai", "llama", "accounts/fireworks/models/llama"),
+            ("fireworks_ai", "accounts/x/models/llama", "accounts/x/models/llama"),
+            ("huggingface", "together/org/model", "org/model:together"),
+            ("huggingface", "org/model", "org/model"),
+            ("huggingface", "org/model:groq", "org/model:groq"),
+            ("openrouter", "a/b/c", "a/b/c"),
+        ] {
+            assert_eq!(provider(id).unwrap().upstream_name(model), name, "{id}");
         }
     }
 

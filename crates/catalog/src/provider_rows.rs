@@ -106,6 +106,11 @@ fn parse(row: &'static str) -> Option<Provider> {
             temperature_max: None,
             headers: Box::default(),
             model_prefix: None,
+            server_last: false,
+            base_suffix: None,
+            base_cut: Box::default(),
+            base_at: None,
+            claude_elsewhere: false,
         },
         on_disconnect: OnDisconnect { unary: Disconnect::Drain, stream: Disconnect::Cancel },
         also: Box::default(),
@@ -174,6 +179,11 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         }
         "temperature_max" => quirks.temperature_max = Some(value.parse().ok()?),
         "model_prefix" => quirks.model_prefix = Some(value),
+        "server_last" => quirks.server_last = true,
+        "base_suffix" => quirks.base_suffix = Some(value),
+        "base_cut" => quirks.base_cut = list(value),
+        "base_at" => quirks.base_at = Some(value.split_once(':')?),
+        "claude_elsewhere" => quirks.claude_elsewhere = true,
         _ => return None,
     }
     Some(())

@@ -7,7 +7,7 @@
 use crate::env::Env;
 use crate::reader::{Field, Reader};
 use base::{Origin, Scheme, Secret};
-use catalog::{Endpoint, Provider, Unresolved};
+use catalog::{Provider, Unresolved};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -88,7 +88,22 @@ fn resolve<'w>(
             reader.unsupported(wanted.model_at, why, "");
             None
         }
+        Ok((provider, upstream)) if provider.quirks.claude_elsewhere && is_claude(upstream) => {
+            let why = format!(
+                "the deployment is left out: {} serves Claude in Anthropic's format, at another path",
+                provider.name
+            );
+            let hint =
+                format!("use anthropic/{upstream} with the api_base that ends in /anthropic");
+            reader.unsupported(wanted.model_at, why, &hint);
+            None
+        }
         Ok(resolved) => Some(resolved),
+        // A name that LiteLLM may know and we do not must not close the house.
+        Err(error @ Unresolved::UnknownModel { .. }) if !wanted.model.contains('/') => {
+            reader.unsupported(wanted.model_at, format!("the deployment is left out: {error}"), "");
+            None
+        }
         Err(Unresolved::NotSupported(missing)) => {
             let why = format!(
                 "the deployment is left out: {} needs {}, which does not exist here yet",
@@ -106,6 +121,10 @@ fn resolve<'w>(
             None
         }
     }
+}
+
+fn is_claude(model: &str) -> bool {
+    model.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("claude-"))
 }
 
 fn base(
@@ -129,7 +148,7 @@ fn base(
         let is_variable = from_variable
             .and_then(|(_, url)| Origin::parse_base(&url).ok())
             .is_some_and(|(named, _)| named == origin);
-        let path = without_endpoint(provider, path);
+        let path = provider.base_path(origin.host(), &path);
         return Some(Base { origin, path, is_default, takes_env_key: is_default || is_variable });
     }
     let (source, url) = match from_variable {
@@ -154,7 +173,7 @@ fn base(
     match Origin::parse_base(&url) {
         Ok((origin, path)) => {
             let is_default = source.is_empty() || provider.owns(&url);
-            let path = without_endpoint(provider, path);
+            let path = provider.base_path(origin.host(), &path);
             Some(Base { origin, path, is_default, takes_env_key: true })
         }
         Err(error) => {
@@ -163,16 +182,6 @@ fn base(
             None
         }
     }
-}
-
-/// People give the whole URL of the endpoint; the base is what comes before.
-fn without_endpoint(provider: &Provider, path: String) -> String {
-    [Endpoint::Chat, Endpoint::Messages, Endpoint::Completions, Endpoint::Embeddings]
-        .into_iter()
-        .filter_map(|endpoint| provider.path(endpoint))
-        .filter(|endpoint| !endpoint.is_empty())
-        .find_map(|endpoint| path.strip_suffix(endpoint).map(str::to_owned))
-        .unwrap_or(path)
 }
 
 /// The key in the provider's variable, where it may be used; `None` if there

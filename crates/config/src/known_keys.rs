@@ -95,9 +95,46 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
     supported: "model api_key api_base base_url api_version organization custom_llm_provider \
         litellm_credential_name rpm tpm weight order max_parallel_requests timeout \
         request_timeout stream_timeout max_retries num_retries cooldown_time drop_params \
-        additional_drop_params extra_headers extra_body search_context_cost_per_query",
+        additional_drop_params extra_headers headers extra_body search_context_cost_per_query \
+        base_model",
     unsupported: &[
         ("mock_response", "canned answers are not given here"),
+        (
+            "mock_delay mock_timeout mock_tool_calls mock_testing_fallbacks \
+        mock_testing_context_fallbacks mock_testing_content_policy_fallbacks \
+        mock_testing_rate_limit_error",
+            "failures and answers are not made up here",
+        ),
+        (
+            "cache_control_injection_points",
+            "cache hints are not added to requests: let the client set cache_control",
+        ),
+        (
+            "supports_system_message ensure_alternating_roles user_continue_message \
+        assistant_continue_message roles initial_prompt_value final_prompt_value bos_token \
+        eos_token",
+            "messages go to the provider as they are: no prompt template is applied",
+        ),
+        (
+            "metadata litellm_metadata litellm_session_id litellm_call_id no-log secret_fields",
+            "a deployment has no labels for logs and spend: they come with keys and requests",
+        ),
+        (
+            "retry_policy retry_strategy",
+            "one number for all errors: use num_retries and allowed_fails",
+        ),
+        ("force_timeout", "use timeout"),
+        ("priority", "requests are not queued by priority"),
+        ("default_headers provider_specific_header", "use extra_headers"),
+        ("extra_query", "nothing is added to a URL but api_version"),
+        (
+            "user_config model_list deployment_id hf_model_name model_file_id_mapping \
+        litellm_params proxy_server_request logger_fn verbose complete_response \
+        allowed_model_region model_config fastest_response enable_json_schema_validation \
+        litellm_request_debug search_tool_name include_cost_in_streaming_usage",
+            NO_FEATURE,
+        ),
+        ("enable_tag_filtering", NO_TAGS),
         ("tags tag_regex", NO_TAGS),
         ("max_budget budget_duration itpm otpm rpd tpd daily_reset_time", NO_LIMIT),
         ("modify_params", "requests are translated as they are: nothing is added to make them fit"),
@@ -129,27 +166,32 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
             "routers that pick a model by content do not exist here",
         ),
         ("tiered_pricing", "prices in steps cannot be overridden yet"),
-        ("guardrails", "guardrails do not run yet: requests pass unchecked"),
-        ("caching cache cache_key caching_groups", NO_CACHE),
-        ("fallbacks context_window_fallback_dict", "give fallbacks under router_settings"),
+        ("guardrails guardrail_config", "guardrails do not run yet: requests pass unchecked"),
+        ("caching cache cache_key caching_groups preset_cache_key ttl s_max_age", NO_CACHE),
+        (
+            "fallbacks context_window_fallbacks content_policy_fallbacks \
+        context_window_fallback_dict disable_fallbacks max_fallbacks",
+            "give fallbacks under router_settings",
+        ),
         (
             "ssl_verify",
             "certificates are always checked: name your own roots in keymoat.egress.roots",
         ),
         (
-            "litellm_trace_id max_file_size_mb model_info prompt_id prompt_variables rag_config \
+            "litellm_trace_id max_file_size_mb model_info prompt_id prompt_variables prompt_label \
+        prompt_version rag_config \
         region silent_model use_litellm_proxy vector_store_ids",
             NO_FEATURE,
         ),
     ],
-    on_by_default: "ssl_verify",
+    on_by_default: "ssl_verify supports_system_message",
 };
 
 /// Request parameters that are well known; as defaults they mean exactly what
 /// they say.
 pub(crate) const BODY_PARAMS: &str = "audio dimensions encoding_format enable_thinking frequency_penalty functions \
         function_call input_type logit_bias logprobs max_completion_tokens max_output_tokens \
-        max_tokens metadata min_p modalities n parallel_tool_calls prediction \
+        max_tokens min_p modalities n parallel_tool_calls prediction \
         presence_penalty prompt_cache_key provider reasoning reasoning_effort \
         repetition_penalty response_format safety_identifier seed service_tier stop \
         stop_sequences store stream_options system temperature thinking tool_choice tools \
@@ -472,6 +514,19 @@ const fn ours(supported: &'static str) -> Section {
 #[cfg(test)]
 mod tests {
     use super::{GENERAL, LITELLM, LITELLM_PARAMS, MODEL_INFO, ROUTER, TOP};
+
+    /// They went to the provider in every body, and were refused there.
+    #[test]
+    fn what_is_said_to_the_gateway_is_no_default_for_bodies() {
+        for key in dialect::head::keys::GATEWAY {
+            let name = key.name;
+            let known = LITELLM_PARAMS.supports(name)
+                || LITELLM_PARAMS.why_unsupported(name).is_some()
+                || crate::names::is_price_name(name);
+            assert!(known, "{name}");
+            assert!(!super::has(super::BODY_PARAMS, name), "{name}");
+        }
+    }
 
     #[test]
     fn no_key_stands_twice_in_a_section() {

@@ -10,7 +10,9 @@ use crate::identity::Identity;
 use crate::known_keys::{BODY_PARAMS, LITELLM_PARAMS, MODEL, MODEL_INFO, has};
 use crate::names::{is_price_name, is_secret_name};
 use crate::node::{Kind, Node};
+use crate::param_values::{api_key, dropped_params, extra_headers};
 use crate::reader::{Field, Reader};
+use crate::served::{self, Mode};
 use crate::suggest::{nearest, slip};
 use crate::types::Deployment;
 use base::{Decimal, Secret};
@@ -63,7 +65,7 @@ struct Draft<'n> {
     body_defaults: Vec<(String, Box<RawValue>)>,
     price_overrides: Vec<(String, Decimal)>,
     base_model: Option<String>,
-    mode: Option<String>,
+    mode: Option<(Field<'n>, String)>,
     max_tokens: Option<u64>,
     max_input_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
@@ -151,7 +153,7 @@ impl<'n> Draft<'n> {
     }
 
     fn read_param(&mut self, reader: &mut Reader<'_>, field: &Field<'n>) {
-        if field.name == "extra_headers" {
+        if matches!(field.name, "extra_headers" | "headers") {
             // Any of them may be a secret.
         } else if !is_secret_name(field.name) {
             self.identity.add(field.name, field.node);
@@ -196,8 +198,16 @@ impl<'n> Draft<'n> {
             }
             "cooldown_time" => self.cooldown_ms = reader.seconds(field),
             "drop_params" => self.drop_params = reader.bool(field),
-            "additional_drop_params" => self.additional_drop_params = reader.texts(field),
-            "extra_headers" => self.extra_headers = extra_headers(reader, field),
+            "additional_drop_params" => {
+                self.additional_drop_params = dropped_params(reader, field);
+            }
+            "extra_headers" | "headers" => {
+                self.extra_headers.extend(extra_headers(reader, field));
+            }
+            "base_model" => {
+                let name = reader.text(field);
+                self.base_model = self.base_model.take().or(name);
+            }
             "extra_body" => {
                 for part in reader.fields(field) {
                     if let Some(json) = reader.json(&part) {
@@ -290,8 +300,12 @@ impl<'n> Draft<'n> {
         for field in reader.fields(section) {
             match field.name {
                 "id" => self.id = reader.text(&field).map(|id| (field, id)),
-                "mode" => self.mode = reader.text(&field),
-                "base_model" => self.base_model = reader.text(&field),
+                "mode" => self.mode = reader.text(&field).map(|mode| (field, mode)),
+                "base_model" => {
+                    if let Some(name) = reader.text(&field) {
+                        self.base_model = Some(name);
+                    }
+                }
                 "max_tokens" => self.max_tokens = reader.whole(&field),
                 "max_input_tokens" => self.max_input_tokens = reader.whole(&field),
                 "max_output_tokens" => self.max_output_tokens = reader.whole(&field),
@@ -351,6 +365,9 @@ impl<'n> Draft<'n> {
             key: self.api_key.take().unwrap_or(KeySaid::Nothing),
         };
         let Some(bound) = binding::bind(reader, wanted) else { return Vec::new() };
+        if !self.is_served(reader, &model_at, &bound) {
+            return Vec::new();
+        }
         let id = match &self.id {
             Some((at, id)) => {
                 if !ids.insert(id.clone()) {
@@ -362,6 +379,38 @@ impl<'n> Draft<'n> {
             None => self.identity.id(&model_name, ids),
         };
         vec![self.build(reader, id, &model_name, bound)]
+    }
+
+    /// Whether an endpoint leads to it: by what the file says of its mode, else
+    /// by what is known of the model.
+    fn is_served(&self, reader: &mut Reader<'_>, model_at: &Field<'n>, bound: &Bound) -> bool {
+        let by_model = || served::why_not(bound.provider, &bound.upstream_model);
+        let (at, why, hint) = match &self.mode {
+            _ if served::names_responses(&bound.upstream_model) => {
+                (model_at, served::NO_RESPONSES.to_owned(), "without responses/ it answers chats")
+            }
+            None => {
+                let Some(why) = by_model() else { return true };
+                (model_at, why, "if it does answer chats, say so: model_info: {mode: chat}")
+            }
+            Some((at, mode)) => match (served::mode(mode), by_model()) {
+                (Mode::Served, _) => return true,
+                (Mode::Unserved, _) => (at, served::unserved(mode), ""),
+                (Mode::Responses, Some(why)) => (at, why, ""),
+                (Mode::Responses, None) => {
+                    let note =
+                        "called over chat completions: the Responses API does not exist here yet";
+                    reader.accept(&at.clone().approximately(note));
+                    return true;
+                }
+                (Mode::Unknown, _) => {
+                    reader.unsupported(at, "no such mode is known: it has no effect", "");
+                    return true;
+                }
+            },
+        };
+        reader.unsupported(at, format!("the deployment is left out: {why}"), hint);
+        false
     }
 
     /// `model: "*"`: each provider whose key is at hand, under its own prefix.
@@ -453,50 +502,13 @@ impl<'n> Draft<'n> {
             body_defaults: self.body_defaults,
             price_overrides: self.price_overrides,
             base_model: self.base_model,
-            mode: self.mode,
+            mode: self.mode.map(|(_, mode)| mode),
             // LiteLLM's max_tokens is an older name of the output limit.
             max_output_tokens: self.max_output_tokens.or(self.max_tokens),
             max_input_tokens: self.max_input_tokens,
             model_info: self.model_info.unwrap_or_else(empty_info),
         }
     }
-}
-
-fn api_key(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<KeySaid> {
-    let said_none =
-        matches!(&field.node.kind, Kind::Scalar { text, quoted: true } if text.is_empty());
-    if said_none {
-        reader.accept(&field.clone().approximately("no key is sent, not even the provider's own"));
-        return Some(KeySaid::None);
-    }
-    reader.secret(field).map(KeySaid::This)
-}
-
-/// Headers that the connection or the key itself owns.
-const RESERVED_HEADERS: [&str; 8] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-];
-
-fn extra_headers(reader: &mut Reader<'_>, section: &Field<'_>) -> Vec<(String, Arc<Secret>)> {
-    let mut headers = Vec::new();
-    for field in reader.fields(section) {
-        let name = field.name.to_ascii_lowercase();
-        if !crate::general::is_header_name(&name) || RESERVED_HEADERS.contains(&name.as_str()) {
-            reader.error(&field, "this header cannot be set", "");
-        } else if field.is_null() {
-            reader.error(&field, "expected the header's value, found nothing", "");
-        } else if let Some(value) = reader.secret(&field) {
-            headers.push((name, value));
-        }
-    }
-    headers
 }
 
 /// At most one `*` in each name, and none upstream without one in front.
@@ -509,7 +521,8 @@ fn check_patterns(
 ) -> bool {
     let stars = |text: &str| text.bytes().filter(|byte| *byte == b'*').count();
     if stars(model_name) > 1 || stars(model) > 1 {
-        reader.error(item, "a name may hold one '*', not several", "as in openai/*");
+        let why = "the deployment is left out: a name may hold one '*' here, not several";
+        reader.unsupported(item, why, "as in openai/*");
         false
     } else if stars(model) == 1 && stars(model_name) == 0 {
         let hint = "give model_name a '*' too, or model a name";

@@ -9,6 +9,10 @@ use crate::reader::{Field, Reader};
 use crate::types::{Alias, Fallback, Routing};
 use std::sync::Arc;
 
+/// What fallbacks are not for, where LiteLLM asks others all the same.
+const MISTAKES: &str = "a request that the provider finds wrong (400, 413) is tried nowhere else, \
+                        but for a prompt too long or a content policy";
+
 /// A model group's name that stands somewhere in the settings, to be checked
 /// once all groups are known.
 pub(crate) struct Mention<'n> {
@@ -47,7 +51,9 @@ impl<'n> Draft<'n> {
             "allowed_fails" => self.allowed_fails = reader.whole_u32(field),
             "cooldown_time" => self.cooldown_ms = reader.seconds(field),
             "max_fallbacks" => self.max_fallbacks = reader.whole_u32(field),
-            "fallbacks" => self.fallbacks = self.fallbacks_of(reader, field),
+            "fallbacks" => {
+                self.fallbacks = self.fallbacks_of(reader, &field.clone().approximately(MISTAKES));
+            }
             "context_window_fallbacks" => {
                 self.context_window_fallbacks = self.fallbacks_of(reader, field);
             }
@@ -55,7 +61,7 @@ impl<'n> Draft<'n> {
                 self.content_policy_fallbacks = self.fallbacks_of(reader, field);
             }
             "default_fallbacks" => {
-                let names = self.targets(reader, field);
+                let names = self.targets(reader, &field.clone().approximately(MISTAKES));
                 self.default_fallbacks = Some(names);
             }
             _ => return false,

@@ -137,10 +137,7 @@ impl Facts {
 
 /// The name as the upstream wants it: some prefix bare names (Fireworks).
 pub fn full_name(provider: &Provider, model: &str) -> Arc<str> {
-    match provider.quirks.model_prefix {
-        Some(prefix) if !model.contains('/') => [prefix, model].concat().into(),
-        _ => model.into(),
-    }
+    provider.upstream_name(model).into()
 }
 
 /// Perplexity's models and OpenAI's search models search once a call (their

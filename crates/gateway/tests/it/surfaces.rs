@@ -181,3 +181,17 @@ async fn a_provider_that_answers_a_stream_with_json_is_still_understood() {
     assert_eq!(answer.status, 200);
     assert_eq!(bench.record().await.cost, NanoUsd(CANNED_COST_NANOUSD));
 }
+
+/// It went to `/chat/completions`, which Ollama does not have.
+#[tokio::test]
+async fn ollama_is_asked_where_litellms_users_say_it_is() {
+    let upstream = Upstream::start_with(provider::answer).await;
+    for base in ["", "/", "/v1", "/api/chat"] {
+        let url = format!("{}{base}", upstream.url());
+        let bench = Bench::new(&config(&[deployment("m", "ollama/llama3", &url)], "")).await;
+        bench.chat(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#).answer().await;
+    }
+    let received = upstream.received();
+    let routes: Vec<_> = received.iter().map(testkit::Request::route).collect();
+    assert_eq!(routes, ["/v1/chat/completions"; 4]);
+}

@@ -1,0 +1,67 @@
+//! Values of `litellm_params` that take more than a look: keys, headers, lists
+//! of parameters to drop.
+
+use crate::binding::KeySaid;
+use crate::node::Kind;
+use crate::reader::{Field, Reader};
+use base::Secret;
+use std::sync::Arc;
+
+/// Names of parameters. LiteLLM also takes paths into them: those would be
+/// taken for names that nothing has.
+pub(crate) fn dropped_params(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<String> {
+    let mut names = reader.texts(field);
+    let is_path = |name: &String| name.contains(['.', '[', '*']);
+    if names.iter().any(is_path) {
+        let paths: Vec<&str> = names.iter().filter(|n| is_path(n)).map(String::as_str).collect();
+        let why = format!(
+            "only whole parameters are dropped: these paths have no effect: {}",
+            paths.join(", ")
+        );
+        reader.unsupported(field, why, "");
+    }
+    names.retain(|name| !is_path(name));
+    names
+}
+
+/// What is said of the key; an empty text means that none is sent.
+pub(crate) fn api_key(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<KeySaid> {
+    let said_none =
+        matches!(&field.node.kind, Kind::Scalar { text, quoted: true } if text.is_empty());
+    if said_none {
+        reader.accept(&field.clone().approximately("no key is sent, not even the provider's own"));
+        return Some(KeySaid::None);
+    }
+    reader.secret(field).map(KeySaid::This)
+}
+
+/// Headers that the connection or the key itself owns.
+const RESERVED_HEADERS: [&str; 8] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+];
+
+/// Headers to send with each request.
+pub(crate) fn extra_headers(
+    reader: &mut Reader<'_>,
+    section: &Field<'_>,
+) -> Vec<(String, Arc<Secret>)> {
+    let mut headers = Vec::new();
+    for field in reader.fields(section) {
+        let name = field.name.to_ascii_lowercase();
+        if !crate::general::is_header_name(&name) || RESERVED_HEADERS.contains(&name.as_str()) {
+            reader.error(&field, "this header cannot be set", "");
+        } else if field.is_null() {
+            reader.error(&field, "expected the header's value, found nothing", "");
+        } else if let Some(value) = reader.secret(&field) {
+            headers.push((name, value));
+        }
+    }
+    headers
+}
