@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::known_keys::{BODY_PARAMS, LITELLM_PARAMS, MODEL, MODEL_INFO, has};
 use crate::names::{is_price_name, is_secret_name};
 use crate::node::{Kind, Node};
-use crate::param_values::{api_key, dropped_params, extra_headers};
+use crate::param_values::{api_key, dropped_params, extra_headers, split_version};
 use crate::reader::{Field, Reader};
 use crate::served::{self, Mode};
 use crate::suggest::{nearest, slip};
@@ -167,11 +167,16 @@ impl<'n> Draft<'n> {
             "model" => self.model = reader.text(field).map(|text| (field.clone(), text)),
             "api_key" => self.api_key = api_key(reader, field),
             "api_base" | "base_url" => {
-                self.api_base = reader.text(field).map(|url| (field.clone(), url));
+                self.api_base = reader.text(field).map(|mut url| {
+                    let version = split_version(&mut url);
+                    self.api_version = self.api_version.take().or(version);
+                    (field.clone(), url)
+                });
             }
             "api_version" => {
-                let note = "sent only to providers whose API takes it as a parameter";
-                self.api_version = reader.text(&field.clone().approximately(note));
+                let note = "sent as ?api-version= to hosts that are not the provider's own";
+                let version = reader.text(&field.clone().approximately(note));
+                self.api_version = version.or_else(|| self.api_version.take());
             }
             "organization" => {
                 self.organization = reader.check(field, |text| {
@@ -483,7 +488,7 @@ impl<'n> Draft<'n> {
             base_path: bound.base_path,
             api_key: bound.api_key,
             is_default_origin: bound.is_default_origin,
-            api_version: self.api_version,
+            api_version: self.api_version.filter(|_| !bound.is_default_origin),
             organization: self.organization,
             weight: self.weight,
             rpm: self.rpm,

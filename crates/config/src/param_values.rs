@@ -24,6 +24,18 @@ pub(crate) fn dropped_params(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<
     names
 }
 
+/// Takes `?api-version=…` off a base URL: people copy it from Azure's pages.
+pub(crate) fn split_version(url: &mut String) -> Option<String> {
+    let (before, version) = url.split_once("?api-version=")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if version.is_empty() || !version.bytes().all(plain) {
+        return None;
+    }
+    let version = version.to_owned();
+    url.truncate(before.len());
+    Some(version)
+}
+
 /// What is said of the key; an empty text means that none is sent.
 pub(crate) fn api_key(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<KeySaid> {
     let said_none =
@@ -64,4 +76,22 @@ pub(crate) fn extra_headers(
         }
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_version;
+
+    #[test]
+    fn a_version_at_the_end_of_a_url_is_taken_off_and_nothing_else() {
+        let mut url = "https://h/models?api-version=2024-05-01-preview".to_owned();
+        assert_eq!(split_version(&mut url).as_deref(), Some("2024-05-01-preview"));
+        assert_eq!(url, "https://h/models");
+        for kept in
+            ["https://h/v1", "https://h?x=1", "https://h?api-version=1&y=2", "h?api-version="]
+        {
+            let mut url = kept.to_owned();
+            assert_eq!((split_version(&mut url), url.as_str()), (None, kept));
+        }
+    }
 }

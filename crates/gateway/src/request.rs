@@ -96,7 +96,7 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
         let effective = match Effective::new(&admission, &candidate) {
             Ok(effective) => effective,
             Err(failure) => {
-                route.unfit(&candidate, *failure);
+                route.unfit(*failure);
                 continue;
             }
         };

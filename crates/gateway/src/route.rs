@@ -135,11 +135,11 @@ impl Route {
         }
     }
 
-    /// The candidate cannot be told what the client asks for: nothing was
-    /// attempted, so no retry is spent on it.
-    pub fn unfit(&mut self, candidate: &Candidate, failure: Failure) {
+    /// The last candidate cannot be told what the client asks for, or its price
+    /// cannot be held: nothing was attempted, so no retry is spent on it.
+    pub fn unfit(&mut self, failure: Failure) {
         self.attempts -= 1;
-        self.been.unfit.push(Arc::clone(&candidate.deployment.id));
+        self.been.unfit.extend(self.been.tried.last().cloned());
         self.unfit.get_or_insert(failure);
     }
 
@@ -151,7 +151,15 @@ impl Route {
     pub fn refused(&mut self, refused: Refused, wanted: &Wanted<'_>) -> Result<(), Failure> {
         match refused {
             // Nothing was tried, so that no retry is spent on it.
-            Refused::DeploymentFull if self.is_untried_elsewhere(wanted) => Ok(()),
+            Refused::DeploymentFull if self.is_untried_elsewhere(wanted) => {
+                self.attempts -= 1;
+                Ok(())
+            }
+            // Another may have a price.
+            Refused::Unpriced => {
+                self.unfit(crate::refusal::of_permit(refused, wanted.runtime.compat));
+                Ok(())
+            }
             Refused::DeploymentFull => self.failed(
                 Failed {
                     failure: Failure::new(

@@ -446,6 +446,7 @@ async fn a_full_deployment_is_passed_over_without_spending_a_retry() {
         let answer = bench.chat(CHAT).answer().await;
         assert!(answer.text().contains("Hello"), "{}", answer.text());
         assert_eq!(answer.header("x-litellm-attempted-retries"), Some("0"));
+        assert_eq!(bench.record().await.id.attempt, 0, "what was full was not attempted");
         gate.open();
     };
     tokio::join!(busy, meanwhile);

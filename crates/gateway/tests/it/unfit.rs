@@ -103,3 +103,23 @@ async fn one_without_the_endpoint_is_passed_over_too() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(voyage.received().is_empty());
 }
+
+#[tokio::test]
+async fn one_without_a_known_price_is_passed_over_under_a_cap() {
+    let (unpriced, priced) = (Upstream::start().await, Upstream::start().await);
+    let bare = format!(
+        "  - model_name: m\n    litellm_params: {{model: openai/unheard-of, order: 1, api_key: k, \
+         api_base: \"{}\"}}\n",
+        unpriced.url()
+    );
+    let list = [bare, deployment_with("m", "openai/gpt-up", &priced.url(), "order: 2")];
+    let bench = Bench::new(&config(&list, "router_settings: {num_retries: 0}\n")).await;
+    unpriced.script(canned::openai_chat("free of charge").always());
+    priced.script(canned::openai_chat("Hello").always());
+    let key = bench.key(|key| key.max_budget = Some(NanoUsd(10_000_000))).await;
+    let answer = bench.post("/v1/chat/completions", &key, CHAT).answer().await;
+    assert!(answer.text().contains("Hello"), "{}", answer.text());
+    assert!(unpriced.received().is_empty());
+    assert_eq!(bench.record().await.id.attempt, 0);
+    assert!(bench.chat(CHAT).answer().await.text().contains("free"), "without a cap it serves");
+}
