@@ -19,12 +19,13 @@ pub fn of_body(theirs: Dialect, head: &Head, body: &[u8]) -> Vec<&'static str> {
     }
     let has = |name: &str| head.raw(body, name).is_some_and(|value| value != b"null");
     let holds = |text: &[u8]| memchr::memmem::find(body, text).is_some();
-    // The later version of the connector knows its servers' tools by this type.
-    let mcp =
-        if holds(br#""mcp_toolset""#) { "mcp-client-2025-11-20" } else { "mcp-client-2025-04-04" };
+    let mcp = has("mcp_servers");
+    // The connector's later version knows its servers' tools by this type.
+    let later = mcp && holds(br#""mcp_toolset""#);
     [
         (holds(br#""type":"file""#), "files-api-2025-04-14"),
-        (has("mcp_servers"), mcp),
+        (mcp && !later, "mcp-client-2025-04-04"),
+        (later, "mcp-client-2025-11-20"),
         (has("context_management"), "context-management-2025-06-27"),
         (has("speed"), "fast-mode-2026-02-01"),
     ]

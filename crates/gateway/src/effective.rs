@@ -46,8 +46,9 @@ impl<'a> Effective<'a> {
     pub fn new(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
         let surface = admission.call.surface;
         let sent_as = candidate.surface_for(surface);
-        if candidate.path(endpoint(sent_as)).is_none() {
-            return Err(Box::new(wire::cannot_serve(surface, candidate.deployment.provider.name)));
+        let provider = candidate.deployment.provider;
+        if provider.path(endpoint(sent_as)).is_none() {
+            return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         }
         let effective = if surface == sent_as {
             Self::spliced(
