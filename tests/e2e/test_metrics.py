@@ -93,3 +93,12 @@ def test_fallbacks_are_counted_by_where_they_went_and_why(gateway):
     why = {"exception_status": "500", "exception_class": "InternalServerError"}
     assert one(gateway, "litellm_deployment_successful_fallbacks_total", **labels, **why) == 1
     assert series(gateway, "litellm_deployment_failed_fallbacks_total", **labels) == []
+
+
+def test_a_virtual_key_does_not_see_what_the_others_spend(gateway):
+    key = gateway.new_key(models=["chat-openai"])
+    with gateway.http(key=key) as client:
+        assert client.get("/metrics").status_code == 401
+    with gateway.http(key=None) as client:
+        assert client.get("/metrics").status_code == 401
+    assert "litellm_spend_metric" in gateway.get("/metrics").text

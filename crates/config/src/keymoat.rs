@@ -8,7 +8,8 @@ use crate::node::Kind;
 use crate::reader::{Field, Reader};
 use crate::report::Verdict;
 use crate::settings::{
-    Compat, LogFormat, LogLevel, ResponseModel, Roots, Settings, SpoolSync, Tls, UnknownPrice,
+    Compat, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings, SpoolSync, Tls,
+    UnknownPrice,
 };
 use base::Secret;
 use std::num::NonZeroUsize;
@@ -62,6 +63,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut 
                 set(&mut settings.response_model, reader.choice(&field, &choices));
             }
             "unknown_price" => set(&mut settings.unknown_price, unknown_price(reader, &field)),
+            "metrics_key" => {
+                let choices = [("master", MetricsKey::Master), ("any", MetricsKey::Any)];
+                set(&mut settings.metrics_key, reader.choice(&field, &choices));
+            }
             "peek_timeout_ms" => set(&mut settings.peek_timeout_ms, duration(reader, &field)),
             "first_byte_timeout_ms" => {
                 set(&mut settings.first_byte_timeout_ms, duration(reader, &field));

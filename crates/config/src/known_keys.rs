@@ -493,7 +493,8 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
 
 /// `keymoat` and the mappings in it.
 pub(crate) const KEYMOAT: Section = ours(
-    "listen data_dir store compat egress response_model unknown_price peek_timeout_ms \
+    "listen data_dir store compat egress response_model unknown_price metrics_key \
+        peek_timeout_ms \
         first_byte_timeout_ms idle_timeout_ms drain spool log workers",
 );
 pub(crate) const LISTEN: Section = ours(

@@ -38,7 +38,7 @@ pub use env::{Env, ProcessEnv};
 pub use load::{Loaded, defaults, load};
 pub use report::{Entry, Report, Verdict};
 pub use settings::{
-    Compat, Drain, Listen, Log, LogFormat, LogLevel, ResponseModel, Roots, Settings, Spool,
-    SpoolSync, Tls, UnknownPrice,
+    Compat, Drain, Listen, Log, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings,
+    Spool, SpoolSync, Tls, UnknownPrice,
 };
 pub use types::{Access, Alias, Config, Deployment, Fallback, Period, PeriodUnit, Routing};

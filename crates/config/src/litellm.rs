@@ -38,6 +38,8 @@ pub(crate) fn read<'n>(
                 }
             }
             "require_auth_for_metrics_endpoint" => {
+                let note = "it wants the master key; keymoat.metrics_key: any takes every key";
+                let field = if field.is_off() { field } else { field.approximately(note) };
                 if let Some(flag) = reader.bool(&field) {
                     access.metrics_need_key = flag;
                 }

@@ -74,7 +74,7 @@ impl<'n> Field<'n> {
     }
 
     /// Off, empty or nothing: what switches a feature off.
-    fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         match &self.node.kind {
             Kind::Scalar { text, .. } => self.is_null() || scalar::bool_of(text) == Some(false),
             Kind::Seq(items) => items.is_empty(),

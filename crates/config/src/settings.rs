@@ -21,6 +21,8 @@ pub struct Settings {
     pub response_model: ResponseModel,
     /// What happens to a call whose price is not known.
     pub unknown_price: UnknownPrice,
+    /// Whose key opens `/metrics`, where it wants one.
+    pub metrics_key: MetricsKey,
     /// How long the upstream's first event is waited for before the client
     /// gets its 200; 5,000.
     pub peek_timeout_ms: u64,
@@ -113,6 +115,16 @@ pub enum UnknownPrice {
     CeilingPerCall(Decimal),
 }
 
+/// Whose key opens `/metrics`: it shows what every key is called and spends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsKey {
+    /// The master key alone.
+    #[default]
+    Master,
+    /// Any key that is in order, as LiteLLM has it.
+    Any,
+}
+
 /// What is read of an answer whose client has gone, to learn what it cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
@@ -203,6 +215,7 @@ impl Default for Settings {
             roots: Roots::default(),
             response_model: ResponseModel::default(),
             unknown_price: UnknownPrice::default(),
+            metrics_key: MetricsKey::default(),
             peek_timeout_ms: 5_000,
             first_byte_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,

@@ -176,10 +176,15 @@ pub(crate) async fn deployments(app: App, request: Request) -> Answer {
     })
 }
 
-/// `GET /metrics`, for any key unless the configuration opens it.
+/// `GET /metrics`, for the administrator unless the configuration opens it: it
+/// shows every key's name and spending.
 pub(crate) async fn metrics(app: App, request: Request) -> Answer {
-    if app.gateway.runtime().metrics_need_key {
-        anyone(&app, &request.into_parts().0).await?;
+    let runtime = app.gateway.runtime();
+    let (parts, _) = request.into_parts();
+    if runtime.metrics_need_key && runtime.metrics_take_any_key {
+        anyone(&app, &parts).await?;
+    } else if runtime.metrics_need_key {
+        admin(&app, &parts).await?;
     }
     Ok(reply::with_type((app.render_metrics)(), HeaderValue::from_static(PROMETHEUS)))
 }

@@ -5,6 +5,7 @@
 
 use crate::body::{self, BodyError, ReceivedBody};
 use crate::call::{self, Call};
+use crate::controls;
 use crate::deployment::Candidate;
 use crate::detach::Client;
 use crate::error::{Failure, Fault};
@@ -139,6 +140,7 @@ impl Admitted {
         let body_wait = clock.monotonic().saturating_sub(asked_at);
         let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
         let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
+        controls::check(&head, &body.bytes)?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
         if named.is_empty() {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
@@ -347,9 +349,8 @@ fn unread(error: BodyError) -> Failure {
         BodyError::TooSlow => Failure::new(
             ErrorClass::Timeout,
             Fault::Client,
-            "The request body came too slowly: it stood still for too long \
-             (keymoat.listen.body_idle_timeout_ms), or on the whole less than 4 KiB came in a \
-             second.",
+            "The request body came too slowly: it stood still for 30 s, or on the whole less than \
+             4 KiB came in a second.",
         )
         .status(StatusCode::REQUEST_TIMEOUT),
         BodyError::Busy => Failure::new(

@@ -40,6 +40,9 @@ pub struct Bound {
     pub input_tokens: u64,
     /// Output tokens at most, over all choices.
     pub output_tokens: u64,
+    /// Output tokens to hold under a rate of tokens, which is counted when
+    /// they are known: no answer is cut short for it.
+    pub rate_output_tokens: u64,
     /// Web searches at most.
     pub searches: u64,
     /// The key that asks for them.
@@ -89,9 +92,25 @@ pub fn estimated_tokens(bytes: u64) -> u64 {
 /// What an attempt may consume, given what is left under the caps.
 ///
 /// A limit that the client or the deployment gave stands. Without one, the
-/// model's limit, or a fair share of what is left where that is less; then
-/// `clamp` says so.
+/// model's limit, or a fair share of the money that is left where that is less;
+/// then `clamp` says so.
 pub fn bound(sent: &Sent<'_>, facts: &Facts, left: Left) -> Bound {
+    let bound = worst(sent, facts, left.money);
+    Bound { rate_output_tokens: rate_output(sent, bound.output_tokens, left.tokens), ..bound }
+}
+
+/// What is held of a rate where nobody gave a limit: a fair share.
+fn rate_output(sent: &Sent<'_>, output_tokens: u64, left: Option<u64>) -> u64 {
+    let limited = sent.head.max_output_tokens().is_some();
+    let limited = limited && !sent.limit_is_ours && !says_nought(sent);
+    let guess = estimated_tokens(sent.body.len() as u64);
+    match left {
+        Some(left) if !limited => output_tokens.min(left.saturating_sub(guess) / FAIR_SHARE),
+        _ => output_tokens,
+    }
+}
+
+fn worst(sent: &Sent<'_>, facts: &Facts, left: Option<NanoUsd>) -> Bound {
     let head = sent.head;
     let mut added = price_keys::added(head, sent.body, sent.client);
     added.searches = added.searches.max(facts.own_searches);
@@ -114,19 +133,14 @@ pub fn bound(sent: &Sent<'_>, facts: &Facts, left: Left) -> Bound {
         return Bound { output_tokens: over_choices(stated.max(thinking)), ..input };
     }
     let model_limit = stated.unwrap_or(model_limit).max(thinking);
-    let guess = estimated_tokens(sent.body.len() as u64);
     // Less than the budget to think would be refused by the provider.
     let floor = OUTPUT_FLOOR_TOKENS.max(match thinking {
         0 => 0,
         budget => budget.saturating_add(OUTPUT_FLOOR_TOKENS),
     });
     let affordable = left
-        .money
         .zip(facts.prices.as_ref())
         .map(|(left, prices)| affordable_output(prices, &input, left))
-        .into_iter()
-        .chain(left.tokens.map(|tokens| tokens.saturating_sub(guess)))
-        .min()
         .map(|tokens| (tokens / FAIR_SHARE / choices).saturating_sub(added.beside_tokens))
         .map(|tokens| tokens.max(floor));
     match affordable {
@@ -308,6 +322,19 @@ mod tests {
         let bound = of(Surface::AnthropicMessages, &body, &facts, left);
         assert_eq!(bound.clamp, Some(9256));
         assert!(worst_case(&facts.prices.unwrap(), &bound) > NanoUsd(50_000_000));
+    }
+
+    #[test]
+    fn a_rate_of_tokens_holds_a_share_and_cuts_nothing_short() {
+        let left = Left { money: None, tokens: Some(2000) };
+        let open = format!("{{{TEXT}}}");
+        let bound = of(Surface::OpenAiChat, &open, &facts(), left);
+        let share = (2000 - estimated_tokens(open.len() as u64)) / FAIR_SHARE;
+        assert_eq!((bound.clamp, bound.output_tokens), (None, 16_384));
+        assert_eq!(bound.rate_output_tokens, share);
+        let stated = format!(r#"{{{TEXT},"max_tokens":1900}}"#);
+        let bound = of(Surface::OpenAiChat, &stated, &facts(), left);
+        assert_eq!(bound.rate_output_tokens, 1900);
     }
 
     #[test]

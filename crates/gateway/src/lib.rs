@@ -12,6 +12,7 @@ pub mod bound;
 mod bytes_queue;
 pub mod call;
 pub mod canary;
+pub mod controls;
 pub mod defaults;
 pub mod deployment;
 pub mod detach;

@@ -172,7 +172,7 @@ impl Permit {
             let prices = candidate.facts.prices.as_deref().filter(|_| covered);
             let money = worst_case(prices, &bound, capped, ceiling)?;
             let guess = bound::estimated_tokens(sent.body.len() as u64);
-            let tokens = bound.input_tokens.min(guess).saturating_add(bound.output_tokens);
+            let tokens = bound.input_tokens.min(guess).saturating_add(bound.rate_output_tokens);
             Some(ledger::reserve(&cells, Ask { money, tokens }).map_err(Refused::Allowance)?)
         };
         let started_at = gateway.clock.monotonic();

@@ -369,7 +369,8 @@ pub fn resolve_model<'a>(
     Ok(meant)
 }
 
-/// Whether `key` may use `model`.
+/// Whether `key` may use `model`. `all-team-models` stands for none: there are
+/// no teams yet.
 ///
 /// # Errors
 /// LiteLLM's `key_model_access_denied`.
@@ -377,7 +378,7 @@ pub fn check_model(principal: &Principal, model: &str, compat: Compat) -> Result
     let Some(key) = &principal.key else { return Ok(()) };
     let allows = |allowed: &String| {
         allowed == model
-            || matches!(allowed.as_str(), "*" | "all-proxy-models" | "all-team-models")
+            || matches!(allowed.as_str(), "*" | "all-proxy-models")
             || crate::routing::wildcard(allowed, model).is_some()
     };
     if key.models.is_empty() || key.models.iter().any(allows) {
@@ -418,9 +419,24 @@ fn masked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Principal, Principals, masked, presented_key};
+    use super::{Principal, Principals, check_model, masked, presented_key};
+    use crate::error::Compat;
     use base::KeyHash;
     use http::{HeaderMap, HeaderName, HeaderValue};
+    use ledger::VirtualKey;
+
+    #[test]
+    fn all_models_of_a_team_are_none_while_there_are_no_teams() {
+        let may = |models: &[&str]| {
+            let mut key = VirtualKey::new(KeyHash([7; 32]), "sk-...wxyz".into(), 0);
+            key.models = models.iter().map(ToString::to_string).collect();
+            key.team_id = Some("t1".to_owned());
+            let principal = Principal { key: Some(key), ..Principal::admin() };
+            check_model(&principal, "secret", Compat::V1_83).is_ok()
+        };
+        assert!(may(&["all-proxy-models"]) && may(&["*"]) && may(&["secret"]) && may(&[]));
+        assert!(!may(&["all-team-models"]) && !may(&["no-default-models"]));
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &'static str)| {

@@ -58,28 +58,49 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
         Unit::InFlight => "max_parallel_requests",
         Unit::Tokens | Unit::Money => "tokens",
     };
-    let resets = refusal.resets_at_ms.map_or_else(String::new, |at| {
+    let resets_at = refusal.resets_at_ms.map(|at| {
         let text = base::clock::rfc3339(at);
-        let seconds = text.get(..19).unwrap_or_default().replace('T', " ");
-        format!(" Limit resets at: {seconds} UTC")
+        format!("{} UTC", text.get(..19).unwrap_or_default().replace('T', " "))
     });
+    let resets =
+        resets_at.as_ref().map_or_else(String::new, |at| format!(" Limit resets at: {at}"));
+    // More than the whole allowance: no waiting helps.
+    let never = refusal.cause == Cause::TooLarge;
+    let advice = match refusal.allowance.unit {
+        Unit::Tokens if never => format!(
+            "{} This call may use up to {} tokens; a smaller max_tokens lowers that.",
+            if resets.is_empty() { "" } else { "." },
+            refusal.asked
+        ),
+        _ => String::new(),
+    };
     let (kind, value) = descriptor(&refusal.allowance.subject);
     let mut failure = Failure::new(
         ErrorClass::RateLimit,
         Fault::Client,
         format!(
             "Rate limit exceeded for {kind}: {value}. Limit type: {limit_type}. Current limit: {}, \
-             Remaining: {}.{resets}",
+             Remaining: {}.{resets}{advice}",
             refusal.allowance.limit,
             (refusal.allowance.limit - refusal.spent - refusal.held).max(0),
         ),
     )
-    .retry_after_ms(Some(60_000));
+    .retry_after_ms((!never).then_some(60_000));
     let headers = &mut failure.headers;
-    headers
-        .insert(HeaderName::from_static("rate_limit_type"), HeaderValue::from_static(limit_type));
+    headers.insert(RATE_LIMIT_TYPE, HeaderValue::from_static(limit_type));
+    if let Some(at) = resets_at.and_then(|at| HeaderValue::try_from(at).ok()) {
+        headers.insert(RESET_AT, at);
+    }
+    if never {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     failure
 }
+
+const RATE_LIMIT_TYPE: HeaderName = HeaderName::from_static("rate_limit_type");
+const RESET_AT: HeaderName = HeaderName::from_static("reset_at");
+/// The official clients try a 429 again unless told not to.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 fn over_budget(refusal: &Refusal, compat: Compat) -> Failure {
     let (spent, limit) = (NanoUsd(refusal.spent), NanoUsd(refusal.allowance.limit));
@@ -175,6 +196,22 @@ mod tests {
         let all = Refusal { resets_at_ms: None, ..refusal(proxy, Cause::Spent) };
         let shown = of_allowance(&all, Compat::V1_83).message;
         assert!(shown.contains("the whole proxy's") && shown.contains("does not reset"), "{shown}");
+    }
+
+    #[test]
+    fn a_refused_rate_says_when_to_come_back_where_coming_back_helps() {
+        let allowance = Allowance::tokens_per_minute(Subject::Key(KeyHash([7; 32])), 2000);
+        let spent = of_allowance(&refusal(allowance.clone(), Cause::Spent), Compat::V1_83);
+        assert_eq!(spent.headers["reset_at"], "2026-03-24 10:40:00 UTC");
+        assert_eq!(
+            (spent.retry_after_ms, spent.headers.get("x-should-retry")),
+            (Some(60_000), None)
+        );
+        let large = Refusal { asked: 4096, ..refusal(allowance, Cause::TooLarge) };
+        let large = of_allowance(&large, Compat::V1_83);
+        assert_eq!(large.retry_after_ms, None);
+        assert_eq!(large.headers["x-should-retry"], "false");
+        assert!(large.message.contains("up to 4096 tokens"), "{}", large.message);
     }
 
     #[test]

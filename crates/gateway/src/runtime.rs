@@ -9,7 +9,7 @@ use crate::health::{CooldownRules, Health};
 use crate::routing::{Alias, Routes};
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
-use config::{Config, ResponseModel, UnknownPrice};
+use config::{Config, MetricsKey, ResponseModel, UnknownPrice};
 use egress::{Policy, Reach};
 use http::{HeaderName, HeaderValue};
 use ledger::{Allowance, Book, Cell, Opening, Subject};
@@ -76,6 +76,8 @@ pub struct Runtime {
     pub key_cache_ttl: Option<Duration>,
     /// Whether `/metrics` wants a key.
     pub metrics_need_key: bool,
+    /// Whether the one that it wants may be any.
+    pub metrics_take_any_key: bool,
 }
 
 /// What outlives a reload.
@@ -211,6 +213,7 @@ pub fn prepare(
             .collect(),
         key_cache_ttl: access.key_cache_ttl_ms.map(Duration::from_millis),
         metrics_need_key: access.metrics_need_key,
+        metrics_take_any_key: settings.metrics_key == MetricsKey::Any,
     };
     Ok(Prepared { runtime, policy, redactor: Redactor::new(config.secrets()) })
 }

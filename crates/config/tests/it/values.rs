@@ -2,7 +2,9 @@
 
 use crate::{env, load_good, problems, testdata};
 use base::NanoUsd;
-use config::{Compat, LogFormat, LogLevel, ResponseModel, Roots, SpoolSync, UnknownPrice, Verdict};
+use config::{
+    Compat, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, SpoolSync, UnknownPrice, Verdict,
+};
 use std::path::PathBuf;
 
 fn case(name: &str) -> config::Config {
@@ -98,6 +100,7 @@ fn every_setting_of_our_own_arrives() {
     assert_eq!(settings.compat, Compat::V1_109);
     assert_eq!(settings.response_model, ResponseModel::Group);
     assert_eq!(settings.unknown_price, UnknownPrice::CeilingPerCall("0.25".parse().unwrap()));
+    assert_eq!(settings.metrics_key, MetricsKey::Any);
     assert_eq!(settings.peek_timeout_ms, 2000);
     assert_eq!(settings.first_byte_timeout_ms, 60_000);
     assert_eq!(settings.idle_timeout_ms, 90_000);
@@ -308,6 +311,7 @@ fn the_documented_defaults_are_the_defaults() {
             said.response_model == ResponseModel::default() && listen.trusted_proxies.is_empty()
         );
         assert_eq!(listen.host.to_string(), "127.0.0.1");
+        assert_eq!(said.metrics_key, MetricsKey::Master);
         (
             [u64::from(listen.port), u64::from(listen.connections_max), listen.header_timeout_ms],
             [listen.header_max_bytes as u64, listen.body_max_bytes, listen.drain_delay_ms],

@@ -69,7 +69,7 @@ impl KeyFields {
         };
         Ok(Self {
             alias: fields.text("key_alias")?,
-            models: fields.texts("models")?,
+            models: models(&mut fields)?,
             max_budget: fields.dollars("max_budget")?,
             budget_duration: fields.window("budget_duration")?,
             spend: fields.dollars("spend")?.flatten(),
@@ -113,6 +113,17 @@ impl KeyFields {
             updated_at_ms: now_ms,
         }
     }
+}
+
+/// The models that the key may use.
+fn models(fields: &mut Fields<'_>) -> Result<Option<Vec<String>>, Failure> {
+    let models = fields.texts("models")?;
+    if models.iter().flatten().any(|model| model == "all-team-models") {
+        let why = "cannot hold all-team-models: teams, and with them their models, do not exist \
+                   yet. Name the models, or all-proxy-models for every one";
+        return Err(invalid("models", why));
+    }
+    Ok(models)
 }
 
 fn lifetime(text: &str) -> Result<Lifetime, Failure> {
@@ -222,6 +233,13 @@ mod tests {
         ] {
             assert_eq!(take(body).ok().unwrap().lifetime, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn the_models_of_a_team_are_not_all_models() {
+        let refused = take(r#"{"models": ["chat", "all-team-models"]}"#).err().unwrap();
+        assert_eq!((refused.param.as_deref(), refused.status.as_u16()), (Some("models"), 400));
+        assert!(take(r#"{"models": ["chat", "all-proxy-models"]}"#).is_ok());
     }
 
     #[test]

@@ -71,12 +71,20 @@ async fn a_deployment_that_cools_down_is_unhealthy_and_says_for_how_long() {
 }
 
 #[tokio::test]
-async fn metrics_want_any_key_unless_the_configuration_opens_them() {
+async fn metrics_want_the_master_key_unless_the_configuration_opens_them() {
     let house = House::new().await;
     let key = house.new_key("{}").await;
-    let answer = house.get_as(&key, "/metrics").await;
+    let refused = house.get_as(&key, "/metrics").await;
+    assert_eq!(refused.status, 401);
+    assert!(!refused.text.contains("litellm_spend_metric"), "{}", refused.text);
+    assert_eq!(open(&house, Method::GET, "/metrics").await.status, 401);
+    let answer = house.get("/metrics").await;
     assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(answer.text.contains("litellm_spend_metric"));
+
+    let house = House::with(&format!("{CONFIG}keymoat: {{metrics_key: any}}\n")).await;
+    let key = house.new_key("{}").await;
+    assert_eq!(house.get_as(&key, "/metrics").await.status, 200);
     assert_eq!(open(&house, Method::GET, "/metrics").await.status, 401);
     let opened = "  require_auth_for_metrics_endpoint: false\n";
     let house = House::with(&format!("{CONFIG}{opened}")).await;

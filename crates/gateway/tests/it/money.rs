@@ -323,15 +323,23 @@ async fn tokens_a_minute_are_held_by_worst_case_and_settled_by_usage() {
 }
 
 #[tokio::test]
-async fn a_token_rate_alone_clamps_a_call_without_an_output_limit() {
+async fn a_token_rate_cuts_no_answer_short() {
     let (upstream, bench) = one("").await;
     upstream.script(canned::openai_chat("Hello").always());
     let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
-    let key = bench.key(|key| key.tpm_limit = Some(4000)).await;
-    assert_eq!(bench.post(PATH, &key, body).answer().await.status, 200);
+    let key = bench.key(|key| key.tpm_limit = Some(36)).await;
+    for status in [200, 200, 429] {
+        assert_eq!(bench.post(PATH, &key, body).answer().await.status, status);
+    }
     let sent = upstream.received()[0].json();
-    let limit = sent.get("max_tokens").or(sent.get("max_completion_tokens")).unwrap();
-    assert!((256..=1000).contains(&limit.as_u64().unwrap()), "{limit}");
+    assert!(sent.get("max_tokens").is_none() && sent.get("max_completion_tokens").is_none());
+
+    let key = bench.key(|key| key.tpm_limit = Some(36)).await;
+    let large = r#"{"model":"m","messages":[],"max_tokens":36}"#;
+    let refused = bench.post(PATH, &key, large).answer().await;
+    assert_eq!(refused.status, 429);
+    assert!(!refused.headers.contains_key("retry-after"), "no waiting helps");
+    assert_eq!(refused.headers["x-should-retry"], "false");
 }
 
 #[tokio::test]
