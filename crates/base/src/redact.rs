@@ -31,6 +31,11 @@ pub struct Redactor {
 
 const PAIRS: usize = 1 << 16;
 
+/// Words before a key in a header's value.
+fn is_scheme(word: &str) -> bool {
+    ["bearer", "basic", "token", "apikey"].iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
 impl Default for Redactor {
     fn default() -> Self {
         Self::of(Vec::new())
@@ -40,7 +45,13 @@ impl Default for Redactor {
 impl Redactor {
     /// Builds the set; texts under 8 bytes are left out.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        Self::of(secrets.into_iter().map(|secret| secret.expose().into()).collect())
+        let values = |secret: &'a Secret| {
+            let whole = secret.expose();
+            // A header's value is said back without its scheme as well.
+            let bare = whole.split_once(' ').filter(|(scheme, _)| is_scheme(scheme));
+            std::iter::once(whole).chain(bare.map(|(_, bare)| bare.trim()))
+        };
+        Self::of(secrets.into_iter().flat_map(values).map(Into::into).collect())
     }
 
     /// This set and another: what was secret stays so.
@@ -218,6 +229,14 @@ mod tests {
     fn a_longer_value_is_not_cut_by_a_shorter_one() {
         let redactor = redactor(&["sk-shared", "sk-shared-and-more"]);
         assert_eq!(redactor.clean("sk-shared-and-more, sk-shared"), "[redacted], [redacted]");
+    }
+
+    #[test]
+    fn a_headers_value_is_found_without_its_scheme() {
+        let redactor = redactor(&["Basic b3A6c2VjcmV0", "two words1"]);
+        assert_eq!(redactor.clean("b3A6c2VjcmV0"), MASK);
+        assert_eq!(redactor.clean("Basic b3A6c2VjcmV0"), MASK);
+        assert_eq!(redactor.clean("words1 two words1"), "words1 [redacted]");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::controls;
 use crate::deployment::Candidate;
 use crate::detach::Client;
 use crate::error::{Failure, Fault};
+use crate::expansion;
 use crate::gateway::Gateway;
 use crate::late::Face;
 use crate::price_keys;
@@ -209,11 +210,14 @@ fn call(
         end_user: end_user.map(Into::into),
         tags: tags(head, text(TAGS)),
         session_id: text(SESSION_ID).map(Into::into),
-        service_tier: head.service_tier().map(Into::into),
         call_type: record::call_type(received.surface),
         client_ip: received.client_ip.clone(),
     }
 }
+
+/// In the neutral model a value takes many times its bytes: some hundreds of
+/// MiB for a 45 MiB body of the smallest messages.
+const VALUES_MAX: usize = 500_000;
 
 /// Two lists of cells; borrowed where one is empty, as it mostly is.
 fn joined<'a>(own: &'a [Arc<Cell>], shared: &'a [Arc<Cell>]) -> Cow<'a, [Arc<Cell>]> {
@@ -280,6 +284,13 @@ impl Admission {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
+        if expansion::has_more_values_than(&self.body.bytes, VALUES_MAX) {
+            let message = format!(
+                "The body holds more than {VALUES_MAX} JSON values; so many cannot be translated \
+                 for a provider of another format."
+            );
+            return Err(DecodeError { message, param: None });
+        }
         let mut edits = Edits::new(&self.head, &self.body.bytes);
         edits.remove_gateway_keys();
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))

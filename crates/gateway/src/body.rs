@@ -4,17 +4,22 @@
 //! to an unnamed temporary file while it arrives, so that a slow upload holds
 //! no memory, and is read back when it is complete, for as long as the request
 //! lasts. Memory and disk are budgets that all requests share; a share is taken
-//! before a byte is kept, and what a sender declares is not believed. Who
-//! sends too slowly is not waited for.
+//! before a byte is kept, is given back with the last of the bytes, and what a
+//! sender declares is not believed. Who sends too slowly is not waited for.
+//! What is made of a body (edited, translated) is not counted here: once more
+//! its length, for as long as it lasts.
 
+use crate::body_budgets::{SMALL_MAX_BYTES, Share, SmallHold, budgeted};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
+
+pub use crate::body_budgets::{Budgets, Small};
 
 /// How much a request body may hold, and where.
 #[derive(Clone)]
@@ -29,78 +34,12 @@ pub struct BodyLimits {
     pub budgets: Budgets,
 }
 
-/// What bodies may hold at once, over all requests. Outlives a reload.
-#[derive(Clone)]
-pub struct Budgets {
-    /// KiB of bodies that arrive in memory; more go to disk.
-    pub arriving_kib: Arc<Semaphore>,
-    /// KiB of bodies on disk.
-    pub disk_kib: Arc<Semaphore>,
-    /// KiB of spooled bodies that were read back.
-    pub large_kib: Arc<Semaphore>,
-    /// KiB of upstreams' large answers.
-    pub answers_kib: Arc<Semaphore>,
-}
-
-impl Default for Budgets {
-    fn default() -> Self {
-        let mib = |mib: usize| Arc::new(Semaphore::new(mib << 10));
-        Self {
-            arriving_kib: mib(256),
-            disk_kib: mib(8192),
-            large_kib: mib(512),
-            answers_kib: mib(1024),
-        }
-    }
-}
-
-/// A part of a budget that grows with what comes.
-struct Share<'a> {
-    budget: &'a Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-    covered_bytes: usize,
-}
-
-/// Bodies up to this are not worth counting.
-const UNCOUNTED_BYTES: usize = 64 << 10;
-
-/// Shares grow by so much, so that they grow seldom.
-const STEP_KIB: usize = 64;
-
-impl<'a> Share<'a> {
-    fn of(budget: &'a Arc<Semaphore>) -> Self {
-        Self { budget, permit: None, covered_bytes: UNCOUNTED_BYTES }
-    }
-
-    /// Makes room for `bytes` in all; false where there is none.
-    fn cover(&mut self, bytes: usize) -> bool {
-        let Some(missing) = bytes.checked_sub(self.covered_bytes).filter(|n| *n > 0) else {
-            return true;
-        };
-        let kib = missing.div_ceil(1024).next_multiple_of(STEP_KIB);
-        let Ok(asked) = u32::try_from(kib) else { return false };
-        let Ok(more) = Arc::clone(self.budget).try_acquire_many_owned(asked) else { return false };
-        self.covered_bytes += kib * 1024;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        true
-    }
-}
-
 /// A request body, complete.
 pub struct ReceivedBody {
-    /// The bytes as the client sent them.
+    /// The bytes as the client sent them; those of a large body keep its share
+    /// of the budget for as long as anybody has them.
     pub bytes: Bytes,
-    /// Keeps the share of the memory budget that a large body takes.
-    _budget: Option<OwnedSemaphorePermit>,
-}
-
-impl From<Bytes> for ReceivedBody {
-    fn from(bytes: Bytes) -> Self {
-        Self { bytes, _budget: None }
-    }
+    _small: Option<SmallHold>,
 }
 
 /// Why a body was not read.
@@ -178,30 +117,56 @@ where
         return Err(BodyError::TooLarge(limits.max_bytes));
     }
     let mut arriving = Arriving { body, started: Instant::now(), bytes: 0 };
-    let Some(first) = arriving.next().await? else { return Ok(Bytes::new().into()) };
-    if arriving.body.is_end_stream() && first.len() <= limits.memory_max_bytes {
-        return Ok(first.into());
+    let Some(first) = arriving.next().await? else {
+        return Ok(ReceivedBody { bytes: Bytes::new(), _small: None });
+    };
+    let budgets = &limits.budgets;
+    let mut share = Share::of(&budgets.memory_kib);
+    let is_whole = arriving.body.is_end_stream() && first.len() <= limits.memory_max_bytes;
+    if is_whole && share.cover(first.len()) {
+        let small = budgets.small.hold(first.len().min(SMALL_MAX_BYTES)).ok_or(BodyError::Busy)?;
+        let bytes = budgeted(first, share.permit);
+        return Ok(ReceivedBody { bytes, _small: Some(small) });
     }
-    let mut share = Share::of(&limits.budgets.arriving_kib);
-    let room = usize::try_from(declared).unwrap_or(usize::MAX).min(UNCOUNTED_BYTES);
-    let mut memory = BytesMut::with_capacity(room.max(first.len()));
+    let room = usize::try_from(declared).unwrap_or(usize::MAX).min(SMALL_MAX_BYTES);
+    let mut small = budgets.small.hold(room).ok_or(BodyError::Busy)?;
+    let mut memory = Vec::with_capacity(room);
     let mut next = Some(first);
     while let Some(data) = next {
         let length = memory.len().saturating_add(data.len());
         if length > limits.max_bytes {
             return Err(BodyError::TooLarge(limits.max_bytes));
         }
-        if length > limits.memory_max_bytes || !share.cover(length) {
-            return spool([memory.freeze(), data], arriving, limits).await;
+        // What is counted is the room that is taken, not what is in it.
+        let room = if length > memory.capacity() {
+            length.max(memory.capacity() * 2).min(limits.memory_max_bytes)
+        } else {
+            memory.capacity()
+        };
+        if !small.grow_to(room.min(SMALL_MAX_BYTES)) {
+            return Err(BodyError::Busy);
         }
+        if length > limits.memory_max_bytes || !share.cover(room) {
+            let start = InMemory { pieces: [memory.into(), data], _share: share, _small: small };
+            return spool(start, arriving, limits).await;
+        }
+        memory.reserve_exact(room - memory.len());
         memory.extend_from_slice(&data);
         next = arriving.next().await?;
     }
-    Ok(memory.freeze().into())
+    let bytes = budgeted(memory.into(), share.permit);
+    Ok(ReceivedBody { bytes, _small: Some(small) })
+}
+
+/// What came of a body before it went to disk.
+struct InMemory<'a> {
+    pieces: [Bytes; 2],
+    _share: Share<'a>,
+    _small: SmallHold,
 }
 
 async fn spool<B>(
-    start: [Bytes; 2],
+    start: InMemory<'_>,
     mut arriving: Arriving<B>,
     limits: &BodyLimits,
 ) -> Result<ReceivedBody, BodyError>
@@ -211,14 +176,15 @@ where
 {
     let failed = |cause| BodyError::Spool { path: limits.spool_dir.clone(), cause };
     let mut share = Share::of(&limits.budgets.disk_kib);
-    let mut length: usize = start.iter().map(Bytes::len).sum();
+    let mut length: usize = start.pieces.iter().map(Bytes::len).sum();
     if !share.cover(length) {
         return Err(BodyError::Busy);
     }
     let mut file = temporary_file(&limits.spool_dir).await.map_err(failed)?;
-    for piece in start {
-        file.write_all(&piece).await.map_err(failed)?;
+    for piece in &start.pieces {
+        file.write_all(piece).await.map_err(failed)?;
     }
+    drop(start);
     while let Some(data) = arriving.next().await? {
         length = length.saturating_add(data.len());
         if length > limits.max_bytes {
@@ -238,7 +204,7 @@ where
     file.rewind().await.map_err(failed)?;
     let mut bytes = Vec::with_capacity(length);
     file.read_to_end(&mut bytes).await.map_err(failed)?;
-    Ok(ReceivedBody { bytes: bytes.into(), _budget: Some(budget) })
+    Ok(ReceivedBody { bytes: budgeted(bytes.into(), Some(budget)), _small: None })
 }
 
 /// A file that is gone when it is closed: unlinked as soon as it is open.
@@ -329,28 +295,13 @@ where
         whole.extend_from_slice(&data);
         second = read_data(&mut body).await?;
     }
-    let bytes = whole.freeze();
-    Ok(match share.permit {
-        Some(permit) => Bytes::from_owner(Budgeted { bytes, _share: permit }),
-        None => bytes,
-    })
-}
-
-/// Bytes that hold their share of a budget.
-struct Budgeted {
-    bytes: Bytes,
-    _share: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Budgeted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
+    Ok(budgeted(whole.freeze(), share.permit))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyError, BodyLimits, Budgets, ReadError, read_budgeted, receive};
+    use super::{BodyError, BodyLimits, Budgets, ReadError, Small, read_budgeted, receive};
+    use crate::body_budgets::REQUEST_MIN_BYTES;
     use bytes::Bytes;
     use http_body_util::Full;
     use std::convert::Infallible;
@@ -419,11 +370,43 @@ mod tests {
         assert_eq!(limits.budgets.large_kib.available_permits(), 10);
     }
 
+    /// A complete body counted against nothing while its call waited.
+    #[tokio::test]
+    async fn a_body_in_memory_keeps_its_share_for_as_long_as_its_bytes_last() {
+        static PIECE: [u8; 32 << 10] = [b'x'; 32 << 10];
+        let mut limits = limits(1 << 20, 1 << 20);
+        limits.budgets.memory_kib = kib(192);
+        let received = receive(chunks(vec![&PIECE; 8]), &limits).await.unwrap();
+        assert_eq!(received.bytes.len(), 256 << 10);
+        assert_eq!(limits.budgets.memory_kib.available_permits(), 0);
+        // On its way upstream, after the call has let go of it.
+        let sent = received.bytes.clone();
+        drop(received);
+        assert_eq!(limits.budgets.memory_kib.available_permits(), 0);
+        drop(sent);
+        assert_eq!(limits.budgets.memory_kib.available_permits(), 192);
+    }
+
+    #[tokio::test]
+    async fn small_bodies_are_counted_too_while_they_last() {
+        let mut limits = limits(100, 100);
+        limits.budgets.small = Arc::new(Small::new(10_000));
+        let small = || receive(Full::new(Bytes::from_static(b"hello")), &limits);
+        let (one, pieces) = (small().await.unwrap(), chunks(vec![b"a", b"b"]));
+        let two = receive(pieces, &limits).await.unwrap();
+        assert_eq!(limits.budgets.small.held_bytes(), 2 * REQUEST_MIN_BYTES);
+        assert!(matches!(small().await, Err(BodyError::Busy)));
+        drop(one);
+        assert!(small().await.is_ok());
+        drop(two);
+        assert_eq!(limits.budgets.small.held_bytes(), 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nothing_is_kept_beyond_the_budgets() {
         static PIECE: [u8; 32 << 10] = [b'x'; 32 << 10];
         let mut limits = limits(1 << 20, 1 << 20);
-        limits.budgets.arriving_kib = kib(0);
+        limits.budgets.memory_kib = kib(0);
         limits.budgets.disk_kib = kib(64);
         let spooled = receive(chunks(vec![&PIECE; 4]), &limits).await.unwrap();
         assert_eq!(spooled.bytes.len(), 128 << 10, "no room in memory: by way of the disk");

@@ -38,8 +38,6 @@ pub struct Call {
     pub tags: Vec<String>,
     /// The caller's session.
     pub session_id: Option<Arc<str>>,
-    /// The tier that the client asked for.
-    pub service_tier: Option<Box<str>>,
     /// LiteLLM's name of the kind of call.
     pub call_type: Arc<str>,
     /// Where it came from.

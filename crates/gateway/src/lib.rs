@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod betas;
 pub mod body;
+mod body_budgets;
 pub mod bound;
 mod bytes_queue;
 pub mod call;
@@ -21,6 +22,7 @@ pub mod dispatch;
 pub mod effective;
 pub mod error;
 mod exhaust;
+mod expansion;
 pub mod gateway;
 pub mod headers;
 pub mod health;

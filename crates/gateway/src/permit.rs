@@ -14,7 +14,7 @@ use crate::effective::Effective;
 use crate::gateway::Gateway;
 use crate::price_keys::{self, Asked};
 use base::NanoUsd;
-use catalog::{Prices, Tier};
+use catalog::{Prices, Terms, Tier};
 use dialect::Usage;
 use dialect::head::Surface;
 use dialect::tap::Observed;
@@ -312,6 +312,12 @@ impl Permit {
             && !self.bound.rereads
     }
 
+    /// Whether the provider's cheaper hours hold, at the beginning and at the
+    /// end: which of them counts is the provider's to say.
+    fn is_off_peak(&self, prices: &Prices) -> bool {
+        prices.is_off_peak(self.started_at_ms) && prices.is_off_peak(self.gateway.clock.unix_ms())
+    }
+
     /// What the attempt cost, and how we know.
     ///
     /// What a provider states as its price counts, and reported usage is priced:
@@ -394,11 +400,13 @@ impl Permit {
     }
 
     fn cost(&self, prices: &Prices, usage: &Usage) -> catalog::Cost {
-        let cost = catalog::cost(prices, usage, self.asked.terms(self.seen.tier));
+        let off_peak = self.is_off_peak(prices);
+        let terms = |tier| Terms { off_peak, ..self.asked.terms(tier) };
+        let cost = catalog::cost(prices, usage, terms(self.seen.tier));
         if !self.asked.is_unconfirmed(self.seen.tier) {
             return cost;
         }
-        let ordinary = catalog::cost(prices, usage, self.asked.terms(Some(Tier::Standard)));
+        let ordinary = catalog::cost(prices, usage, terms(Some(Tier::Standard)));
         if ordinary.total > cost.total { ordinary } else { cost }
     }
 }

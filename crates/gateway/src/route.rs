@@ -221,6 +221,12 @@ impl Route {
             let allowed =
                 principal::check_model(wanted.principal, &name, wanted.runtime.compat).is_ok();
             let Some(found) = wanted.runtime.routes.find(&name).filter(|_| allowed) else {
+                tracing::info!(
+                    call = %wanted.call.id,
+                    model_group = %self.found.group.name,
+                    fallback = name,
+                    "a fallback is passed over: the key may not use it, or it does not exist"
+                );
                 continue;
             };
             self.retries_left = wanted.retries_of(&found);

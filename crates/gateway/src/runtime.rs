@@ -286,16 +286,28 @@ fn own_prices(configured: &config::Deployment) -> Result<Option<Prices>, String>
 }
 
 fn credential(configured: &config::Deployment) -> Result<Option<Credential>, String> {
-    let Some(key) = &configured.api_key else { return Ok(None) };
+    let own = configured.extra_headers.iter();
+    let own = || own.clone().filter(|(name, _)| vault::carries_credential(name));
+    if configured.api_key.is_none() && own().next().is_none() {
+        return Ok(None);
+    }
     let scheme = match configured.provider.auth {
         Auth::Bearer => AuthScheme::Bearer,
         Auth::Header(name) => AuthScheme::Header(HeaderName::from_static(name)),
     };
     // Named after what it opens, never after what it is.
     let id = format!("{}@{}", configured.provider.id, configured.origin);
-    Credential::new(id.into(), scheme, key, vec![configured.origin.clone()])
+    let (id, origins) = (id.into(), vec![configured.origin.clone()]);
+    let credential = match &configured.api_key {
+        Some(key) => Credential::new(id, scheme, key, origins),
+        None => Ok(Credential::without_key(id, origins)),
+    };
+    own()
+        .try_fold(credential.map_err(|error| error.to_string())?, |credential, (name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())?;
+            credential.and_header(name, value).map_err(|e| e.to_string())
+        })
         .map(Some)
-        .map_err(|error| error.to_string())
 }
 
 /// LiteLLM's rule: if any deployment of the group has a weight, weights count;
@@ -317,7 +329,10 @@ fn weight(configured: &config::Deployment, all: &[config::Deployment]) -> u32 {
 fn extra_headers(
     configured: &config::Deployment,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let own = configured.extra_headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    // Those that carry a credential are the credential's: see `credential`.
+    let own = configured.extra_headers.iter();
+    let own = own.filter(|(name, _)| !vault::carries_credential(name));
+    let own = own.map(|(name, value)| (name.as_str(), value.expose()));
     let provider = configured.provider_headers.iter().map(|(name, value)| (*name, value.as_str()));
     let organization =
         configured.organization.as_deref().map(|value| ("openai-organization", value));

@@ -42,9 +42,8 @@ pub enum Error {
 /// A provider credential. Sealed: no `Debug`, no accessor for the secret.
 pub struct Credential {
     id: Arc<str>,
-    scheme: AuthScheme,
     origins: Vec<Origin>,
-    value: HeaderValue,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Credential {
@@ -58,15 +57,34 @@ impl Credential {
         secret: &Secret,
         origins: Vec<Origin>,
     ) -> Result<Self, Error> {
-        let made = match scheme {
+        let credential = Self::without_key(id, origins);
+        match scheme {
             AuthScheme::Bearer => {
-                HeaderValue::try_from(format!("Bearer {}", secret.expose().trim()))
+                let bearer = Secret::new(format!("Bearer {}", secret.expose().trim()));
+                credential.and_header(header::AUTHORIZATION, &bearer)
             }
-            AuthScheme::Header(_) => HeaderValue::from_str(secret.expose().trim()),
+            AuthScheme::Header(name) => credential.and_header(name, secret),
+        }
+    }
+
+    /// Bound to `origins`, and nothing in it yet.
+    pub fn without_key(id: Arc<str>, origins: Vec<Origin>) -> Self {
+        Self { id, origins, headers: Vec::new() }
+    }
+
+    /// With another header, in place of one of that name: what the operator
+    /// writes out wins over what is made of a key.
+    ///
+    /// # Errors
+    /// [`Error::NotAHeader`] where the secret cannot be sent as it is.
+    pub fn and_header(mut self, name: HeaderName, secret: &Secret) -> Result<Self, Error> {
+        let Ok(mut value) = HeaderValue::from_str(secret.expose().trim()) else {
+            return Err(Error::NotAHeader(self.id));
         };
-        let Ok(mut value) = made else { return Err(Error::NotAHeader(id)) };
         value.set_sensitive(true);
-        Ok(Self { id, scheme, origins, value })
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+        Ok(self)
     }
 
     /// The credential's public name, for records and messages.
@@ -87,11 +105,9 @@ impl Credential {
                 allowed: allowed.join(", "),
             });
         }
-        let name = match &self.scheme {
-            AuthScheme::Bearer => header::AUTHORIZATION,
-            AuthScheme::Header(name) => name.clone(),
-        };
-        outgoing.headers.insert(name, self.value.clone());
+        for (name, value) in &self.headers {
+            outgoing.headers.insert(name.clone(), value.clone());
+        }
         Ok(Authorized(outgoing))
     }
 }
@@ -114,7 +130,7 @@ impl Outgoing {
         path_and_query: String,
         mut headers: HeaderMap,
     ) -> Self {
-        if headers.keys().any(|name| CREDENTIAL_HEADERS.contains(&name.as_str())) {
+        if headers.keys().any(|name| carries_credential(name.as_str())) {
             for name in CREDENTIAL_HEADERS {
                 headers.remove(*name);
             }
@@ -140,6 +156,11 @@ pub const CREDENTIAL_HEADERS: &[&str] = &[
     "ocp-apim-subscription-key",
 ];
 
+/// Whether a header of this name, in lower case, is for a [`Credential`] alone.
+pub fn carries_credential(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+}
+
 /// The head of a request that may leave. Cannot be changed.
 pub struct Authorized(Outgoing);
 
@@ -159,7 +180,7 @@ impl Authorized {
 mod tests {
     use super::{AuthScheme, Credential, Error, Outgoing};
     use base::{Origin, Secret};
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
     fn origin(url: &str) -> Origin {
         Origin::parse_base(url).unwrap().0
@@ -191,6 +212,22 @@ mod tests {
             let refused = credential().attach(outgoing(url, HeaderMap::new()));
             assert!(matches!(refused, Err(Error::NotItsHost { .. })), "{url}");
         }
+    }
+
+    #[test]
+    fn what_the_operator_writes_out_is_bound_too_and_wins() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let name = HeaderName::from_static("ocp-apim-subscription-key");
+        let both = credential().and_header(name.clone(), &secret("apim")).unwrap();
+        let both = both.and_header(header::AUTHORIZATION, &secret("Basic x")).unwrap();
+        let sent = both.attach(outgoing("https://api.openai.com", HeaderMap::new())).unwrap();
+        let (.., headers) = sent.into_parts();
+        assert_eq!(
+            (&headers[name], &headers["authorization"]),
+            (&"apim".parse().unwrap(), &"Basic x".parse().unwrap())
+        );
+        assert!(headers.values().all(HeaderValue::is_sensitive));
+        assert!(both.attach(outgoing("https://evil.example", HeaderMap::new())).is_err());
     }
 
     #[test]

@@ -291,3 +291,15 @@ async fn pings_without_end_do_not_pile_up() {
     gate.open();
     assert!(read(body).await.ends_with(b"data: [DONE]\n\n"));
 }
+
+/// A 45 MB body of 1.4 million messages took most of a gigabyte to translate.
+#[tokio::test]
+async fn a_body_of_very_many_values_is_not_translated() {
+    let (upstream, bench) = served("anthropic/claude-up").await;
+    let messages = vec![r#"{"role":"user","content":"a"}"#; 170_000].join(",");
+    let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{messages}]}}"#);
+    let refused = bench.chat(body).answer().await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("JSON values"), "{}", refused.text());
+    assert_eq!(upstream.connections_accepted(), 0);
+}

@@ -72,6 +72,33 @@ async fn the_catalogues_price_counts_where_none_is_configured() {
 }
 
 #[tokio::test]
+async fn a_provider_that_charges_less_at_night_is_paid_less_at_night() {
+    let upstream = Upstream::start().await;
+    let list = format!(
+        "model_list:\n  - model_name: m\n    litellm_params: {{model: deepseek/deepseek-flash, \
+         api_base: \"{}\", api_key: sk-upstream-0000}}\n",
+        upstream.url()
+    );
+    let bench = Bench::new(&list).await;
+    let cost = async |calls| bench.records(calls).await.remove(calls - 1).cost;
+    upstream.script(canned::openai_chat("Hello"));
+    bench.chat(CHAT).answer().await;
+    let ordinary = NanoUsd(11 * 300 + 7 * 1200);
+    // A Tuesday, 10:39 UTC; 23:39; Wednesday, 06:39.
+    assert_eq!(cost(1).await, NanoUsd(ordinary.0 / 2));
+    bench.clock.advance_ms(13 * 3_600_000);
+    let gate = Gate::new();
+    let whole = canned::openai_chat("Hello").into_steps();
+    upstream.script(Script::on("/chat/completions").stall(&gate).steps(whole));
+    let call = tokio::spawn(bench.chat(CHAT).answer());
+    gate.reached().await;
+    bench.clock.advance_ms(7 * 3_600_000);
+    gate.open();
+    call.await.unwrap();
+    assert_eq!(cost(2).await, ordinary, "which end counts is not known: the dearer one");
+}
+
+#[tokio::test]
 async fn records_reach_the_database_with_the_keys_balance() {
     let (upstream, bench) = one("").await;
     upstream.script(canned::openai_chat("Hello").always());

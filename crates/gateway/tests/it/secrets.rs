@@ -1,6 +1,6 @@
 //! A provider's key stays with its provider; a client's stays with us.
 
-use crate::harness::{Answer, Bench, MASTER, PROVIDER_KEY, config, deployment};
+use crate::harness::{Answer, Bench, MASTER, PROVIDER_KEY, config, deployment, deployment_with};
 use testkit::canned::{self, Reply};
 use testkit::{Script, Upstream};
 
@@ -159,6 +159,22 @@ async fn what_would_choose_the_host_or_the_key_is_refused() {
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("`api_base`") && !answer.text().contains("sk-evil"));
     assert_eq!(upstream.connections_accepted(), 0, "and no call is made with another key");
+}
+
+/// They were taken out on the way, without a word.
+#[tokio::test]
+async fn headers_with_a_credential_that_the_operator_writes_out_are_sent() {
+    let upstream = Upstream::start().await;
+    let more = "extra_headers: {Ocp-Apim-Subscription-Key: apim-1234567, Authorization: Basic \
+                b3A6c2VjcmV0, X-Team: red}";
+    let own = deployment_with("m", "openai/gpt-up", &upstream.url(), more);
+    let bench = Bench::new(&config(&[own], NO_RETRIES)).await;
+    upstream.script(canned::openai_chat("Hello"));
+    assert_eq!(bench.chat(CHAT).answer().await.status, 200);
+    let sent = &upstream.received()[0];
+    assert_eq!(sent.header("ocp-apim-subscription-key"), Some("apim-1234567"));
+    assert_eq!(sent.header("authorization"), Some("Basic b3A6c2VjcmV0"));
+    assert_eq!(sent.header("x-team"), Some("red"));
 }
 
 #[tokio::test]

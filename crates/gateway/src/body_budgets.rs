@@ -1,0 +1,146 @@
+//! What bodies may hold at once: budgets that all requests share.
+//!
+//! A part is taken before a byte is kept and given back when it is dropped.
+//! Nothing here reads or waits.
+
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What bodies may hold at once, over all requests. Outlives a reload.
+#[derive(Clone)]
+pub struct Budgets {
+    /// Bytes of bodies too small to take a share of their own.
+    pub small: Arc<Small>,
+    /// KiB of bodies in memory that never were on disk; more go there.
+    pub memory_kib: Arc<Semaphore>,
+    /// KiB of bodies on disk.
+    pub disk_kib: Arc<Semaphore>,
+    /// KiB of spooled bodies that were read back.
+    pub large_kib: Arc<Semaphore>,
+    /// KiB of upstreams' large answers.
+    pub answers_kib: Arc<Semaphore>,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        let mib = |mib: usize| Arc::new(Semaphore::new(mib << 10));
+        Self {
+            small: Arc::new(Small::new(512 << 20)),
+            memory_kib: mib(256),
+            disk_kib: mib(8192),
+            large_kib: mib(512),
+            answers_kib: mib(1024),
+        }
+    }
+}
+
+/// What small bodies hold: one number, for they are many and taking a place
+/// must cost next to nothing.
+pub struct Small {
+    bytes: AtomicUsize,
+    max_bytes: usize,
+}
+
+/// The least that a request counts, for what else is kept of it.
+pub(crate) const REQUEST_MIN_BYTES: usize = 4 << 10;
+
+impl Small {
+    /// Holds `max_bytes` at most.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), max_bytes }
+    }
+
+    /// What is held now, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A part for a body of so many bytes, where there is room.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Option<SmallHold> {
+        let mut hold = SmallHold { small: Arc::clone(self), bytes: 0 };
+        hold.grow_to(bytes.max(REQUEST_MIN_BYTES)).then_some(hold)
+    }
+}
+
+/// A small body's part; given back when dropped.
+pub(crate) struct SmallHold {
+    small: Arc<Small>,
+    bytes: usize,
+}
+
+impl SmallHold {
+    /// False where there is no room for so much; what was added then is given
+    /// back when this is dropped.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return true;
+        }
+        self.bytes += more;
+        let before = self.small.bytes.fetch_add(more, Ordering::Relaxed);
+        before.saturating_add(more) <= self.small.max_bytes
+    }
+}
+
+impl Drop for SmallHold {
+    fn drop(&mut self) {
+        self.small.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A part of a budget that grows with what comes.
+pub(crate) struct Share<'a> {
+    budget: &'a Arc<Semaphore>,
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    covered_bytes: usize,
+}
+
+/// Bodies up to this are [`Small`].
+pub(crate) const SMALL_MAX_BYTES: usize = 64 << 10;
+
+/// Shares grow by so much, so that they grow seldom.
+const STEP_KIB: usize = 64;
+
+impl<'a> Share<'a> {
+    pub(crate) fn of(budget: &'a Arc<Semaphore>) -> Self {
+        Self { budget, permit: None, covered_bytes: SMALL_MAX_BYTES }
+    }
+
+    /// Makes room for `bytes` in all; false where there is none.
+    pub(crate) fn cover(&mut self, bytes: usize) -> bool {
+        let Some(missing) = bytes.checked_sub(self.covered_bytes).filter(|n| *n > 0) else {
+            return true;
+        };
+        let kib = missing.div_ceil(1024).next_multiple_of(STEP_KIB);
+        let Ok(asked) = u32::try_from(kib) else { return false };
+        let Ok(more) = Arc::clone(self.budget).try_acquire_many_owned(asked) else { return false };
+        self.covered_bytes += kib * 1024;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        true
+    }
+}
+
+/// The bytes, and the share with them where there is one.
+pub(crate) fn budgeted(bytes: Bytes, share: Option<OwnedSemaphorePermit>) -> Bytes {
+    match share {
+        Some(share) => Bytes::from_owner(Budgeted { bytes, _share: share }),
+        None => bytes,
+    }
+}
+
+/// Bytes that hold their share of a budget.
+struct Budgeted {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Budgeted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
