@@ -69,10 +69,7 @@ fn observation(record: &SpendRecord) -> Observation {
 /// Whether no other attempt can follow. Before the first semantic byte one may;
 /// a request that ends there is told of by [`Told`].
 fn ends_request(ending: Ending) -> bool {
-    !matches!(
-        ending,
-        Ending::UpstreamErrorBefore | Ending::Timeout | Ending::Refused | Ending::HedgeLoser
-    )
+    !matches!(ending, Ending::UpstreamErrorBefore | Ending::Timeout | Ending::Refused)
 }
 
 /// Counts what no record tells of.
@@ -144,7 +141,7 @@ pub(crate) fn levels(gateway: &Gateway, metrics: &Metrics) {
     let (runtime, now_ms) = (gateway.runtime(), gateway.clock().unix_ms());
     let deployments = runtime.routes.groups().flat_map(|group| &group.deployments);
     let deployments = deployments.map(|deployment| {
-        let state = match deployment.health.state(now_ms) {
+        let state = match deployment.health.state(gateway.ticks_ms()) {
             State::Healthy => DeploymentState::Healthy,
             State::Failing => DeploymentState::Partial,
             State::Cooling => DeploymentState::Outage,

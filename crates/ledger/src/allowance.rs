@@ -81,7 +81,8 @@ pub enum Period {
     Ever,
     /// At the calendar's boundaries.
     Calendar(Window),
-    /// `length_ms` after the first use, then at the next use.
+    /// `length_ms` after the first use, then at the next use. Runs on the
+    /// monotonic clock: a wall clock that is set does not stretch it.
     FromFirstUse {
         /// Milliseconds.
         length_ms: i64,

@@ -39,13 +39,39 @@ pub(crate) struct State {
     limit: i64,
     spent: i64,
     held: i64,
-    /// When this window began and ends, milliseconds since 1970.
+    /// When this window began and ends, in milliseconds on the clock that it
+    /// runs on; see [`Moment::on`].
     began_ms: i64,
     ends_ms: Option<i64>,
     /// Counts windows: what was reserved in another one is not in `held`.
     pub(crate) generation: u64,
     /// Where charges go that nobody reserved; see [`Cell::move_to`].
-    moved_to: Option<Arc<Cell>>,
+    pub(crate) moved_to: Option<Arc<Cell>>,
+}
+
+/// One moment on both clocks; each is read once, where it is needed.
+#[derive(Default)]
+pub(crate) struct Moment {
+    unix_ms: Option<i64>,
+    monotonic_ms: Option<i64>,
+}
+
+impl Moment {
+    /// Milliseconds since 1970.
+    pub(crate) fn unix_ms(&mut self, clock: &dyn Clock) -> i64 {
+        *self.unix_ms.get_or_insert_with(|| clock.unix_ms())
+    }
+
+    /// Milliseconds on the clock that `window` runs on.
+    pub(crate) fn on(&mut self, window: Period, clock: &dyn Clock) -> i64 {
+        match window {
+            Period::Ever | Period::Calendar(_) => self.unix_ms(clock),
+            Period::FromFirstUse { .. } => {
+                let read = || i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+                *self.monotonic_ms.get_or_insert_with(read)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Cell {
@@ -73,7 +99,8 @@ impl Cell {
             generation: 0,
             moved_to: None,
         };
-        state.restate(window, opening, clock.unix_ms());
+        let now_ms = Moment::default().on(window, &*clock);
+        state.restate(window, own(opening, window, &*clock), now_ms);
         Self { id, subject, unit, window, clock, state: Mutex::new(state) }
     }
 
@@ -94,18 +121,18 @@ impl Cell {
 
     /// As it stands now.
     pub fn usage(&self) -> CellUsage {
-        let (state, _) = self.lock_now();
+        let state = self.lock_now();
         CellUsage {
             limit: state.limit,
             spent: state.spent,
             held: state.held,
-            resets_at_ms: state.ends_ms,
+            resets_at_ms: self.resets_at_ms(&state),
         }
     }
 
     /// What is neither spent nor held, at least nought.
     pub fn available(&self) -> i64 {
-        let (state, _) = self.lock_now();
+        let state = self.lock_now();
         state.limit.saturating_sub(state.spent).saturating_sub(state.held).max(0)
     }
 
@@ -117,16 +144,16 @@ impl Cell {
     /// Overwrites what is spent (an administrator sets a key's spend). What is
     /// held stays.
     pub fn restate(&self, opening: Opening) {
-        let now_ms = self.clock.unix_ms();
-        self.lock().restate(self.window, opening, now_ms);
+        let opening = own(opening, self.window, &*self.clock);
+        self.lock().restate(self.window, opening, self.now_ms(&mut Moment::default()));
     }
 
-    /// Charges what was not reserved here: of a call that began, at
-    /// `began_ms`, when nothing limited it. Counts in the window of its
-    /// beginning, like a reservation.
+    /// Charges what was not reserved here: money of a call that began, at
+    /// `began_ms` (since 1970), when nothing limited it. Counts in the window
+    /// of its beginning, like a reservation.
     pub fn charge(&self, began_ms: i64, amount: i64) {
         let next = {
-            let (mut state, _) = self.lock_now();
+            let mut state = self.lock_now();
             if state.moved_to.is_none() && began_ms >= state.began_ms {
                 state.spend(amount);
             }
@@ -139,26 +166,62 @@ impl Cell {
 
     /// This cell's subject is counted in `next` from now on (its window
     /// changed, or the key was replaced): `next` begins with what this one has
-    /// spent, and what it holds as if it were spent, for reservations settle
-    /// here. What is charged later to this one is charged to `next`.
+    /// spent, and with what it holds as if that were spent: those reservations
+    /// give nothing back. What is charged or reserved here later by calls that
+    /// know only this one is charged to `next`, too.
     pub fn move_to(&self, next: &Arc<Self>, window_ends_ms: Option<i64>) {
-        // A move back: what went on from there comes here.
-        next.lock().moved_to = None;
-        let (mut state, _) = self.lock_now();
-        let spent = state.spent.saturating_add(state.held);
-        next.restate(Opening { spent, window_ends_ms });
-        state.moved_to = Some(Arc::clone(next));
+        self.carry_to(next, Opening { spent: 0, window_ends_ms }, 0);
     }
 
+    /// As [`Cell::move_to`], where the store knows more of the window of
+    /// `next` than this cell does: `next` begins with `opening`, which the
+    /// store has of it, and with what is spent here beyond `counted`, which is
+    /// what the store has of that already. Where `next` is this very cell, and
+    /// still in the window of `opening`, it only learns what it did not know.
+    pub fn carry_to(&self, next: &Arc<Self>, opening: Opening, counted: i64) {
+        let unknown = |state: &State| state.spent.saturating_sub(counted).max(0);
+        if self.id == next.id {
+            let mut state = self.lock_now();
+            if self.resets_at_ms(&state) == opening.window_ends_ms {
+                state.spent = opening.spent.saturating_add(unknown(&state));
+            }
+            return;
+        }
+        // By rising id, as everywhere: two moves that cross do not wait for
+        // each other.
+        let (mut from, mut to);
+        if self.id < next.id {
+            from = self.lock_now();
+            to = next.lock();
+        } else {
+            to = next.lock();
+            from = self.lock_now();
+        }
+        let spent = opening.spent.saturating_add(unknown(&from)).saturating_add(from.held);
+        let opening = own(Opening { spent, ..opening }, next.window, &*next.clock);
+        to.restate(next.window, opening, next.now_ms(&mut Moment::default()));
+        // A move back: what went on from there comes here.
+        to.moved_to = None;
+        from.spent = from.spent.saturating_add(from.held);
+        from.held = 0;
+        from.generation += 1;
+        from.moved_to = Some(Arc::clone(next));
+    }
     /// Whether forgetting the cell would lose nothing: nothing is held, and
     /// nothing spent counts any longer.
     pub(crate) fn is_idle(&self) -> bool {
-        let (state, _) = self.lock_now();
+        let state = self.lock_now();
         state.held == 0 && state.spent == 0 && self.unit != Unit::Money
     }
 
-    pub(crate) fn now_ms(&self) -> i64 {
-        self.clock.unix_ms()
+    /// On the clock that its window runs on.
+    pub(crate) fn now_ms(&self, moment: &mut Moment) -> i64 {
+        moment.on(self.window, &*self.clock)
+    }
+
+    /// Since 1970.
+    pub(crate) fn unix_ms(&self, moment: &mut Moment) -> i64 {
+        moment.unix_ms(&*self.clock)
     }
 
     pub(crate) fn window(&self) -> Period {
@@ -170,11 +233,22 @@ impl Cell {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_now(&self) -> (MutexGuard<'_, State>, i64) {
+    fn lock_now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        let now_ms = self.clock.unix_ms();
-        state.roll(self.window, now_ms);
-        (state, now_ms)
+        state.roll(self.window, self.now_ms(&mut Moment::default()));
+        state
+    }
+
+    /// When the window ends, milliseconds since 1970.
+    fn resets_at_ms(&self, state: &State) -> Option<i64> {
+        let mut now = Moment::default();
+        match self.window {
+            Period::Ever | Period::Calendar(_) => state.ends_ms,
+            Period::FromFirstUse { .. } => {
+                let left_ms = state.ends_ms?.saturating_sub(self.now_ms(&mut now));
+                Some(self.unix_ms(&mut now).saturating_add(left_ms))
+            }
+        }
     }
 
     fn allowance_of(&self, state: &State) -> Allowance {
@@ -192,10 +266,18 @@ impl Cell {
             spent: state.spent,
             held: state.held,
             asked,
-            resets_at_ms: state.ends_ms,
+            resets_at_ms: self.resets_at_ms(state),
             cause,
         }
     }
+}
+
+/// An opening whose time is on the clock that `window` runs on.
+fn own(opening: Opening, window: Period, clock: &dyn Clock) -> Opening {
+    let mut now = Moment::default();
+    let shift_ms = now.on(window, clock).saturating_sub(now.unix_ms(clock));
+    let window_ends_ms = opening.window_ends_ms.map(|ms| ms.saturating_add(shift_ms));
+    Opening { window_ends_ms, ..opening }
 }
 
 impl State {

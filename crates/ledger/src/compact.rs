@@ -3,7 +3,8 @@
 //! Fields follow each other in one order, without names. Numbers take a byte
 //! for each seven bits (LEB128; signed ones zigzag), a text its length and its
 //! bytes. New fields are added at the end: whoever reads an older record finds
-//! them empty, whoever reads a newer one leaves them.
+//! them empty, whoever reads a newer one leaves them. Names are cut to a
+//! length, so that every record is one that can be written down.
 
 use crate::record::{CostSource, Ending, Opened, SpendRecord, Timing, UsageCounts};
 use crate::record_id::RecordId;
@@ -71,8 +72,8 @@ impl SpendRecord {
         to.maybe(end_user.as_deref());
         to.maybe(team_id.as_deref());
         to.maybe(organization_id.as_deref());
-        to.number(tags.len() as u64);
-        for tag in tags {
+        to.number(tags.len().min(TAGS_MAX) as u64);
+        for tag in tags.iter().take(TAGS_MAX) {
             to.text(tag);
         }
         to.signed(*start_ms);
@@ -97,7 +98,8 @@ impl SpendRecord {
         let mut record = Self::new(id, 0);
         record.request_id = from.text(None)?;
         record.call_type = from.text(like.map(|like| &like.call_type))?;
-        record.ending = *Ending::ALL.get(from.index()?).ok_or(Broken)?;
+        let ending = from.number()?;
+        record.ending = *Ending::ALL.iter().find(|known| **known as u64 == ending).ok_or(Broken)?;
         record.status = u16::try_from(from.number()?).or(Err(Broken))?;
         record.error_class = from.maybe(like.and_then(|like| like.error_class.as_ref()))?;
         record.cost = NanoUsd(from.signed()?);
@@ -228,6 +230,17 @@ fn counts(usage: &UsageCounts) -> [u64; 9] {
     ]
 }
 
+/// Bytes of one text that are kept. Clients name things, and a name must not
+/// make a record that nobody can write down.
+const TEXT_MAX: usize = 4096;
+/// Tags that are kept.
+const TAGS_MAX: usize = 128;
+
+/// What is kept of a text.
+fn kept(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or_default()
+}
+
 struct Writer<'a>(&'a mut Vec<u8>);
 
 impl Writer<'_> {
@@ -244,13 +257,14 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, text: &str) {
+        let text = kept(text);
         self.number(text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
     }
 
     /// One more than the length; nought for none.
     fn maybe(&mut self, text: Option<&str>) {
-        match text {
+        match text.map(kept) {
             Some(text) => {
                 self.number(text.len() as u64 + 1);
                 self.0.extend_from_slice(text.as_bytes());

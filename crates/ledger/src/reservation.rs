@@ -7,7 +7,7 @@
 //! thread sees a half-taken call, and none can slip past a limit.
 
 use crate::allowance::{Unit, count};
-use crate::cell::{Cell, State};
+use crate::cell::{Cell, Moment, State};
 use crate::inline::Inline;
 use crate::refusal::{Cause, Refusal};
 use base::NanoUsd;
@@ -30,13 +30,6 @@ impl Ask {
             Unit::Requests | Unit::InFlight => None,
         }
     }
-
-    fn plus(self, more: Self) -> Self {
-        Self {
-            money: NanoUsd(self.money.0.max(0)).saturating_add(NanoUsd(more.money.0.max(0))),
-            tokens: self.tokens.saturating_add(more.tokens),
-        }
-    }
 }
 
 /// By how much the truth exceeded what was reserved. It is charged in full, so
@@ -55,8 +48,6 @@ struct Line {
     /// The window of `held`.
     generation: u64,
     held: i64,
-    /// Held in windows that have ended; charged there.
-    gone: i64,
 }
 
 /// A request's places in flight; given back when dropped.
@@ -108,12 +99,11 @@ fn lock(cells: &[Arc<Cell>], amount: impl Fn(Unit) -> Option<i64>) -> Inline<Loc
 
 /// Begins new windows where due; the refusal of the first cell that does not
 /// suffice, a final one before one that may pass.
-fn check(locked: &mut Inline<Locked<'_>>) -> Result<i64, Refusal> {
-    let mut now_ms = None;
+fn check(locked: &mut Inline<Locked<'_>>) -> Result<Moment, Refusal> {
+    let mut now = Moment::default();
     let mut waits: Option<Refusal> = None;
     for Locked { cell, state, asked } in locked.iter_mut() {
-        let now_ms = *now_ms.get_or_insert_with(|| cell.now_ms());
-        state.roll(cell.window(), now_ms);
+        state.roll(cell.window(), cell.now_ms(&mut now));
         match state.shortfall(*asked) {
             None => {}
             Some(Cause::Held) => {
@@ -124,7 +114,7 @@ fn check(locked: &mut Inline<Locked<'_>>) -> Result<i64, Refusal> {
     }
     match waits {
         Some(refusal) => Err(refusal),
-        None => Ok(now_ms.unwrap_or_default()),
+        None => Ok(now),
     }
 }
 
@@ -136,14 +126,14 @@ fn check(locked: &mut Inline<Locked<'_>>) -> Result<i64, Refusal> {
 pub fn admit(cells: &[Arc<Cell>]) -> Result<Hold, Refusal> {
     let mut locked =
         lock(cells, |unit| matches!(unit, Unit::Requests | Unit::InFlight).then_some(1));
-    let now_ms = check(&mut locked)?;
+    let mut now = check(&mut locked)?;
     let mut lines = Inline::new();
     for Locked { cell, state, asked } in locked.iter_mut() {
-        state.touch(cell.window(), now_ms);
+        state.touch(cell.window(), cell.now_ms(&mut now));
         if cell.unit() == Unit::InFlight {
             state.hold(*asked);
             let (cell, generation) = (Arc::clone(cell), state.generation);
-            lines.push(Line { cell, generation, held: *asked, gone: 0 });
+            lines.push(Line { cell, generation, held: *asked });
         } else {
             state.spend(*asked);
         }
@@ -158,15 +148,19 @@ pub fn admit(cells: &[Arc<Cell>]) -> Result<Hold, Refusal> {
 /// The first allowance that does not suffice.
 pub fn reserve(cells: &[Arc<Cell>], ask: Ask) -> Result<Reservation, Refusal> {
     let mut locked = lock(cells, |unit| ask.of(unit));
-    let now_ms = check(&mut locked)?;
-    let mut reserved_ms = now_ms;
+    let mut now = check(&mut locked)?;
+    let mut reserved_ms = 0;
     let mut lines = Inline::new();
     for Locked { cell, state, asked } in locked.iter_mut() {
-        state.touch(cell.window(), now_ms);
+        state.touch(cell.window(), cell.now_ms(&mut now));
         state.hold(*asked);
-        reserved_ms = state.taken_at(reserved_ms);
+        reserved_ms = reserved_ms.max(cell.unix_ms(&mut now));
+        // Only money has windows that outlive the process.
+        if cell.unit() == Unit::Money {
+            reserved_ms = state.taken_at(reserved_ms);
+        }
         let (cell, generation) = (Arc::clone(cell), state.generation);
-        lines.push(Line { cell, generation, held: *asked, gone: 0 });
+        lines.push(Line { cell, generation, held: *asked });
     }
     Ok(Reservation { lines, ask, reserved_ms, settled: false })
 }
@@ -178,9 +172,8 @@ impl Reservation {
     }
 
     /// When it was made, milliseconds since 1970: the spend record's
-    /// `reserved_ms`, which says whose window pays. After [`Self::extend`], the
-    /// time of the latest extension. Nought where no cell counts money or
-    /// tokens.
+    /// `reserved_ms`, which says whose window pays. Nought where no cell counts
+    /// money or tokens.
     pub fn reserved_ms(&self) -> i64 {
         self.reserved_ms
     }
@@ -195,37 +188,22 @@ impl Reservation {
         (money > NanoUsd::ZERO || tokens > 0).then_some(Overrun { money, tokens })
     }
 
-    /// Holds `more` in the same cells, or nothing more.
-    ///
-    /// # Errors
-    /// The first allowance that does not suffice; what was held stays held.
-    pub fn extend(&mut self, more: Ask) -> Result<(), Refusal> {
-        let cells: Vec<Arc<Cell>> = self.lines.iter().map(|line| Arc::clone(&line.cell)).collect();
-        let mut locked = lock(&cells, |unit| more.of(unit));
-        let now_ms = check(&mut locked)?;
-        for (line, Locked { cell, state, asked }) in self.lines.iter_mut().zip(locked.iter_mut()) {
-            state.touch(cell.window(), now_ms);
-            state.hold(*asked);
-            self.reserved_ms = state.taken_at(self.reserved_ms.max(now_ms));
-            if line.generation != state.generation {
-                line.gone = line.gone.saturating_add(line.held);
-                line.held = 0;
-                line.generation = state.generation;
-            }
-            line.held = line.held.saturating_add(*asked);
-        }
-        self.ask = self.ask.plus(more);
-        Ok(())
-    }
-
     fn charge(&mut self, actual: Ask) {
         self.settled = true;
         for line in self.lines.iter() {
-            let mut state = line.cell.lock();
-            if state.generation == line.generation {
-                let amount = actual.of(line.cell.unit()).unwrap_or_default();
+            let amount = actual.of(line.cell.unit()).unwrap_or_default();
+            let next = {
+                let mut state = line.cell.lock();
+                if state.generation != line.generation {
+                    continue;
+                }
                 state.release(line.held);
-                state.spend(amount.saturating_sub(line.gone).max(0));
+                state.spend(amount);
+                state.moved_to.clone()
+            };
+            // Taken after the cell had moved, by a call that began before.
+            if let Some(next) = next {
+                next.charge(self.reserved_ms, amount);
             }
         }
     }

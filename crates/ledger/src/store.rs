@@ -186,6 +186,11 @@ pub trait Store: Send + Sync {
     /// Sums by day, earliest first. Days without records are left out.
     fn spend_by_day(&self, filter: SpendFilter) -> Boxed<'_, Vec<DaySpend>>;
 
+    /// For each of `starts`, the cost of all records that began then
+    /// (milliseconds since 1970) or later, of all that there are for `None`; in
+    /// that order, all as of one moment.
+    fn spend_since(&self, starts: Vec<Option<i64>>) -> Boxed<'_, Vec<NanoUsd>>;
+
     /// Whether it answers.
     fn ping(&self) -> Boxed<'_, ()>;
 

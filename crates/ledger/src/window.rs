@@ -157,6 +157,12 @@ impl Window {
         }
     }
 
+    /// The end of the window that holds `now_ms` where windows follow one
+    /// another since 1970: the same whenever somebody begins to look.
+    pub fn end_since_1970(self, now_ms: i64) -> i64 {
+        self.end_after(0, now_ms)
+    }
+
     /// When the full window that ends at `ends_ms` began.
     pub fn start_of(self, ends_ms: i64) -> i64 {
         match self.shape() {
@@ -322,6 +328,18 @@ mod tests {
             let next = window.next_reset(now);
             prop_assert!(next > now);
             prop_assert!(next - now <= window.unit.length_ms() * i64::from(window.count) + DAY_MS);
+        }
+
+        #[test]
+        fn whoever_begins_to_look_at_any_time_sees_the_same_windows(
+            window in any_window(), now in any_time(), inside in 0.0_f64..1.0,
+        ) {
+            let end = window.end_since_1970(now);
+            let start = window.start_of(end);
+            prop_assert!(start <= now && now < end, "{} {} {}", window, start, end);
+            let look = start + ((end - start - 1) as f64 * inside) as i64;
+            prop_assert_eq!(window.end_since_1970(look), end, "{}", window);
+            prop_assert_eq!(window.end_since_1970(end), window.end_after(end, end));
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! What each kind of allowance does, one case at a time.
 
 use crate::{HeldClock, budget, key, money};
-use base::NanoUsd;
+use base::{Clock as _, NanoUsd};
 use ledger::{
     Allowance, Ask, Book, Cause, Opening, Subject, VirtualKey, admit, available_money,
     available_tokens, reserve,
@@ -88,21 +88,6 @@ fn what_was_reserved_in_one_window_is_not_charged_to_the_next() {
     assert_eq!((usage.spent, usage.held, usage.resets_at_ms), (0, 80, Some(2 * DAY_MS)));
     new.settle(money(70));
     assert_eq!(cells[0].usage().spent, 70);
-}
-
-#[test]
-fn an_extension_in_a_later_window_is_charged_there() {
-    let clock = HeldClock::at(10);
-    let book = Book::new(clock.clone());
-    let cells = [budget(&book, 1, 100, Some("1d"))];
-    let mut reservation = reserve(&cells, money(60)).unwrap();
-    clock.advance(DAY_MS);
-    reservation.extend(money(50)).unwrap();
-    assert_eq!((reservation.held(), reservation.reserved_ms()), (money(110), DAY_MS + 10));
-    assert!(reservation.extend(money(51)).is_err());
-    assert_eq!(cells[0].usage().held, 50);
-    assert_eq!(reservation.settle(money(100)), None);
-    assert_eq!((cells[0].usage().spent, cells[0].usage().held), (40, 0));
 }
 
 #[test]
@@ -200,4 +185,74 @@ fn sweeping_forgets_what_cannot_matter_and_nothing_else() {
     book.forget(&key(2));
     drop(in_use);
     assert_eq!(book.sweep(), 0);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_neither_stretches_nor_shortens_a_minute() {
+    for set_by_ms in [-3_600_000, 3_600_000] {
+        let clock = HeldClock::at(7_200_000);
+        let book = Book::new(clock.clone());
+        let cells = [book.open(Allowance::requests_per_minute(key(1), 1), Opening::default())];
+        clock.advance(25_000);
+        drop(admit(&cells).unwrap());
+        clock.set_by(set_by_ms);
+        let refusal = admit(&cells).err().unwrap();
+        // Told in the wall clock's time as it is now.
+        assert_eq!(refusal.resets_at_ms, Some(clock.unix_ms() + 60_000));
+        assert_eq!(cells[0].usage().resets_at_ms, refusal.resets_at_ms);
+        clock.advance(59_999);
+        assert!(admit(&cells).is_err());
+        clock.advance(1);
+        assert!(admit(&cells).is_ok(), "set by {set_by_ms}");
+    }
+}
+
+#[test]
+fn tokens_that_are_held_do_not_change_whose_window_pays() {
+    let clock = HeldClock::at(500);
+    clock.set_by(DAY_MS);
+    let book = Book::new(clock.clone());
+    let tokens = book.open(Allowance::tokens_per_minute(key(1), 1000), Opening::default());
+    let both = [tokens, budget(&book, 1, 100, Some("1d"))];
+    let reservation = reserve(&both, Ask { money: NanoUsd(5), tokens: 6 }).unwrap();
+    assert_eq!(reservation.reserved_ms(), DAY_MS + 500);
+    let tokens = reserve(&both[..1], Ask { money: NanoUsd(5), tokens: 6 }).unwrap();
+    assert_eq!(tokens.reserved_ms(), DAY_MS + 500);
+}
+
+#[test]
+fn what_goes_on_in_a_cell_that_has_moved_is_counted_where_it_moved_to() {
+    let book = Book::new(HeldClock::at(10));
+    let (was, is) = (budget(&book, 1, 100, None), budget(&book, 1, 100, Some("1d")));
+    let before = reserve(&[Arc::clone(&was)], money(30)).unwrap();
+    was.charge(10, 7);
+    was.move_to(&is, Some(DAY_MS));
+    assert_eq!((is.usage().spent, was.usage().held), (37, 0));
+    // It was let through with what was held; the rest of that is not given back.
+    before.settle(money(5));
+    assert_eq!(is.usage().spent, 37);
+    // A call that began before the move tries again after it.
+    reserve(&[Arc::clone(&was)], money(40)).unwrap().settle(money(20));
+    was.charge(10, 3);
+    assert_eq!(is.usage().spent, 60);
+    assert!(reserve(&[was], money(60)).is_err(), "nor may it take what is not there");
+}
+
+#[test]
+fn a_cell_begins_with_what_the_store_knows_and_what_it_does_not_know_yet() {
+    let book = Book::new(HeldClock::at(10));
+    let (was, is) = (budget(&book, 1, 100, None), budget(&book, 1, 100, Some("1d")));
+    was.charge(10, 30);
+    let _held = reserve(&[Arc::clone(&was)], money(5)).unwrap();
+    // Of those 30 the store has 20; of the new window it has 50.
+    let opening = Opening { spent: 50, window_ends_ms: Some(DAY_MS) };
+    was.carry_to(&is, opening, 20);
+    assert_eq!((is.usage().spent, is.usage().resets_at_ms), (65, Some(DAY_MS)));
+    // Of these 65 it has 60 by now, and 90 in all.
+    is.carry_to(&is, Opening { spent: 90, window_ends_ms: Some(DAY_MS) }, 60);
+    assert_eq!(is.usage().spent, 95);
+    is.carry_to(&is, Opening { spent: 40, window_ends_ms: Some(2 * DAY_MS) }, 0);
+    assert_eq!(is.usage().spent, 95, "that was said of another window");
+    is.carry_to(&is, Opening { spent: 40, window_ends_ms: Some(DAY_MS) }, 200);
+    assert_eq!(is.usage().spent, 40, "never less than the store knows");
 }

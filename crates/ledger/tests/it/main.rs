@@ -13,25 +13,35 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Time that stands until a test moves it.
-struct HeldClock(AtomicI64);
+#[derive(Default)]
+struct HeldClock {
+    ms: AtomicI64,
+    /// How far the wall clock was set away from it.
+    set_by_ms: AtomicI64,
+}
 
 impl HeldClock {
     fn at(ms: i64) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(ms)))
+        Arc::new(Self { ms: AtomicI64::new(ms), ..Self::default() })
     }
 
     fn advance(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock; the monotonic one goes on.
+    fn set_by(&self, ms: i64) {
+        self.set_by_ms.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for HeldClock {
     fn unix_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.ms.load(Ordering::SeqCst) + self.set_by_ms.load(Ordering::SeqCst)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.unix_ms().unsigned_abs())
+        Duration::from_millis(self.ms.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 

@@ -79,8 +79,70 @@ fn fields_that_an_older_version_lacks_are_empty_and_those_of_a_newer_one_are_lef
 }
 
 #[test]
+fn names_of_any_length_make_a_record_that_can_be_written_down() {
+    let long: Arc<str> = "é".repeat(1 << 20).into();
+    let mut full = record();
+    for text in [
+        &mut full.request_id,
+        &mut full.call_type,
+        &mut full.model_group,
+        &mut full.upstream_model,
+        &mut full.deployment_id,
+        &mut full.provider,
+        &mut full.api_base,
+    ] {
+        *text = Arc::clone(&long);
+    }
+    for text in [
+        &mut full.error_class,
+        &mut full.price_version,
+        &mut full.credential_id,
+        &mut full.key_alias,
+        &mut full.user_id,
+        &mut full.end_user,
+        &mut full.team_id,
+        &mut full.organization_id,
+        &mut full.requester_ip,
+        &mut full.session_id,
+    ] {
+        *text = Some(Arc::clone(&long));
+    }
+    full.tags = vec![Arc::clone(&long); 1000];
+    let written = bytes(&full);
+    assert!(written.len() < 1 << 20, "{}", written.len());
+    let read = SpendRecord::decode(id(), &written, None).unwrap();
+    assert_eq!((&*read.model_group, read.tags.len()), (&*"é".repeat(2048), 128));
+    assert_eq!((read.cost, read.timing), (full.cost, full.timing));
+    let opened = Opened {
+        id: id(),
+        key_hash: None,
+        user_id: Some(Arc::clone(&long)),
+        team_id: Some(Arc::clone(&long)),
+        organization_id: Some(Arc::clone(&long)),
+        end_user: Some(Arc::clone(&long)),
+        reserved: NanoUsd(7),
+        reserved_ms: 1,
+        start_ms: 2,
+        call_type: Arc::clone(&long),
+        model_group: Arc::clone(&long),
+        upstream_model: Arc::clone(&long),
+        deployment_id: Arc::clone(&long),
+        provider: long,
+    };
+    let mut written = Vec::new();
+    opened.encode(&mut written);
+    assert!(written.len() < 1 << 20, "{}", written.len());
+    assert_eq!(Opened::decode(id(), &written).unwrap().reserved, NanoUsd(7));
+}
+
+#[test]
 fn endings_and_sources_keep_their_numbers() {
-    assert!(Ending::ALL.iter().enumerate().all(|(place, ending)| *ending as usize == place));
+    let numbers: Vec<u64> = Ending::ALL.iter().map(|ending| *ending as u64).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 10, 11]);
+    for ending in Ending::ALL {
+        let record = SpendRecord { ending, ..record() };
+        assert_eq!(SpendRecord::decode(id(), &bytes(&record), None), Some(record));
+    }
     assert!(CostSource::ALL.iter().enumerate().all(|(place, source)| *source as usize == place));
     let words: Vec<&str> = Ending::ALL.iter().map(|ending| ending.as_str()).collect();
     let json = serde_json::to_string(&Ending::ALL).unwrap();

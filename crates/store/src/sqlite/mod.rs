@@ -12,7 +12,7 @@ mod spend;
 mod spend_row;
 
 use crate::error::OpenError;
-use base::KeyHash;
+use base::{KeyHash, NanoUsd};
 use ledger::{
     Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Opened, Position, SpendFilter, SpendRecord,
     SpoolId, Store, StoreError, VirtualKey,
@@ -163,6 +163,10 @@ impl Store for Sqlite {
 
     fn spend_by_day(&self, filter: SpendFilter) -> Boxed<'_, Vec<DaySpend>> {
         self.read(move |db| spend::by_day(db, &filter))
+    }
+
+    fn spend_since(&self, starts: Vec<Option<i64>>) -> Boxed<'_, Vec<NanoUsd>> {
+        self.read(move |db| spend::since(db, &starts))
     }
 
     fn ping(&self) -> Boxed<'_, ()> {

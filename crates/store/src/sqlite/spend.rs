@@ -12,6 +12,7 @@ use rusqlite::{
 };
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 
 const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
     budget_began_ms, last_active_ms FROM virtual_keys WHERE hash = ?1";
@@ -75,9 +76,18 @@ const LOGS_OF_REQUEST: &str = concat!(
      AND (request_id = :request_id OR (id >= :own_from AND id <= :own_to))",
     page!()
 );
+// Dollars and the rest apart: SQLite refuses a sum that does not fit.
+macro_rules! cost {
+    () => {
+        "coalesce(sum(cost / 1000000000), 0), coalesce(sum(cost % 1000000000), 0)"
+    };
+}
+const SINCE: &str =
+    concat!("SELECT ", cost!(), " FROM spend_records WHERE id >= ?1 AND start_ms >= ?2");
+const EVER: &str = concat!("SELECT ", cost!(), " FROM spend_records");
 const BY_DAY: &str = concat!(
-    "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, \
-     sum(cost)",
+    "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, ",
+    cost!(),
     filtered!(),
     " AND (:key_hash IS NULL OR key_hash = :key_hash)",
     of_request!(),
@@ -86,6 +96,17 @@ const BY_DAY: &str = concat!(
 
 /// An attempt begins no later than this after its call.
 const CALL_MAX_MS: i64 = 86_400_000;
+
+/// When the call of an attempt that began at `start_ms` came, at the earliest.
+fn earliest(start_ms: i64) -> i64 {
+    start_ms.saturating_sub(CALL_MAX_MS)
+}
+
+/// The first id of a time, milliseconds since 1970.
+fn at(ms: i64) -> [u8; RecordId::LEN] {
+    let call = CallId::new(ms.clamp(0, (1 << 48) - 1), [0; 10]);
+    RecordId { call, attempt: 0 }.to_bytes()
+}
 
 /// Ids between which all records of a filter lie: both a stretch of time, and
 /// the call that a request id may name.
@@ -97,13 +118,9 @@ struct Ids {
 
 impl Ids {
     fn of(filter: &SpendFilter) -> Self {
-        let at = |ms: i64| {
-            let call = CallId::new(ms.clamp(0, (1 << 48) - 1), [0; 10]);
-            RecordId { call, attempt: 0 }.to_bytes()
-        };
         let own = filter.request_id.as_ref().and_then(|id| format!("{id}.0").parse().ok());
         Self {
-            from: filter.start_ms.map_or([0; _], |ms| at(ms.saturating_sub(CALL_MAX_MS))),
+            from: filter.start_ms.map_or([0; _], |ms| at(earliest(ms))),
             to: filter.end_ms.map_or([0xff; _], at),
             own: own.map(|id: RecordId| id.call),
         }
@@ -291,7 +308,25 @@ pub(super) fn logs(
     rows.map(|record| record.map_err(error)).collect()
 }
 
-type DayRow = (String, String, String, Option<[u8; 32]>, i64);
+/// What [`cost!`] gives, from this column on.
+fn cost_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<NanoUsd> {
+    let (dollars, rest): (i64, i64) = (row.get(column)?, row.get(column + 1)?);
+    Ok(NanoUsd(dollars.saturating_mul(1_000_000_000).saturating_add(rest)))
+}
+
+pub(super) fn since(
+    db: &mut Connection,
+    starts: &[Option<i64>],
+) -> Result<Vec<NanoUsd>, StoreError> {
+    let tx = db.transaction().map_err(error)?;
+    let sum = |start: &Option<i64>| match start {
+        Some(ms) => tx.query_row(SINCE, params![at(earliest(*ms)), ms], |row| cost_at(row, 0)),
+        None => tx.query_row(EVER, [], |row| cost_at(row, 0)),
+    };
+    starts.iter().map(sum).collect::<Result<_, _>>().map_err(error)
+}
+
+type DayRow = (String, String, String, Option<[u8; 32]>, NanoUsd);
 
 pub(super) fn by_day(db: &Connection, filter: &SpendFilter) -> Result<Vec<DaySpend>, StoreError> {
     let mut statement = db.prepare_cached(BY_DAY).map_err(error)?;
@@ -306,29 +341,43 @@ pub(super) fn by_day(db: &Connection, filter: &SpendFilter) -> Result<Vec<DaySpe
                 ":id_from": ids.from, ":id_to": ids.to,
                 ":own_from": ids.own(0), ":own_to": ids.own(u16::MAX),
             },
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, cost_at(row, 4)?)),
         )
         .map_err(error)?;
     let mut days: Vec<DaySpend> = Vec::new();
+    let (mut users, mut models, mut keys) = <(Places<_>, Places<_>, Places<_>)>::default();
     for row in rows {
         let (day, user, model, key, cost): DayRow = row.map_err(error)?;
         if days.last().is_none_or(|last| last.day != day) {
             days.push(DaySpend { day, ..DaySpend::default() });
+            users.clear();
+            models.clear();
+            keys.clear();
         }
         if let Some(last) = days.last_mut() {
-            let cost = NanoUsd(cost);
             last.spend = last.spend.saturating_add(cost);
-            add(&mut last.users, user, cost);
-            add(&mut last.models, model, cost);
-            add(&mut last.keys, key.map(KeyHash), cost);
+            add(&mut last.users, &mut users, user, cost);
+            add(&mut last.models, &mut models, model, cost);
+            add(&mut last.keys, &mut keys, key.map(KeyHash), cost);
         }
     }
     Ok(days)
 }
 
-fn add<K: PartialEq>(sums: &mut Vec<(K, NanoUsd)>, key: K, cost: NanoUsd) {
-    match sums.iter_mut().find(|(other, _)| *other == key) {
-        Some((_, sum)) => *sum = sum.saturating_add(cost),
-        None => sums.push((key, cost)),
+/// Where a sum stands in its list.
+type Places<K> = HashMap<K, usize>;
+
+fn add<K: Clone + Eq + Hash>(
+    sums: &mut Vec<(K, NanoUsd)>,
+    places: &mut Places<K>,
+    key: K,
+    cost: NanoUsd,
+) {
+    let place = *places.entry(key).or_insert_with_key(|key| {
+        sums.push((key.clone(), NanoUsd::ZERO));
+        sums.len() - 1
+    });
+    if let Some((_, sum)) = sums.get_mut(place) {
+        *sum = sum.saturating_add(cost);
     }
 }

@@ -104,6 +104,9 @@ impl Store for Memory {
     fn spend_by_day(&self, _: SpendFilter) -> Boxed<'_, Vec<DaySpend>> {
         not_asked()
     }
+    fn spend_since(&self, _: Vec<Option<i64>>) -> Boxed<'_, Vec<base::NanoUsd>> {
+        not_asked()
+    }
     fn ping(&self) -> Boxed<'_, ()> {
         not_asked()
     }

@@ -23,6 +23,8 @@ on_sqlite!(
     a_replaced_key_keeps_its_balance_and_what_is_still_to_come,
     what_is_parked_stays_until_it_ends,
     records_are_found_by_whom_and_when,
+    sums_are_exact_and_do_not_fail_where_they_do_not_fit,
+    sums_by_day_of_many_keys_take_no_longer_than_they_must,
     a_balance_follows_its_window,
     a_closed_store_says_so,
 );

@@ -227,6 +227,46 @@ pub(crate) async fn records_are_found_by_whom_and_when(store: &dyn Store) {
     assert_eq!(last.keys, [(None, NanoUsd(1))]);
 }
 
+pub(crate) async fn sums_are_exact_and_do_not_fail_where_they_do_not_fit(store: &dyn Store) {
+    const HOUR_MS: i64 = 3_600_000;
+    let ever = async || store.spend_since(vec![None]).await.unwrap()[0].0;
+    assert_eq!(ever().await, 0);
+    let costs = [3_000_000_007, 5, -1_999_999_999, 9_999_999_999];
+    let mut records: Vec<_> = (1..).zip(costs).map(|(n, cost)| record(n, 1, cost)).collect();
+    for (record, hour) in records.iter_mut().zip(0..) {
+        record.start_ms = NOW_MS + hour * HOUR_MS;
+    }
+    store.drain(batch(records, 1)).await.unwrap();
+    let mut starts = vec![None, Some(NOW_MS + 3 * HOUR_MS + 1)];
+    starts.extend((0..4).map(|hour| Some(NOW_MS + hour * HOUR_MS)));
+    let sums = [11_000_000_012, 0, 11_000_000_012, 8_000_000_005, 8_000_000_000, 9_999_999_999];
+    assert_eq!(store.spend_since(starts).await.unwrap(), sums.map(NanoUsd));
+    let most = [record(11, 1, i64::MAX), record(12, 1, i64::MAX)];
+    store.drain(batch(most.to_vec(), 2)).await.unwrap();
+    assert_eq!(ever().await, i64::MAX);
+    let days = store.spend_by_day(SpendFilter::default()).await.unwrap();
+    assert_eq!(days[0].spend, NanoUsd(i64::MAX));
+}
+
+pub(crate) async fn sums_by_day_of_many_keys_take_no_longer_than_they_must(store: &dyn Store) {
+    const KEYS: u64 = 40_000;
+    let records = (0..KEYS).map(|number| {
+        let mut record = record(number, 0, 3);
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        record.key_hash = Some(base::KeyHash(hash));
+        record.user_id = Some(format!("user {number}").into());
+        record
+    });
+    store.drain(batch(records.collect(), 1)).await.unwrap();
+    let began = std::time::Instant::now();
+    let days = store.spend_by_day(SpendFilter::default()).await.unwrap();
+    assert_eq!((days.len(), days[0].keys.len(), days[0].users.len()), (1, 40_000, 40_000));
+    assert_eq!(days[0].spend, NanoUsd(3 * 40_000));
+    // Each against each would be 1.6 thousand million comparisons of texts.
+    assert!(began.elapsed().as_secs() < 4, "{:?}", began.elapsed());
+}
+
 pub(crate) async fn a_balance_follows_its_window(store: &dyn Store) {
     let mut weekly = key(1);
     weekly.set_budget_duration(Some("1w".parse().unwrap()), NOW_MS);
