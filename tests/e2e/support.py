@@ -44,7 +44,7 @@ def _die_with_parent():
 class Process:
     """A server as a child process: its URL, its output, its end."""
 
-    def __init__(self, command, env=None):
+    def __init__(self, command, env=None, restore_signals=True):
         self.lines = []
         self._url = queue.Queue()
         self.process = subprocess.Popen(
@@ -56,6 +56,7 @@ class Process:
             text=True,
             errors="replace",
             preexec_fn=_die_with_parent,
+            restore_signals=restore_signals,
         )
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -130,14 +131,14 @@ class Upstream(Process):
 class Gateway(Process):
     """`keymoat serve` on a folder that survives restarts."""
 
-    def __init__(self, folder, config, arguments=(), env=None):
+    def __init__(self, folder, config, arguments=(), env=None, **options):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.config_path = self.folder / "config.yaml"
         self.config = config
         self.write_config(config)
         command = [binary("KEYMOAT_BIN", "keymoat"), "serve", "--config", str(self.config_path), "--port", "0"]
-        super().__init__([*command, *arguments], environment(self.folder, env))
+        super().__init__([*command, *arguments], environment(self.folder, env), **options)
 
     def write_config(self, config):
         config = dict(config)

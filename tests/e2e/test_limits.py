@@ -34,7 +34,8 @@ def test_a_budget_is_never_exceeded_by_concurrent_requests(gateway):
     budget = COST * 20
     key = gateway.new_key(max_budget=budget)
     answers = [a for _ in range(3) for a in in_parallel(20, lambda: gateway.chat(key=key, max_tokens=7))]
-    assert {a.status_code for a in answers} == {200, 400}
+    # 429 while others hold the rest, 400 once it is spent.
+    assert {200, 400} <= {a.status_code for a in answers} <= {200, 400, 429}
     answered = sum(a.status_code == 200 for a in answers)
     assert 15 <= answered <= 20
     spent = gateway.spend_of(key)

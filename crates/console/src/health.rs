@@ -74,6 +74,9 @@ pub(crate) async fn liveness(app: App, _: Request) -> Answer {
 struct Readiness {
     status: &'static str,
     db: &'static str,
+    /// What is wrong with the spool, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<&'static str>,
     #[serde(flatten)]
     more: Option<ReadinessOf83>,
 }
@@ -90,7 +93,8 @@ struct ReadinessOf83 {
 }
 
 /// `GET /health/readiness`, needs no key: 503 while the store does not answer,
-/// for keys that are not known yet could not come in.
+/// for keys that are not known yet could not come in, and while no call can be
+/// recorded, for none is made then.
 pub(crate) async fn readiness(app: App, _: Request) -> Answer {
     if let Some(answer) = shutting_down(&app) {
         return answer;
@@ -106,10 +110,12 @@ pub(crate) async fn readiness(app: App, _: Request) -> Answer {
         log_level: level.to_string().to_uppercase(),
         is_detailed_debug: level >= LevelFilter::DEBUG,
     });
-    let (status, db) =
-        if connected { ("healthy", "connected") } else { ("unhealthy", "disconnected") };
-    let response = reply::json(&Readiness { status, db, more })?;
-    Ok(if connected { response } else { unavailable(response) })
+    let spool = app.gateway.cannot_record();
+    let healthy = connected && spool.is_none();
+    let status = if healthy { "healthy" } else { "unhealthy" };
+    let db = if connected { "connected" } else { "disconnected" };
+    let response = reply::json(&Readiness { status, db, spool, more })?;
+    Ok(if healthy { response } else { unavailable(response) })
 }
 
 #[derive(Serialize)]
@@ -157,7 +163,7 @@ pub(crate) async fn deployments(app: App, request: Request) -> Answer {
     let params = Params::of(&parts.uri)?;
     let (model, model_id) = (params.text("model"), params.text("model_id"));
     let runtime = app.gateway.runtime();
-    let now_ms = app.gateway.clock().unix_ms();
+    let now_ms = app.gateway.ticks_ms();
     let asked = |deployment: &&Deployment| {
         let name = format!("{}/{}", deployment.provider.id, deployment.upstream_model);
         model.is_none_or(|model| *deployment.model_group == *model || name == model)

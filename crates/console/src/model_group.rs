@@ -55,7 +55,7 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
     let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let runtime = app.gateway.runtime();
-    let now_ms = app.gateway.clock().unix_ms();
+    let now_ms = app.gateway.ticks_ms();
     let may = |name: &str| check_model(&principal, name, runtime.compat).is_ok();
     if let Some(asked) = params.text("model_group") {
         let found = runtime.routes.find(asked).filter(|_| may(asked));

@@ -89,7 +89,7 @@ pub(crate) async fn list(app: App, request: Request) -> Answer {
     let patterns = params.flag("return_wildcard_routes", false)?;
     let mut names = visible(&runtime, &principal, patterns);
     if params.flag("healthy_only", false)? {
-        let now_ms = app.gateway.clock().unix_ms();
+        let now_ms = app.gateway.ticks_ms();
         names.retain(|name| is_healthy(&runtime, name, now_ms));
     }
     if reply::dialect_of(&parts.headers) == Dialect::AnthropicMessages {

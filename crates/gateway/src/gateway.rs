@@ -8,7 +8,7 @@ use crate::dice::Dice;
 use crate::error::{Failure, Fault};
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
-use crate::proxy_budget;
+use crate::proxy_budget::Plan;
 use crate::route::Failed;
 use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use crate::unsettled::Unsettled;
@@ -23,6 +23,11 @@ use ledger::{Book, CellUsage, Journal, KeyHasher, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+/// How often a disk that failed is tried again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// The same when the process waits for it.
+const RETRY_SOON: Duration = Duration::from_millis(100);
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -73,7 +78,7 @@ impl Gateway {
     pub async fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
         let book = Book::new(Arc::clone(&parts.clock));
         let lasting = Lasting::default();
-        let budget = proxy_budget::open(config, &*parts.store, &*parts.clock).await?;
+        let budget = Plan::of(config, None, &*parts.store, &*parts.clock).await?;
         let prepared = prepare(config, &lasting, &book, budget, &parts.spool_dir, parts.master)?;
         parts.egress.set_policy(&prepared.policy);
         Ok(Arc::new(Self {
@@ -104,7 +109,8 @@ impl Gateway {
     /// # Errors
     /// What cannot be served; the old configuration stays.
     pub async fn reload(&self, config: &Config) -> Result<(), String> {
-        let budget = proxy_budget::open(config, &*self.store, &*self.clock).await?;
+        let before = Some(self.runtime.load().proxy_tally.clone());
+        let budget = Plan::of(config, before, &*self.store, &*self.clock).await?;
         let master = match &config.access.master_key {
             Some(key) => self.hasher.hash(key.expose()),
             None => self.runtime.load().master,
@@ -118,7 +124,51 @@ impl Gateway {
         self.redactor.store(Arc::new(redactor));
         self.egress.set_policy(&policy);
         self.runtime.store(Arc::new(runtime));
+        // Deployments that are gone.
+        self.book.sweep();
         Ok(())
+    }
+
+    /// Tries every second to write the records that could not be written,
+    /// until the future is dropped.
+    pub async fn keep_settling(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(RETRY_EVERY).await;
+            self.settle_waiting().await;
+        }
+    }
+
+    /// Writes the records that could not be written, and gives up after
+    /// `limit`; returns how many are lost then, each of which the log names.
+    pub async fn settle_all(self: Arc<Self>, limit: Duration) -> usize {
+        let all = async {
+            while !self.settle_waiting().await {
+                tokio::time::sleep(RETRY_SOON).await;
+            }
+        };
+        match tokio::time::timeout(limit, all).await {
+            Ok(()) => 0,
+            Err(_) => self.unsettled.give_up(),
+        }
+    }
+
+    /// Whether none waits any longer.
+    async fn settle_waiting(self: &Arc<Self>) -> bool {
+        if self.unsettled.is_empty() {
+            return true;
+        }
+        let gateway = Arc::clone(self);
+        // Each is a write to a disk that is in trouble.
+        let retried = move || gateway.unsettled.retry(&*gateway.journal, usize::MAX).is_ok();
+        tokio::task::spawn_blocking(retried).await.unwrap_or(false)
+    }
+
+    /// Why no further call can be recorded now, in a word, where that is so.
+    pub fn cannot_record(&self) -> Option<&'static str> {
+        if !self.unsettled.is_empty() {
+            return Some("unwritable");
+        }
+        self.journal.is_full().then_some("full")
     }
 
     /// Everything that must never be shown, since the process began.
@@ -164,6 +214,12 @@ impl Gateway {
     /// The time.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Milliseconds on the monotonic clock, which deployments cool down by: a
+    /// wall clock that is set must not stretch a pause.
+    pub fn ticks_ms(&self) -> i64 {
+        i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Keys and records at rest.
@@ -214,7 +270,7 @@ impl Gateway {
     }
 
     pub(crate) fn succeeded(&self, candidate: &Candidate, runtime: &Runtime) {
-        let now_ms = self.clock.unix_ms();
+        let now_ms = self.ticks_ms();
         let health = &candidate.deployment.health;
         health.observe(Outcome::Success, now_ms, candidate.alone, None, &runtime.cooldown);
     }
@@ -231,7 +287,7 @@ impl Gateway {
         if !speaks_of(candidate, failed, hurried) {
             return;
         }
-        let now_ms = self.clock.unix_ms();
+        let now_ms = self.ticks_ms();
         let deployment = &candidate.deployment;
         let mut rules = runtime.cooldown.clone();
         // Its own time goes before the provider's word, that before the router's.

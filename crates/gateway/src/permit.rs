@@ -19,7 +19,7 @@ use dialect::Usage;
 use dialect::head::Surface;
 use dialect::tap::Observed;
 use http::StatusCode;
-use ledger::{Ask, CostSource, Ending, Hold, Refusal, Reservation, Unit};
+use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +82,8 @@ pub struct Permit {
     /// What was seen; kept current by the relay for the sake of `Drop`.
     pub seen: Seen,
     reservation: Option<Reservation>,
+    /// Where the proxy's spending is counted that nothing is reserved of.
+    proxy_tally: Option<Arc<Cell>>,
     _deployment: Option<Hold>,
     bound: Bound,
     asked: Asked,
@@ -140,7 +142,7 @@ impl Permit {
         if gateway.journal.is_full() {
             return Err(Refused::SpoolFull);
         }
-        gateway.unsettled.retry(&*gateway.journal).map_err(Refused::Journal)?;
+        gateway.unsettled.retry(&*gateway.journal, RETRIED_MAX).map_err(Refused::Journal)?;
         let deployment = match &candidate.deployment.in_flight {
             Some(cell) => {
                 let place = ledger::admit(std::slice::from_ref(cell));
@@ -188,6 +190,8 @@ impl Permit {
             error_class: None,
             seen: Seen::default(),
             reservation,
+            proxy_tally: (admission.runtime.proxy_permit.is_empty())
+                .then(|| Arc::clone(admission.runtime.proxy_tally.cell())),
             _deployment: deployment,
             bound,
             asked: Asked::of(sent.head, sent.body),
@@ -297,6 +301,9 @@ impl Permit {
         }
         let principal = &self.call.principal;
         if let Some(tally) = principal.tally.as_ref().filter(|_| principal.money.is_none()) {
+            tally.charge(reserved_ms, cost.0);
+        }
+        if let Some(tally) = self.proxy_tally.take() {
             tally.charge(reserved_ms, cost.0);
         }
         let record = self.record(ending, cost, source, reserved_ms);
@@ -410,6 +417,9 @@ impl Permit {
         if ordinary.total > cost.total { ordinary } else { cost }
     }
 }
+
+/// Records of others that one call writes down before it goes on.
+const RETRIED_MAX: usize = 64;
 
 /// What a provider may have made of each answer and not yet sent when its
 /// client hangs up.

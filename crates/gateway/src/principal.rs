@@ -123,6 +123,16 @@ impl Principals {
         self.read().by_hash.get(hash).cloned()
     }
 
+    /// Forgets all once there are `max`; whether it did. Cells that nobody else
+    /// uses can be swept up then.
+    fn make_room(&self, max: usize) -> bool {
+        let full = self.read().by_hash.len() >= max;
+        if full {
+            self.write().by_hash.clear();
+        }
+        full
+    }
+
     /// What a key must be read after, to be believed.
     fn moment(&self) -> u64 {
         self.read().forgotten
@@ -139,9 +149,6 @@ impl Principals {
         let mut known = self.write();
         if known.forgotten != moment {
             return None;
-        }
-        if known.by_hash.len() >= KNOWN_MAX {
-            known.by_hash.clear();
         }
         let principal = Arc::new(open());
         known.by_hash.insert(hash, Arc::clone(&principal));
@@ -254,6 +261,9 @@ async fn load(
     hash: &KeyHash,
     compat: Compat,
 ) -> Result<Arc<Principal>, Failure> {
+    if gateway.principals.make_room(KNOWN_MAX) {
+        gateway.book.sweep();
+    }
     // A key that is blocked or changed while it is read must not come to life
     // again as it was.
     for _ in 0..READS_MAX {
@@ -480,6 +490,17 @@ mod tests {
         assert!(opened.is_none() && principals.get(&hash).is_none());
         assert!(principals.put(principals.moment(), hash, Principal::admin).is_some());
         assert!(principals.get(&hash).is_some());
+    }
+
+    #[test]
+    fn keys_that_were_only_tried_do_not_fill_memory() {
+        let principals = Principals::default();
+        for number in 0..100 {
+            principals.make_room(10);
+            principals.put(0, KeyHash([number; 32]), Principal::admin).unwrap();
+            assert!(principals.read().by_hash.len() <= 10);
+        }
+        assert!(principals.get(&KeyHash([99; 32])).is_some());
     }
 
     #[test]

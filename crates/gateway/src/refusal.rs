@@ -103,27 +103,22 @@ const RESET_AT: HeaderName = HeaderName::from_static("reset_at");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 fn over_budget(refusal: &Refusal, compat: Compat) -> Failure {
+    if refusal.cause == Cause::Held {
+        return held_budget(refusal);
+    }
     let (spent, limit) = (NanoUsd(refusal.spent), NanoUsd(refusal.allowance.limit));
     let status = match compat {
         Compat::V1_83 => StatusCode::BAD_REQUEST,
         Compat::V1_109 => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let detail = match refusal.cause {
-        Cause::Spent => String::new(),
-        Cause::Held => format!(
-            " {} is held by calls that are still running; this call may need up to {}.",
-            NanoUsd(refusal.held),
-            NanoUsd(refusal.asked)
-        ),
+        Cause::Spent | Cause::Held => String::new(),
         Cause::TooLarge => format!(
             " This call may cost up to {}; a smaller max_tokens lowers that.",
             NanoUsd(refusal.asked)
         ),
     };
-    let resets = match refusal.resets_at_ms {
-        Some(at) => format!("and resets at {}", base::clock::rfc3339(at)),
-        None => "and does not reset".to_owned(),
-    };
+    let resets = resets(refusal);
     let subject = &refusal.allowance.subject;
     let named = match (compat, subject) {
         (Compat::V1_109, Subject::Key(hash)) => format!("Key={hash} "),
@@ -136,6 +131,36 @@ fn over_budget(refusal: &Refusal, compat: Compat) -> Failure {
     ))
     .kind("budget_exceeded")
     .status(status)
+}
+
+/// Nothing is spent yet that stands in the way: those calls end, and most cost
+/// less than they may. Clients try again after a 429, never after a 400.
+fn held_budget(refusal: &Refusal) -> Failure {
+    let subject = &refusal.allowance.subject;
+    Failure::new(
+        ErrorClass::RateLimit,
+        Fault::Client,
+        format!(
+            "What is left of the budget is held by calls that are still running; try again when \
+             they have ended. Current cost: {}, held: {}, Max budget: {}; this call may cost up \
+             to {}. This budget is {} {}.",
+            NanoUsd(refusal.spent),
+            NanoUsd(refusal.held),
+            NanoUsd(refusal.allowance.limit),
+            NanoUsd(refusal.asked),
+            whose(subject),
+            resets(refusal),
+        ),
+    )
+    .kind("budget_held")
+    .retry_after_ms(Some(1000))
+}
+
+fn resets(refusal: &Refusal) -> String {
+    match refusal.resets_at_ms {
+        Some(at) => format!("and resets at {}", base::clock::rfc3339(at)),
+        None => "and does not reset".to_owned(),
+    }
 }
 
 /// LiteLLM's words for whom a rate binds.
@@ -212,6 +237,24 @@ mod tests {
         assert_eq!(large.retry_after_ms, None);
         assert_eq!(large.headers["x-should-retry"], "false");
         assert!(large.message.contains("up to 4096 tokens"), "{}", large.message);
+    }
+
+    #[test]
+    fn a_budget_that_is_only_held_is_worth_another_try() {
+        let key = Subject::Key(KeyHash([7; 32]));
+        let all = Allowance::money(key, NanoUsd(2_000_000_000), None);
+        let held = Refusal { held: 400_000_000, ..refusal(all, Cause::Held) };
+        for compat in [Compat::V1_83, Compat::V1_109] {
+            let failure = of_allowance(&held, compat);
+            assert_eq!((failure.status.as_u16(), failure.retry_after_ms), (429, Some(1000)));
+            assert_eq!(
+                failure.message,
+                "What is left of the budget is held by calls that are still running; try again \
+                 when they have ended. Current cost: 1.5, held: 0.4, Max budget: 2; this call may \
+                 cost up to 0.25. This budget is this key's own and resets at \
+                 2026-03-24T10:40:00.000Z."
+            );
+        }
     }
 
     #[test]

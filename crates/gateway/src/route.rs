@@ -112,7 +112,7 @@ impl Route {
             self.pause_ms = 0;
         }
         loop {
-            let now_ms = wanted.gateway.clock.unix_ms();
+            let now_ms = wanted.gateway.ticks_ms();
             let picked = pick(&self.found, &self.been, now_ms, |n| wanted.gateway.dice.below(n));
             let left = match picked {
                 Ok(candidate) => {
@@ -200,7 +200,7 @@ impl Route {
 
     /// Whether the group has a deployment that was not asked yet and may be.
     fn is_untried_elsewhere(&self, wanted: &Wanted<'_>) -> bool {
-        let now_ms = wanted.gateway.clock.unix_ms();
+        let now_ms = wanted.gateway.ticks_ms();
         let mut deployments = self.found.group.deployments.iter();
         deployments.any(|d| d.health.cooling_ms(now_ms) == 0 && !self.been.tried.contains(&d.id))
     }
@@ -218,17 +218,15 @@ impl Route {
         }
         while self.fallbacks < wanted.runtime.max_fallbacks {
             let Some(name) = self.chain.pop_front() else { break };
-            let allowed =
-                principal::check_model(wanted.principal, &name, wanted.runtime.compat).is_ok();
-            let Some(found) = wanted.runtime.routes.find(&name).filter(|_| allowed) else {
+            if principal::check_model(wanted.principal, &name, wanted.runtime.compat).is_err() {
                 tracing::info!(
                     call = %wanted.call.id,
-                    model_group = %self.found.group.name,
                     fallback = name,
-                    "a fallback is passed over: the key may not use it, or it does not exist"
+                    "a fallback is left out: the key of the call may not use that model group"
                 );
                 continue;
-            };
+            }
+            let Some(found) = wanted.runtime.routes.find(&name) else { continue };
             self.retries_left = wanted.retries_of(&found);
             self.found = found;
             self.been = Been::default();

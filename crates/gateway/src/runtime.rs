@@ -6,6 +6,7 @@ use crate::body::{BodyLimits, Budgets};
 use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
+use crate::proxy_budget::{Plan, Tally};
 use crate::routing::{Alias, Routes};
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
@@ -72,6 +73,9 @@ pub struct Runtime {
     pub proxy_admission: Vec<Arc<Cell>>,
     /// What binds every attempt: the proxy's own budget.
     pub proxy_permit: Vec<Arc<Cell>>,
+    /// Where the proxy's spending is counted, limited or not: the cell of
+    /// `proxy_permit` where there is a budget.
+    pub proxy_tally: Tally,
     /// How long a key that was read from the store is believed.
     pub key_cache_ttl: Option<Duration>,
     /// Whether `/metrics` wants a key.
@@ -144,7 +148,7 @@ pub fn prepare(
     config: &Config,
     lasting: &Lasting,
     book: &Book,
-    proxy_budget: Option<(Allowance, Opening)>,
+    proxy_budget: Plan,
     spool_dir: &Path,
     master: KeyHash,
 ) -> Result<Prepared, String> {
@@ -167,6 +171,8 @@ pub fn prepare(
     let proxy_in_flight = access.global_max_parallel_requests.map(|limit| {
         book.open(Allowance::in_flight(Subject::Proxy, u64::from(limit)), Opening::default())
     });
+    // Nothing can fail from here on: it changes what the old configuration sees.
+    let (proxy_tally, proxy_permit) = proxy_budget.apply(book);
     let runtime = Runtime {
         routes: Routes::new(deployments, routing.aliases.iter().map(alias).collect()),
         compat: match settings.compat {
@@ -207,10 +213,8 @@ pub fn prepare(
         drain: settings.drain,
         trusted_proxies: settings.listen.trusted_proxies.clone(),
         proxy_admission: proxy_in_flight.into_iter().collect(),
-        proxy_permit: proxy_budget
-            .into_iter()
-            .map(|(allowance, opening)| book.open(allowance, opening))
-            .collect(),
+        proxy_permit: proxy_permit.into_iter().collect(),
+        proxy_tally,
         key_cache_ttl: access.key_cache_ttl_ms.map(Duration::from_millis),
         metrics_need_key: access.metrics_need_key,
         metrics_take_any_key: settings.metrics_key == MetricsKey::Any,

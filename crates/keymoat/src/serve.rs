@@ -29,6 +29,9 @@ const EXIT_CONFIG: u8 = 2;
 /// At the end, for answers that are read on for clients that have gone.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
+/// At the end, for records that the disk did not take.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
     let seen = Stamps::take(&asked.config);
@@ -115,6 +118,7 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
     )
     .await?;
     gateway.tell(Box::new(observe::Told(Arc::clone(&metrics))));
+    tokio::spawn(Arc::clone(&gateway).keep_settling());
 
     let listen = &config.settings.listen;
     let address =
@@ -180,7 +184,12 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
     // Whatever was cut is settled by now, or is read to its end: records are
     // written until the last of it is gone.
     gateway.end_drains(DRAIN_MAX).await;
-    tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())
+    let lost = gateway.settle_all(SETTLE_MAX).await;
+    tokio::task::spawn_blocking(move || state.close()).await.map_err(|error| error.to_string())?;
+    match lost {
+        0 => Ok(()),
+        lost => Err(format!("{lost} spend records could not be written; the log names each")),
+    }
 }
 
 /// The administrator's key, and how a person gets to see it.

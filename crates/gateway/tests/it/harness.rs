@@ -60,6 +60,7 @@ struct Watched {
     settled: watch::Sender<Vec<SpendRecord>>,
     is_full: AtomicBool,
     is_broken: AtomicBool,
+    settles_nothing: AtomicBool,
 }
 
 impl Journal for Watched {
@@ -72,6 +73,9 @@ impl Journal for Watched {
     }
 
     fn settle(&self, record: &SpendRecord) -> io::Result<()> {
+        if self.settles_nothing.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let written = self.journal.settle(record);
         self.settled.send_modify(|all| all.push(record.clone()));
         written
@@ -114,9 +118,10 @@ pub(crate) struct Bench {
     drained: watch::Receiver<usize>,
     keys: AtomicU32,
     _watchdog: mpsc::Sender<()>,
+    head: String,
     // Closed before its directory goes.
     _state: store::State,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Bench {
@@ -143,6 +148,7 @@ impl Bench {
             settled: watch::Sender::default(),
             is_full: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
+            settles_nothing: AtomicBool::new(false),
         });
         let parts = Parts {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -163,9 +169,15 @@ impl Bench {
             drained,
             keys,
             _watchdog: watchdog(),
+            head,
             _state: state,
-            _dir: dir,
+            dir,
         }
+    }
+
+    /// Takes another configuration over, with the same `general_settings`.
+    pub(crate) async fn reload(&self, yaml: &str) -> Result<(), String> {
+        self.gateway.reload(&load(&self.dir.0, &format!("{}{yaml}", self.head))).await
     }
 
     /// A new virtual key; `limit` sets what limits it.
@@ -236,6 +248,11 @@ impl Bench {
     /// Makes the spool unwritable, or not.
     pub(crate) fn break_journal(&self, is_broken: bool) {
         self.journal.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    /// Lets no record be written, or again.
+    pub(crate) fn break_settling(&self, is_broken: bool) {
+        self.journal.settles_nothing.store(is_broken, Ordering::SeqCst);
     }
 
     /// Resolves once `count` records are in the database.
