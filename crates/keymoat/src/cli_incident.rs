@@ -25,18 +25,23 @@ pub(crate) struct Incident {
 }
 
 const ORDER: &str = "\
-In order:
-  keymoat incident open --advisory MAL-2026-2144     what is known, and a place to keep what we learn
-  keymoat incident contain --all                     freeze first if in doubt: it can be lifted
-  keymoat incident scope ~/src                       where the bad release was
-  keymoat incident exposure ~/src                    which secrets were readable there
-  keymoat incident use                               which keys were used since, and what is unlike before
-  keymoat incident rotate                            what to do, in order; --done N ticks a box
-  keymoat incident claim confirmed --why '…'         what we say of it; revisions are kept
-  keymoat incident report --output incident.md       what can be published
+In order; each step says what comes next:
+  keymoat incident open --advisory MAL-2026-2144    what is known of it
+  keymoat incident contain --all                    freeze virtual keys; --lift undoes it
+  keymoat incident scope ~/src                      where the bad release was
+  keymoat incident exposure ~/src                   which secrets were readable there
+  keymoat incident use                              which keys were used since
+  keymoat incident claim confirmed --why '…'        what we say of it
+  keymoat incident rotate                           what to do, in order; --done N ticks a box
+  keymoat incident report --output incident.md      what can be published
 
-Each step may be repeated; what is known is kept in the data directory. The
-incident that was opened last is meant, unless --id names another.";
+Without an advisory: open --package NAME --versions 1.2.3 '>=2,<2.1', with
+--window-from and --window-to if somebody knows when it could be had.
+
+Each step may be repeated, and with --root for the disks of other machines: what
+was found on each is kept. All of it lies in the data directory. The incident
+that was opened last is meant, unless --id names another. A gateway that listens
+elsewhere than on 127.0.0.1:4000 is named with --url or KEYMOAT_URL.";
 
 /// Which incident.
 #[derive(Args, Clone)]
@@ -115,6 +120,9 @@ pub(crate) enum Step {
         /// Hours before the window to compare with
         #[arg(long, value_name = "HOURS", default_value_t = 168)]
         before: u32,
+        /// The gateway's data directory, or a copy of it, where it is not here
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// Which incident
         #[command(flatten)]
         which: Which,
@@ -149,9 +157,10 @@ pub(crate) enum Step {
     /// Say how sure it is that we are affected; earlier claims are kept
     Claim {
         /// What is claimed from now on
+        #[arg(value_name = "suspected|confirmed|cleared")]
         standing: Standing,
-        /// On what grounds
-        #[arg(long)]
+        /// On what grounds: it stands in the report
+        #[arg(long, value_name = "TEXT")]
         why: String,
         /// Which incident
         #[command(flatten)]

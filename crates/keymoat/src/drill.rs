@@ -60,11 +60,12 @@ pub(crate) fn run(output: Option<&Path>) -> Result<String, String> {
     lap("opened");
 
     let keyring = Keyring::database(&victim.0.join("data"))?;
-    let containment = incident_gateway::freeze(&incident, &keyring, &|_| true)?;
-    if containment.keys.len() != KEYS.len() {
-        return Err(format!("{} of {} keys were frozen", containment.keys.len(), KEYS.len()));
+    let frozen = incident_gateway::freeze(&incident, &keyring, &|_| true)?;
+    if frozen.new != KEYS.len() {
+        let why = frozen.problem.unwrap_or_default();
+        return Err(format!("{} of {} keys were frozen {why}", frozen.new, KEYS.len()));
     }
-    incident.containment = Some(containment);
+    incident.containment = Some(frozen.containment);
     incident.happened(&rfc3339(clock.unix_ms()), "froze all virtual keys", "us");
     lap("all virtual keys frozen");
 
@@ -75,10 +76,10 @@ pub(crate) fn run(output: Option<&Path>) -> Result<String, String> {
         terms: terms(now_ms),
     };
     let found = scope(&incident, &looked, &victim.0.join("data/inventories"), &advisories);
-    incident.scope = Some(found);
+    incident.found(found);
     lap("scope");
     let own = "none. The made-up gateway runs elsewhere.".to_owned();
-    incident.exposure = Some(incident::exposure(&looked, survey::variables(), own));
+    incident.readable(incident::exposure(&looked, survey::variables(), (own, false)));
     lap("exposure");
     let (window, before) = spans(&incident, now_ms, 168);
     let mut usage = incident_gateway::usage(

@@ -10,6 +10,7 @@ use guard::Advisories;
 use guard::incident::usage::Span;
 use guard::incident::{self, Bound, Claim, Incident, Looked, plan, report};
 use guard::judge::Terms;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -52,7 +53,9 @@ fn run_step(step: Step) -> Result<String, String> {
         } => {
             for time in window_from.iter().chain(&window_to) {
                 if guard::unix_ms(time).is_none() {
-                    return Err(format!("`{time}` is no time\nhint: 2026-03-24T10:39:00Z"));
+                    return Err(format!(
+                        "--window-from, --window-to: `{time}` is no time\nhint: in UTC, as 2026-03-24T10:39:00Z"
+                    ));
                 }
             }
             let is_given = window_from.is_some() || window_to.is_some();
@@ -65,6 +68,12 @@ fn run_step(step: Step) -> Result<String, String> {
                 now_ms,
             };
             let mut opened = incident::open(&asked, &known(&advisories)?)?;
+            // Two incidents in one second are two.
+            let id = opened.id.clone();
+            let mut names = (2..).map(|number| format!("{id}-{number}"));
+            while folder.join(format!("{}.json", opened.id)).exists() {
+                opened.id = names.next().unwrap_or_default();
+            }
             plan::update(&mut opened);
             let path = incident::save(&folder, &opened)?;
             Ok(format!("{}\nKept in {}\n", status(&opened), path.display()))
@@ -72,26 +81,33 @@ fn run_step(step: Step) -> Result<String, String> {
         Step::Scope { at, advisories, which } => change(&folder, &which, |incident| {
             let advisories = known(&advisories)?;
             let inventories = guard_data::data_dir()?.join(guard::recorded::FOLDER);
-            let scope = scope(incident, &looked(&at, now_ms), &inventories, &advisories);
-            let found = scope.places.len();
-            incident.scope = Some(scope);
+            let looked = looked(&at, now_ms);
+            let parts = scope(incident, &looked, &inventories, &advisories);
+            let places = parts.iter().flat_map(|part| &part.places);
+            let found = places.filter(|place| place.host == looked.host_name).count();
+            incident.found(parts);
             incident.happened(
                 &now,
-                format!("looked for the bad releases: in {found} places"),
+                format!(
+                    "looked for the bad releases on {}: {}",
+                    looked.host_name,
+                    plural(found, "place")
+                ),
                 "us",
             );
             Ok(status(incident))
         }),
         Step::Exposure { at, which } => change(&folder, &which, |incident| {
             let gateway = gateway_keys(&at)?;
-            let exposure = incident::exposure(&looked(&at, now_ms), survey::variables(), gateway);
-            incident.exposure = Some(exposure);
-            incident.happened(&now, "listed the secrets that were readable", "us");
+            let looked = looked(&at, now_ms);
+            incident.readable(incident::exposure(&looked, survey::variables(), gateway));
+            let what = format!("listed the secrets that were readable on {}", looked.host_name);
+            incident.happened(&now, what, "us");
             Ok(status(incident))
         }),
-        Step::Use { before, which } => change(&folder, &which, |incident| {
+        Step::Use { before, data, which } => change(&folder, &which, |incident| {
             let (window, before) = spans(incident, now_ms, before);
-            let data_dir = guard_data::data_dir()?;
+            let data_dir = data.map_or_else(guard_data::data_dir, Ok)?;
             let mut usage =
                 incident_gateway::usage(&data_dir, window, before, &incident.facts.indicators)?;
             usage.at.clone_from(&now);
@@ -100,7 +116,14 @@ fn run_step(step: Step) -> Result<String, String> {
             Ok(status(incident))
         }),
         Step::Contain { all, key, lift, remote, which } => {
-            change(&folder, &which, |incident| contain(incident, all, &key, lift, &remote, &now))
+            let mut left = None;
+            let text = change(&folder, &which, |incident| {
+                let (text, problem) = contain(incident, all, &key, lift, &remote, &now)?;
+                left = problem;
+                Ok(text)
+            })?;
+            // What was frozen before the problem is kept, so that it can be lifted.
+            left.map_or(Ok(text), Err)
         }
         Step::Rotate { done, which } => change(&folder, &which, |incident| {
             plan::update(incident);
@@ -115,6 +138,11 @@ fn run_step(step: Step) -> Result<String, String> {
                 Standing::Confirmed => incident::Standing::Confirmed,
                 Standing::Cleared => incident::Standing::Cleared,
             };
+            if standing == incident::Standing::Cleared && incident.scope.is_none() {
+                return Err("nobody has looked yet, so nothing can be cleared\nhint: `keymoat incident scope` first".to_owned());
+            }
+            let word = format!("{standing:?}").to_lowercase();
+            incident.happened(&now, format!("claimed: {word}"), "us");
             incident.claims.push(Claim { at: now.clone(), standing, why });
             Ok(status(incident))
         }),
@@ -197,7 +225,7 @@ pub(crate) fn scope(
     looked: &Looked,
     inventories: &Path,
     advisories: &Advisories,
-) -> incident::Scope {
+) -> Vec<incident::Scope> {
     let listing = guard::recorded::list(inventories);
     let listing = listing.as_ref().map_err(String::as_str);
     incident::scope(incident, looked, listing, advisories)
@@ -214,14 +242,16 @@ pub(crate) fn spans(incident: &Incident, now_ms: i64, before_hours: u32) -> (Spa
     (window, Span { from_ms: from_ms - i64::from(before_hours) * HOUR_MS, to_ms: from_ms })
 }
 
-/// Whether the gateway's own keys were readable, and why or why not.
-fn gateway_keys(at: &Where) -> Result<String, String> {
+/// What of the gateway's own keys was readable, why or why not; and whether.
+fn gateway_keys(at: &Where) -> Result<(String, bool), String> {
     if at.root.is_some() {
-        return Ok("not known for a disk from elsewhere. Where a gateway keeps its data on it, count the providers' keys of its configuration as read.".to_owned());
+        let text = "not known for a disk from elsewhere. Where a gateway keeps its data on it, count the providers' keys of its configuration as read.";
+        return Ok((text.to_owned(), false));
     }
     let data_dir = guard_data::data_dir()?;
     let shown = data_dir.display();
-    Ok(if data_dir.join("keymoat.db").exists() || data_dir.join("master_key").exists() {
+    let is_here = data_dir.join("keymoat.db").exists() || data_dir.join("master_key").exists();
+    let text = if is_here {
         format!(
             "readable. A gateway keeps its data here ({shown}) under the same user: what ran here could read its master key and whatever its configuration and environment name. Virtual keys are stored as hashes and could not be read from there. Count each provider's key of this gateway as read."
         )
@@ -229,7 +259,8 @@ fn gateway_keys(at: &Where) -> Result<String, String> {
         format!(
             "none. No gateway keeps its data here under this user ({shown} holds none), so the keys that a gateway elsewhere holds for applications were not on this machine. What applications hold, virtual keys among them, is in the list above."
         )
-    })
+    };
+    Ok((text, is_here))
 }
 
 fn contain(
@@ -239,7 +270,7 @@ fn contain(
     lift: bool,
     remote: &Remote,
     now: &str,
-) -> Result<String, String> {
+) -> Result<(String, Option<String>), String> {
     let keyring = Keyring::open(remote)?;
     if lift {
         let Some(containment) = incident.containment.as_mut().filter(|c| c.lifted_at.is_none())
@@ -247,11 +278,18 @@ fn contain(
             return Err("this incident has frozen nothing that could be let in again".to_owned());
         };
         let lifted = incident_gateway::lift(containment, &keyring)?;
-        incident.happened(now, format!("let {lifted} virtual keys in again"), "us");
-        return Ok(format!(
-            "{lifted} virtual keys are let in again, through {}.\n",
-            keyring.place()
-        ));
+        let many = plural(lifted, "virtual key");
+        incident.happened(now, format!("let {many} in again"), "us");
+        let open = plan::open_before_reopening(incident);
+        if remote.json {
+            let told = json!({ "let_in": lifted, "through": keyring.place(), "open_steps": open });
+            return Ok((format!("{told}\n"), None));
+        }
+        let mut text = format!("{many} let in again, through {}.\n", keyring.place());
+        if !open.is_empty() {
+            text.push_str("Steps that come before this are still open: `keymoat incident rotate` has them. `keymoat incident contain --all` freezes again.\n");
+        }
+        return Ok((text, None));
     }
     let named = |key: &Key, name: &String| {
         key.alias == *name || name.len() >= 8 && key.hash.starts_with(name.as_str())
@@ -263,25 +301,66 @@ fn contain(
         ));
     }
     let is_meant = |key: &Key| all || keys.iter().any(|name| named(key, name));
-    let in_force = incident.containment.as_ref().filter(|c| c.lifted_at.is_none());
-    let before = in_force.map_or(0, |c| c.keys.len());
-    let containment = incident_gateway::freeze(incident, &keyring, &is_meant)?;
-    let new = containment.keys.len().saturating_sub(before);
-    let text = format!(
-        "{new} virtual keys are frozen, in {} ms, through {}. `keymoat incident contain --lift` lets them in again.\n",
-        containment.took_ms,
-        keyring.place()
-    );
-    incident.containment = Some(containment);
-    incident.happened(now, format!("froze {new} virtual keys"), "us");
-    Ok(text)
+    if let Some(decoy) = known.iter().find(|key| !all && key.is_canary && is_meant(key)) {
+        return Err(format!(
+            "`{}` is a decoy, and is refused as it is; nothing was frozen",
+            decoy.alias
+        ));
+    }
+    let frozen = incident_gateway::freeze(incident, &keyring, &is_meant)?;
+    let (new, held) = (frozen.new, frozen.containment.keys.len());
+    let took_ms = frozen.took_ms;
+    if new > 0 || incident.containment.is_none() {
+        incident.containment = Some(frozen.containment);
+        let what = format!("froze {}", plural(new, "virtual key"));
+        incident.happened(now, what, "us");
+    }
+    let place = keyring.place();
+    if remote.json {
+        let told = json!({ "frozen": new, "held": held, "took_ms": took_ms, "through": place });
+        return Ok((format!("{told}\n"), frozen.problem));
+    }
+    let blocked = known.iter().filter(|key| key.blocked && !key.is_canary && is_meant(key)).count();
+    let mut text =
+        format!("{} frozen now, in {took_ms} ms, through {place}.", plural(new, "virtual key"));
+    if blocked > 0 {
+        text.extend([format!(" {} refused before already.", plural(blocked, "virtual key"))]);
+    }
+    text.extend([format!(
+        " By this incident: {held}; `keymoat incident contain --lift` lets these in again.\n"
+    )]);
+    Ok((text, frozen.problem))
+}
+
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// The first thing that nobody has done.
+fn next(incident: &Incident) -> &'static str {
+    let is_open = incident.steps.iter().any(|step| step.done_at.is_none());
+    if incident.containment.is_none() {
+        "keymoat incident contain --all (or --key for some; --lift lets them in again)"
+    } else if incident.scope.is_none() {
+        "keymoat incident scope FOLDER... (on each machine, or with --root)"
+    } else if incident.exposure.is_none() {
+        "keymoat incident exposure FOLDER... (where a bad release was)"
+    } else if incident.usage.is_none() {
+        "keymoat incident use"
+    } else if incident.claims.len() < 2 {
+        "keymoat incident claim suspected|confirmed|cleared --why TEXT"
+    } else if is_open {
+        "keymoat incident rotate, and --done N for what is done"
+    } else {
+        "keymoat incident report"
+    }
 }
 
 /// How far an incident is, and what comes next.
 fn status(incident: &Incident) -> String {
     let open = incident.steps.iter().filter(|step| step.done_at.is_none()).count();
     let looked = |is: bool, yes: String| if is { yes } else { "not looked at yet".to_owned() };
-    let count = |n: usize, what: &str| format!("{n} {what}");
+    let count = |n: usize, what: &str| plural(n, what);
     let scope = incident.scope.as_ref();
     let exposure = incident.exposure.as_ref();
     let usage = incident.usage.as_ref();
@@ -302,31 +381,35 @@ fn status(incident: &Incident) -> String {
             "scope",
             looked(
                 scope.is_some(),
-                count(scope.map_or(0, |s| s.places.len()), "places")
-                    + &format!(", {} traces", scope.map_or(0, |s| s.traces.len())),
+                count(scope.map_or(0, |s| s.places.len()), "place")
+                    + ", "
+                    + &count(scope.map_or(0, |s| s.traces.len()), "known trace")
+                    + &format!(", {} to look at", scope.map_or(0, |s| s.odd.len())),
             ),
         ),
         (
             "exposure",
-            looked(exposure.is_some(), count(exposure.map_or(0, |e| e.secrets.len()), "secrets")),
+            looked(exposure.is_some(), count(exposure.map_or(0, |e| e.secrets.len()), "secret")),
         ),
         (
             "use",
             looked(
                 usage.is_some(),
-                count(usage.map_or(0, |u| u.keys.len()), "keys used")
-                    + &format!(", {} anomalies", usage.map_or(0, |u| u.anomalies.len())),
+                count(usage.map_or(0, |u| u.keys.len()), "key")
+                    + " used, "
+                    + &format!("{} to look at", usage.map_or(0, |u| u.anomalies.len())),
             ),
         ),
         (
             "frozen",
             match &incident.containment {
-                Some(c) if c.lifted_at.is_none() => count(c.keys.len(), "virtual keys"),
+                Some(c) if c.lifted_at.is_none() => count(c.keys.len(), "virtual key"),
                 Some(_) => "lifted".to_owned(),
                 None => "nothing".to_owned(),
             },
         ),
-        ("to do", format!("{open} steps: `keymoat incident rotate`")),
+        ("to do", format!("{}: `keymoat incident rotate`", plural(open, "step"))),
+        ("next", next(incident).to_owned()),
     ];
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();

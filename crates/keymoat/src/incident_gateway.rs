@@ -23,7 +23,10 @@ pub(crate) fn usage(
 ) -> Result<Usage, String> {
     let database = data_dir.join("keymoat.db");
     if !database.exists() {
-        return Err(format!("there is no gateway's database in {}", data_dir.display()));
+        return Err(format!(
+            "there is no gateway's database in {}\nhint: run this where the gateway keeps its data, or give that folder, or a copy of it, with --data",
+            data_dir.display()
+        ));
     }
     let store = Sqlite::open(&database, window.to_ms).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -74,20 +77,36 @@ fn call(record: &SpendRecord) -> Call {
     }
 }
 
+/// What a freeze came to.
+pub(crate) struct Freeze {
+    /// All that this incident has frozen.
+    pub(crate) containment: Containment,
+    /// How many of them are new.
+    pub(crate) new: usize,
+    /// How long these took, in milliseconds.
+    pub(crate) took_ms: u64,
+    /// Why it stopped before the end, if it did.
+    pub(crate) problem: Option<String>,
+}
+
 /// Freezes the keys that `is_meant` means and that are not frozen yet.
 pub(crate) fn freeze(
     incident: &Incident,
     keyring: &Keyring,
     is_meant: &dyn Fn(&Key) -> bool,
-) -> Result<Containment, String> {
+) -> Result<Freeze, String> {
     let clock = SystemClock::new();
     let began = clock.monotonic();
     let keys = keyring.all()?;
-    let mut frozen = Vec::new();
+    let (mut frozen, mut problem) = (Vec::new(), None);
     for key in keys.iter().filter(|key| !key.blocked && !key.is_canary && is_meant(key)) {
-        keyring.set_blocked(&key.hash, true).map_err(|problem| {
-            format!("{} keys were frozen, then: {problem}\nhint: repeat the command", frozen.len())
-        })?;
+        if let Err(why) = keyring.set_blocked(&key.hash, true) {
+            let done = frozen.len();
+            problem = Some(format!(
+                "{done} of the virtual keys were frozen, then: {why}\nhint: repeat the command"
+            ));
+            break;
+        }
         let name = if key.alias.is_empty() { key.name.clone() } else { key.alias.clone() };
         frozen.push(Frozen { hash: key.hash.clone(), name });
     }
@@ -97,19 +116,13 @@ pub(crate) fn freeze(
     if containment.lifted_at.take().is_some() {
         containment.keys.clear();
     }
+    let new = frozen.len();
     containment.keys.extend(frozen);
     containment.at = rfc3339(clock.unix_ms());
     containment.place = keyring.place();
-    containment.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let credentials = incident.usage.iter().flat_map(|usage| &usage.keys);
-    let mut credentials: Vec<&String> = credentials.flat_map(|key| &key.credentials).collect();
-    credentials.sort();
-    credentials.dedup();
-    containment.left = credentials
-        .into_iter()
-        .map(|credential| format!("If the gateway's own machine is in the scope: end the credential `{credential}` at its provider and give the gateway a new one; the gateway cannot end it there"))
-        .collect();
-    Ok(containment)
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    containment.took_ms = took_ms;
+    Ok(Freeze { containment, new, took_ms, problem })
 }
 
 /// Lets in again what was frozen; keys that are gone meanwhile are no problem.

@@ -61,7 +61,15 @@ impl Keyring {
                 path.display()
             ));
         }
-        Self::database(&path).map_err(|error| format!("{problem}; and {error}"))
+        Self::database(&path).map_err(|error| {
+            // One that has its data open does run: it only listens elsewhere.
+            let what = problem.lines().next().unwrap_or_default();
+            if error.contains("is in use by") {
+                let shown = path.display();
+                return format!("{what}; but a gateway has {shown} open: it listens elsewhere\nhint: give its address with --url or KEYMOAT_URL");
+            }
+            format!("{what}; and {error}")
+        })
     }
 
     /// The database in `path`, which no gateway may have open.

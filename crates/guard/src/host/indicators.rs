@@ -89,6 +89,15 @@ impl Indicators {
     }
 }
 
+/// Hosts and addresses of our list that belong to an advisory which `is_meant`
+/// means.
+pub(crate) fn hosts_of(is_meant: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let listed = LIST.lines().filter_map(listed);
+    let hosts = listed
+        .filter(|one| matches!(one.trace, Trace::Domain | Trace::Ip) && is_meant(&one.advisory));
+    hosts.map(|one| one.value).collect()
+}
+
 /// Whether `word` stands in `text` as a host of its own; `below` also as the
 /// end of a longer one.
 fn stands_in(text: &str, word: &str, below: bool) -> bool {

@@ -11,6 +11,7 @@ pub(crate) mod process;
 mod sockets;
 
 pub use audit::{Ask, audit};
+pub(crate) use indicators::hosts_of;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -4,7 +4,9 @@ use super::facts::{Bound, Claim, Event, Facts, Incident, Standing, Suspect};
 use super::state::FORMAT;
 use crate::advisory::Advisories;
 use crate::advisory::osv::Record;
+use crate::host::hosts_of;
 use crate::inventory::Ecosystem;
+use crate::version::Version;
 use base::clock::rfc3339;
 use serde::Deserialize;
 
@@ -66,6 +68,10 @@ pub fn open(asked: &Asked, advisories: &Advisories) -> Result<Incident, String> 
             if version.starts_with(['<', '>', '=', '~', '!']) {
                 crate::python::Specifiers::read(version)
                     .map_err(|why| format!("--versions {version}: {why}"))?;
+            } else if !Version::read(Ecosystem::PyPi, version).is_ordered() {
+                return Err(format!(
+                    "--versions {version}: it is no version, and no range\nhint: --versions 1.82.7 1.82.8, or --versions '>=2,<2.1'"
+                ));
             }
         }
         let ecosystem = Ecosystem::PyPi.osv().to_owned();
@@ -87,6 +93,14 @@ pub fn open(asked: &Asked, advisories: &Advisories) -> Result<Incident, String> 
     incident.title = shown.join("; ");
     if incident.facts.bad.is_empty() {
         incident.facts.bad.clone_from(&incident.title);
+    }
+    let ms = |at: &Option<String>| at.as_deref().and_then(crate::time::unix_ms);
+    for bound in &incident.window {
+        if let (Some(from), Some(to)) = (ms(&bound.from), ms(&bound.to))
+            && from > to
+        {
+            return Err("the window ends before it begins: --window-from, --window-to".to_owned());
+        }
     }
     let name = incident.suspects.first().map(|s| s.name.clone()).unwrap_or_default();
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
@@ -130,6 +144,7 @@ fn about(record: &Record, incident: &mut Incident) {
     let ids = || std::iter::once(&record.id).chain(&record.aliases);
     let facts = &mut incident.facts;
     facts.sources.extend(ids().cloned());
+    facts.indicators.extend(hosts_of(&|id| ids().any(|of| of == id)));
     if let Some(iocs) = &record.database_specific.iocs {
         facts.indicators.extend(iocs.domains.iter().chain(&iocs.ips).cloned());
     }

@@ -26,10 +26,16 @@ pub struct Incident {
     pub claims: Vec<Claim>,
     /// What happened when.
     pub timeline: Vec<Event>,
-    /// Where a bad release was.
+    /// Where a bad release was: all of `scopes`.
     pub scope: Option<Scope>,
-    /// Which secrets were readable there.
+    /// The same, for each machine that was looked at, and for the inventories.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
+    /// Which secrets were readable there: all of `exposures`.
     pub exposure: Option<Exposure>,
+    /// The same, for each machine that was looked at.
+    #[serde(default)]
+    pub exposures: Vec<Exposure>,
     /// What the gateway's records say of the window.
     pub usage: Option<Usage>,
     /// What was frozen.
@@ -117,14 +123,20 @@ pub struct Event {
 /// Where a bad release was.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
+    /// The machine; nothing where it is all of them together.
+    #[serde(default)]
+    pub of: String,
     /// When it was looked.
     pub at: String,
     /// What was looked at.
     pub looked: Vec<String>,
     /// Where it was.
     pub places: Vec<Place>,
-    /// Traces that the attack left on the machine.
+    /// Traces that attacks are known to leave.
     pub traces: Vec<String>,
+    /// What stands out beside them, and may be honest.
+    #[serde(default)]
+    pub odd: Vec<String>,
     /// What could not be looked at.
     pub unknown: Vec<String>,
 }
@@ -153,6 +165,9 @@ pub struct Place {
 /// Which secrets were readable where a bad release was.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Exposure {
+    /// The machine; nothing where it is all of them together.
+    #[serde(default)]
+    pub of: String,
     /// When it was looked.
     pub at: String,
     /// What was searched.
@@ -161,6 +176,9 @@ pub struct Exposure {
     pub secrets: Vec<Exposed>,
     /// What of a gateway's own keys was readable, and why or why not.
     pub gateway: String,
+    /// Whether they were: then they are to be replaced too.
+    #[serde(default)]
+    pub gateway_is_readable: bool,
     /// What could not be looked at.
     pub unknown: Vec<String>,
 }
@@ -191,8 +209,6 @@ pub struct Containment {
     pub keys: Vec<Frozen>,
     /// When it was lifted.
     pub lifted_at: Option<String>,
-    /// What could not be frozen, and is for people to do.
-    pub left: Vec<String>,
 }
 
 /// A virtual key that was frozen.

@@ -7,6 +7,7 @@
 
 mod dossier;
 mod facts;
+mod merge;
 pub mod plan;
 pub mod report;
 mod scope;

@@ -11,6 +11,11 @@ use std::fmt::Write as _;
 /// The step that a freeze ticks.
 const FREEZE: &str = "Freeze the virtual keys: `keymoat incident contain --all`, or --key for some";
 
+/// Where a gateway's data were readable: what opens the gateway.
+const MASTER_KEY: &str = "Give the gateway a new master key: change LITELLM_MASTER_KEY where it is set, or remove the file `master_key` from its data directory, and start it again";
+/// And what the gateway holds.
+const PROVIDER_KEYS: &str = "End every provider's key that the gateway's configuration and environment name, at its provider, and give the gateway new ones";
+
 /// A part of the order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +58,21 @@ impl Part {
     }
 }
 
+/// Credentials of providers that the gateway used, by its records.
+fn credentials(incident: &Incident) -> Vec<String> {
+    let keys = incident.usage.iter().flat_map(|usage| &usage.keys);
+    let mut all: Vec<String> = keys.flat_map(|key| key.credentials.iter().cloned()).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// What must be done before the virtual keys are let in again, and is not.
+pub fn open_before_reopening(incident: &Incident) -> Vec<u32> {
+    let open = incident.steps.iter().filter(|s| s.part < Part::Reopen && s.done_at.is_none());
+    open.map(|step| step.number).collect()
+}
+
 /// Adds what there is to do by what is known now. What is there already stays,
 /// with its number and whether it is done.
 pub fn update(incident: &mut Incident) {
@@ -65,11 +85,18 @@ pub fn update(incident: &mut Incident) {
             .filter(|p| p.standing == "installed")
             .map(|p| p.host.clone())
             .collect();
+        hosts.sort();
         hosts.dedup();
         for trace in &scope.traces {
             wanted.push((
                 Part::Clean,
                 format!("Keep a copy of it, then take it out of use: {trace}"),
+            ));
+        }
+        for odd in &scope.odd {
+            wanted.push((
+                Part::Clean,
+                format!("Find out what it is. If nobody knows, keep a copy and take it out of use: {odd}"),
             ));
         }
         for place in &scope.places {
@@ -111,8 +138,15 @@ pub fn update(incident: &mut Incident) {
             }
         }
     }
-    for left in incident.containment.iter().flat_map(|containment| &containment.left) {
-        wanted.push((Part::Rotate, left.clone()));
+    if incident.exposure.as_ref().is_some_and(|exposure| exposure.gateway_is_readable) {
+        wanted.push((Part::Rotate, MASTER_KEY.into()));
+        wanted.push((Part::Rotate, PROVIDER_KEYS.into()));
+        for credential in credentials(incident) {
+            wanted.push((
+                Part::Verify,
+                format!("The gateway's old credential `{credential}` is refused by its provider, and the gateway works with the new one"),
+            ));
+        }
     }
     wanted.push((Part::Verify, "No call with an old key in the gateway's records or at the providers after it was replaced: `keymoat incident use`, and each provider's own usage page".into()));
     wanted.push((

@@ -28,7 +28,7 @@ pub fn markdown(incident: &Incident) -> String {
     usage(&mut out, incident);
     contained(&mut out, incident);
     line(&mut out, "## What was done, and what is left\n");
-    let steps = plan::shown(incident);
+    let steps = between_ticks(&plan::shown(incident));
     line(&mut out, if steps.is_empty() { "Nothing is planned yet." } else { steps.trim_start() });
     line(&mut out, "## Timeline (UTC)\n");
     table(
@@ -52,7 +52,7 @@ pub fn markdown(incident: &Incident) -> String {
     line(
         &mut out,
         &format!(
-            "Incident {}, opened {}. Values of secrets are in no part of this report: fingerprints are the first digits of a hash.",
+            "Incident {}, opened {}. Values of secrets are in no part of this report: fingerprints are the first digits of a hash. Names of machines, people, paths and addresses are in it: read it before you publish it.",
             incident.id,
             time(&incident.opened_at)
         ),
@@ -197,11 +197,12 @@ fn scope(out: &mut String, incident: &Incident) {
         );
     }
     if !scope.traces.is_empty() {
-        line(out, "Traces of the attack, and what stands out:\n");
-        for trace in scope.traces.iter().take(ROWS_MAX) {
-            line(out, &format!("- {}", md(trace)));
-        }
-        line(out, "");
+        line(out, "Traces that attacks are known to leave:\n");
+        list(out, &scope.traces);
+    }
+    if !scope.odd.is_empty() {
+        line(out, "What stands out beside them, and may be honest:\n");
+        list(out, &scope.odd);
     }
 }
 
@@ -260,10 +261,7 @@ fn usage(out: &mut String, incident: &Incident) {
         line(out, "Nothing stands out.\n");
     } else {
         line(out, "What stands out:\n");
-        for anomaly in usage.anomalies.iter().take(ROWS_MAX) {
-            line(out, &format!("- {}", md(anomaly)));
-        }
-        line(out, "");
+        list(out, &usage.anomalies);
     }
     if usage.keys.is_empty() {
         line(out, "No virtual key was used in that time.\n");
@@ -327,7 +325,8 @@ fn contained(out: &mut String, incident: &Incident) {
 
 fn unknown(out: &mut String, incident: &Incident) {
     line(out, "## What is not known\n");
-    let mut all: Vec<&str> = Vec::new();
+    let outside = outside(incident);
+    let mut all: Vec<&str> = outside.iter().map(String::as_str).collect();
     all.extend(incident.scope.iter().flat_map(|s| &s.unknown).map(String::as_str));
     all.extend(incident.exposure.iter().flat_map(|e| &e.unknown).map(String::as_str));
     all.extend(incident.usage.iter().flat_map(|u| &u.unknown).map(String::as_str));
@@ -335,7 +334,8 @@ fn unknown(out: &mut String, incident: &Incident) {
     if incident.usage.is_none() {
         all.push("what was used: no gateway's records were looked at");
     }
-    all.dedup();
+    let mut told = std::collections::BTreeSet::new();
+    all.retain(|text| told.insert(*text));
     for text in all.iter().take(ROWS_MAX) {
         line(out, &format!("- {}", md(text)));
     }
@@ -360,6 +360,59 @@ fn table(out: &mut String, heading: &[&str], rows: impl Iterator<Item = Vec<Stri
         line(out, &format!("\nand {more} more, in the JSON"));
     }
     line(out, "");
+}
+
+fn list(out: &mut String, texts: &[String]) {
+    for text in texts.iter().take(ROWS_MAX) {
+        line(out, &format!("- {}", md(text)));
+    }
+    if texts.len() > ROWS_MAX {
+        line(out, &format!("- and {} more, in the JSON", texts.len() - ROWS_MAX));
+    }
+    line(out, "");
+}
+
+/// Releases that came outside of the window that is taken here: the window, or
+/// the times of the files, cannot be the whole truth.
+fn outside(incident: &Incident) -> Vec<String> {
+    let ms = |text: &String| crate::time::unix_ms(text);
+    let (from, to) = incident.widest();
+    let places = incident.scope.iter().flat_map(|scope| &scope.places);
+    let told = places.filter_map(|place| {
+        let came = place.from.as_ref()?;
+        let at = ms(came)?;
+        let early = from.as_ref().and_then(ms).is_some_and(|from| at < from);
+        let late = to.as_ref().and_then(ms).is_some_and(|to| at > to);
+        let when = if early { "before that window" } else { "after that window" };
+        (early || late).then(|| {
+            format!(
+                "{} came to {} on {} at {}, {when}: from a cache, a mirror or a copy, or the times of its files were set",
+                place.release, place.file, place.host, came
+            )
+        })
+    });
+    told.collect()
+}
+
+/// As [`md`], but what stands between backticks stays as it is.
+fn between_ticks(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for row in text.lines() {
+        let box_end = row.find("] ").filter(|_| row.starts_with("- [")).map_or(0, |at| at + 2);
+        let (mark, row) = row.split_at_checked(box_end).unwrap_or(("", row));
+        out.push_str(mark);
+        let parts: Vec<&str> = row.split('`').collect();
+        // An odd tick would open a span that nobody closes.
+        let is_even = parts.len() % 2 == 1;
+        for (at, part) in parts.iter().enumerate() {
+            if at > 0 {
+                out.push_str(if is_even { "`" } else { "'" });
+            }
+            if at % 2 == 1 && is_even { out.push_str(part) } else { out.push_str(&md(part)) }
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn some(texts: &[String]) -> String {

@@ -14,6 +14,9 @@ use crate::{Ask, Report};
 use base::clock::rfc3339;
 use std::path::PathBuf;
 
+/// In place of a machine's name: the inventories are of many.
+const RECORDED: &str = "recorded inventories";
+
 /// Where to look.
 #[derive(Clone, Debug)]
 pub struct Looked {
@@ -27,15 +30,16 @@ pub struct Looked {
     pub terms: Terms,
 }
 
-/// Looks for the bad releases on disk, in recorded inventories, and for the
-/// traces that attacks leave.
+/// Looks for the bad releases on disk and for the traces that attacks leave, and
+/// in recorded inventories: a part for each.
 pub fn scope(
     incident: &Incident,
     looked: &Looked,
     recorded: Result<&Listing, &str>,
     advisories: &Advisories,
-) -> Scope {
-    let mut scope = Scope { at: rfc3339(looked.terms.now_ms), ..Scope::default() };
+) -> Vec<Scope> {
+    let at = rfc3339(looked.terms.now_ms);
+    let mut scope = Scope { of: looked.host_name.clone(), at: at.clone(), ..Scope::default() };
     let paths = looked.paths.iter().cloned().chain(looked.host.homes().iter().cloned()).collect();
     let report = crate::audit(&Ask { paths, terms: looked.terms }, advisories);
     scope.looked.push(format!(
@@ -47,11 +51,12 @@ pub fn scope(
     ));
     on_disk(incident, &looked.host_name, &report, advisories, &mut scope);
     for gap in report.gaps.iter().filter(|gap| is_blind(gap.why)) {
-        scope.unknown.push(format!("{}: {}", gap.subject, gap.text));
+        scope.unknown.push(format!("on {}: {}: {}", looked.host_name, gap.subject, gap.text));
     }
+    let mut past = Scope { of: RECORDED.to_owned(), at, ..Scope::default() };
     match recorded {
-        Ok(listing) => in_the_past(incident, listing, advisories, &mut scope),
-        Err(why) => scope.unknown.push(format!("recorded inventories: {why}")),
+        Ok(listing) => in_the_past(incident, listing, advisories, &mut past),
+        Err(why) => past.unknown.push(format!("recorded inventories: {why}")),
     }
     let ask =
         host::Ask { host: looked.host.clone(), paths: looked.paths.clone(), terms: looked.terms };
@@ -61,18 +66,28 @@ pub fn scope(
         .findings
         .iter()
         .filter(|finding| finding.severity >= Severity::Medium && finding.kind != Kind::Malicious);
-    scope.traces.extend(telling.map(|finding| {
-        let seen = finding.evidence.first().map(|e| format!(": {}", e.text)).unwrap_or_default();
-        format!("{}{seen}", finding.subject)
-    }));
-    scope.unknown.extend(traces.gaps.iter().map(|gap| format!("{}: {}", gap.subject, gap.text)));
+    for finding in telling {
+        let seen = finding.evidence.first().map(|evidence| match &evidence.place {
+            Some(place) if !evidence.text.is_empty() => format!(": {place} {}", evidence.text),
+            Some(place) => format!(": {place}"),
+            None => format!(": {}", evidence.text),
+        });
+        let text =
+            format!("on {}: {}{}", looked.host_name, finding.subject, seen.unwrap_or_default());
+        let list = if finding.kind == Kind::Indicator { &mut scope.traces } else { &mut scope.odd };
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    }
+    scope.unknown.extend(
+        traces
+            .gaps
+            .iter()
+            .map(|gap| format!("on {}: {}: {}", looked.host_name, gap.subject, gap.text)),
+    );
     scope.unknown.push("other machines, CI runners, images and mirrors: nobody has looked there until `keymoat incident scope` ran there, or their disks were given with --root".to_owned());
-    scope
-        .places
-        .sort_by(|a, b| (&a.host, &a.file, &a.release).cmp(&(&b.host, &b.file, &b.release)));
     scope.places.dedup();
-    scope.unknown.dedup();
-    scope
+    vec![scope, past]
 }
 
 /// Whether a gap hides packages; one that says "no advisory" hides none here.
@@ -180,8 +195,9 @@ impl Suspect {
     }
 }
 
-/// Which secrets were readable. `gateway`: what of a gateway's own keys was.
-pub fn exposure(looked: &Looked, variables: Variables, gateway: String) -> Exposure {
+/// Which secrets were readable. `gateway`: what of a gateway's own keys was, and
+/// whether any.
+pub fn exposure(looked: &Looked, variables: Variables, gateway: (String, bool)) -> Exposure {
     let ask = secrets::Ask {
         paths: looked.paths.clone(),
         host: looked.host.clone(),
@@ -206,10 +222,14 @@ pub fn exposure(looked: &Looked, variables: Variables, gateway: String) -> Expos
         },
         is_store: finding.severity == Severity::Info,
     });
-    let mut unknown: Vec<String> =
-        report.gaps.iter().map(|gap| format!("{}: {}", gap.subject, gap.text)).collect();
+    let unread = |gap: &crate::finding::Gap| {
+        format!("on {}: {}: {}", looked.host_name, gap.subject, gap.text)
+    };
+    let mut unknown: Vec<String> = report.gaps.iter().map(unread).collect();
     unknown.push("what was readable then and is not there now; secrets in memory, in password stores, at metadata services of a cloud, in a cluster; made-up passwords".to_owned());
+    let (gateway, gateway_is_readable) = gateway;
     Exposure {
+        of: looked.host_name.clone(),
         at: report.at.clone(),
         looked: vec![format!(
             "{}: {} files and processes, below {}",
@@ -219,6 +239,7 @@ pub fn exposure(looked: &Looked, variables: Variables, gateway: String) -> Expos
         )],
         secrets: secrets.collect(),
         gateway,
+        gateway_is_readable,
         unknown,
     }
 }

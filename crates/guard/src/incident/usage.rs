@@ -157,18 +157,17 @@ pub fn judge(calls: &[Call], window: Span, before: Span, indicators: &[String]) 
     for (key, sums) in &now {
         if sums.canary {
             let from = list(&sums.clients);
-            anomalies.push(format!("{key} is a canary: it was used {} times, from {from}. Whoever did so has read the file it stood in.", sums.refused));
+            anomalies.push(format!("{key} is a canary: it was used {}, from {from}. Whoever did so has read the file it stood in.", times(sums.refused)));
             continue;
         }
         match then.get(key) {
             None if sums.calls > 0 => anomalies
-                .push(format!("{key} was used {} times and never in the time before", sums.calls)),
+                .push(format!("{key} was used {} and never in the time before", times(sums.calls))),
             None => {}
             Some(old) => compare(key, sums, old, window, before, &mut anomalies),
         }
         for (what, seen) in [("is called from", &sums.clients), ("leads to", &sums.to)] {
-            let bad =
-                seen.iter().filter(|seen| indicators.iter().any(|i| seen.contains(i.as_str())));
+            let bad = seen.iter().filter(|seen| indicators.iter().any(|bad| is_at(seen, bad)));
             anomalies.extend(bad.map(|bad| format!("{key} {what} {bad}, which is known as bad")));
         }
     }
@@ -227,6 +226,26 @@ fn compare(
     }
 }
 
+/// Whether an address or an origin is the bad host, or below it; part of a name
+/// or of a number is not.
+fn is_at(seen: &str, bad: &str) -> bool {
+    let host = seen.split_once("://").map_or(seen, |(_, host)| host);
+    let host = host.split('/').next().unwrap_or(host);
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case(bad)
+        || host.to_ascii_lowercase().strip_suffix(&bad.to_ascii_lowercase()).is_some_and(|rest| {
+            rest.ends_with('.') && !bad.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 fn list(texts: &BTreeSet<String>) -> String {
     if texts.is_empty() {
         return "an unknown address".to_owned();
@@ -276,12 +295,24 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_host_is_itself_or_below_itself_and_no_part_of_another() {
+        for seen in
+            ["1.2.3.4", "http://1.2.3.4:80", "https://models.bad.cloud", "https://BAD.cloud/v1"]
+        {
+            assert!(["1.2.3.4", "bad.cloud"].iter().any(|bad| is_at(seen, bad)), "{seen}");
+        }
+        for seen in ["11.2.3.4", "1.2.3.45", "https://notbad.cloud", "https://bad.cloud.example"] {
+            assert!(!["1.2.3.4", "bad.cloud"].iter().any(|bad| is_at(seen, bad)), "{seen}");
+        }
+    }
+
+    #[test]
     fn a_canary_is_told_and_what_lies_outside_is_not_counted() {
         let decoy = Call { refused: true, canary: true, ..call(101, "decoy", "203.0.113.9", "") };
         let usage = judge(&[decoy, call(103, "late", "x", "m")], WINDOW, BEFORE, &[]);
         assert_eq!(usage.keys.len(), 1);
         assert!(
-            usage.anomalies[0].contains("decoy is a canary: it was used 1 times, from 203.0.113.9")
+            usage.anomalies[0].contains("decoy is a canary: it was used once, from 203.0.113.9")
         );
     }
 }
