@@ -129,6 +129,9 @@ impl<'t, 's> Run<'t, 's> {
             "subprocess.Popen().communicate" | "subprocess.Popen().stdin.write" => {
                 self.feed(args, line);
             }
+            "tempfile.NamedTemporaryFile().write" | "tempfile.TemporaryFile().write" => {
+                self.write(&first, line);
+            }
             "functools.partial" => return first.and(marks),
             "json.dumps" | "pickle.dumps" | "pprint.pformat" | "repr" => {
                 let whole = self.whole_environment(&first, line);
@@ -277,6 +280,11 @@ impl<'t, 's> Run<'t, 's> {
             }
             "write" | "write_text" | "write_bytes" | "writelines" => {
                 let direct = name != "write" && name != "writelines";
+                if let (Some(text), true) =
+                    (values.first(), direct || of.marks.has(Marks::WRITABLE))
+                {
+                    self.write(text, line);
+                }
                 if given.has(Marks::FETCHED) && (direct || of.marks.has(Marks::WRITABLE)) {
                     self.note(Deed::Drops, line, of.text().unwrap_or(name));
                 }

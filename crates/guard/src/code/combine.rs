@@ -43,13 +43,14 @@ pub(crate) fn judge<'a>(parts: &'a [Part<'a>]) -> Vec<Verdict<'a>> {
 /// What the files that run at every Python start add up to. Honest start-up
 /// code arranges imports; it needs no program, no network and no secret.
 pub(crate) fn at_start<'a>(parts: &'a [Part<'a>]) -> Option<Verdict<'a>> {
-    const NEVER: [Deed; 8] = [
+    const NEVER: [Deed; 9] = [
         Deed::SpawnsCode,
         Deed::SpawnsShell,
         Deed::Spawns,
         Deed::Talks,
         Deed::ReadsSecrets,
         Deed::Drops,
+        Deed::Plants,
         Deed::Persists,
         Deed::Packs,
     ];
@@ -180,6 +181,16 @@ fn file<'a>(facts: &[(usize, &'a Fact)]) -> Option<Verdict<'a>> {
             Severity::Critical,
             why,
             &[Deed::Drops, Deed::Spawns, Deed::SpawnsCode, Deed::SpawnsShell, Deed::Talks],
+        );
+    }
+    if has(Deed::Plants) {
+        let starts = has(Deed::Spawns) || has(Deed::SpawnsCode) || has(Deed::SpawnsShell);
+        let why = "It writes a program that hides or fetches what it executes.";
+        let severity = if starts { Severity::Critical } else { Severity::High };
+        return because(
+            severity,
+            why,
+            &[Deed::Plants, Deed::Spawns, Deed::SpawnsCode, Deed::SpawnsShell],
         );
     }
     if kinds >= 3 {

@@ -26,8 +26,64 @@ pub(super) fn fetches(command: &str) -> bool {
     let mut words = command.split(|l: char| l.is_whitespace() || "'\";|&()`".contains(l));
     words.any(|word| {
         let name = word.rsplit('/').next().unwrap_or(word);
-        matches!(name, "curl" | "wget" | "nc" | "ncat" | "scp" | "Invoke-WebRequest" | "iwr")
-    })
+        matches!(
+            name,
+            "curl"
+                | "curl.exe"
+                | "wget"
+                | "nc"
+                | "ncat"
+                | "scp"
+                | "Invoke-WebRequest"
+                | "iwr"
+                | "Invoke-RestMethod"
+                | "irm"
+                | "Start-BitsTransfer"
+                | "bitsadmin"
+        )
+    }) || ["DownloadFile", "DownloadString", "DownloadData", "certutil -urlcache", "mshta http"]
+        .iter()
+        .any(|part| command.contains(part))
+}
+
+/// Whether a command executes what it fetches: `curl … | sh`, `sh -c "$(curl …)"`,
+/// `wget -O x … && chmod +x x && ./x`, PowerShell's ways to say the same.
+pub(super) fn executes_fetched(command: &str) -> bool {
+    if !fetches(command) {
+        return false;
+    }
+    let lower = command.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+    let mut fetched = false;
+    for step in command.split('|') {
+        let mut words =
+            step.split_whitespace().map(|word| word.trim_matches(['\'', '"', '(', ')']));
+        let program = words.find(|word| {
+            !matches!(*word, "" | "sudo" | "env" | "exec")
+                && !word.starts_with('-')
+                && !word.contains('=')
+        });
+        let runs = program.is_some_and(|program| {
+            let name = program.rsplit('/').next().unwrap_or(program);
+            is_interpreter(program) || name.starts_with("python") || matches!(name, "iex" | "IEX")
+        });
+        if fetched && runs {
+            return true;
+        }
+        fetched |= fetches(step);
+    }
+    let substituted = has(&["$(curl", "$(wget", "`curl", "`wget", "<(curl", "<(wget"]);
+    substituted && has(&["sh -c", "bash", "zsh", "eval ", "source ", "python"])
+        || has(&["chmod +x", "chmod a+x", "chmod u+x", "chmod 7", "chmod 07"])
+        || has(&["iex ", "iex(", "invoke-expression", "start-process", "mshta http"])
+}
+
+/// Whether a command hides from people what PowerShell executes.
+pub(super) fn is_encoded(command: &str) -> bool {
+    let lower = command.to_ascii_lowercase();
+    let flags = ["-e", "-ec", "-en", "-enc", "-enco", "-encod", "-encodedcommand"];
+    (lower.contains("powershell") || lower.contains("pwsh"))
+        && lower.split_whitespace().any(|word| flags.contains(&word))
 }
 
 /// Whether a command prints secrets.

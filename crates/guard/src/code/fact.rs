@@ -30,6 +30,8 @@ pub enum Deed {
     Persists,
     /// Writes to a file what came over the network.
     Drops,
+    /// Writes a file with code that executes what it hides or fetches, or sends secrets.
+    Plants,
     /// Packs or encodes secrets.
     Packs,
     /// Spells names in letters that only look like what they mean.
@@ -54,6 +56,7 @@ impl Deed {
             Self::Talks => "talks to the network",
             Self::Persists => "puts something where it comes back by itself",
             Self::Drops => "writes a file that it fetched",
+            Self::Plants => "writes a program that hides or fetches what it executes",
             Self::Packs => "packs secrets",
             Self::Disguises => "spells names in look-alike letters",
             Self::Encoded => "declares an encoding in which code can hide",

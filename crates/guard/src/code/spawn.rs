@@ -11,17 +11,39 @@ use super::value::{Abs, Marks};
 const NESTED_MAX: u32 = 4;
 /// The longest executed text that is read, in bytes.
 const INNER_MAX: usize = 4 << 20;
+/// What no honest program does that another one writes to a file.
+const PLANTED: [Deed; 4] =
+    [Deed::ExecutesHidden, Deed::ExecutesFetched, Deed::ExecutesMedia, Deed::SendsSecrets];
 
 impl<'t, 's> Run<'t, 's> {
     /// `exec(text)`: what it comes from, and what it does where it is known.
     pub(super) fn execute(&mut self, text: &Abs<'t, 's>, how: &str, line: u32) {
         let marks = text.all_marks();
-        if let Some(deed) = carried(marks) {
+        // No text of its own is what `exec(lsb.reveal("a.png"))` is given.
+        let media = marks.has(Marks::MEDIA) && text.raw().is_none();
+        if let Some(deed) = carried(marks).or(media.then_some(Deed::ExecutesMedia)) {
             self.note(deed, line, how);
         }
         if let Some(raw) = text.raw() {
             let inner = self.inner(&String::from_utf8_lossy(raw));
             self.note_inner(inner, line);
+        }
+    }
+
+    /// `file.write(text)`: what the text would do if it were a program.
+    pub(super) fn write(&mut self, text: &Abs<'t, 's>, line: u32) {
+        let Some(raw) = text.raw() else { return };
+        let code = String::from_utf8_lossy(raw).into_owned();
+        if !["exec", "eval", "import"].iter().any(|word| code.contains(word)) {
+            return;
+        }
+        let inner = self.inner(&code);
+        let bad = |fact: &&super::fact::Fact| {
+            fact.when == super::fact::When::Import && PLANTED.contains(&fact.deed)
+        };
+        if let Some(fact) = inner.facts.iter().find(bad) {
+            let what = fact.what.clone();
+            self.note(Deed::Plants, line, &what);
         }
     }
 
@@ -113,6 +135,12 @@ impl<'t, 's> Run<'t, 's> {
             if all.has(Marks::LOOT) || marks.has(Marks::LOOT) {
                 self.note(Deed::SendsSecrets, line, command);
             }
+        }
+        if commands::executes_fetched(&head) {
+            self.note(Deed::ExecutesFetched, line, command);
+        }
+        if commands::is_encoded(&head) {
+            self.note(Deed::ExecutesHidden, line, command);
         }
         if commands::installs_itself(&head) || secrets.has(Marks::PERSISTS) && has(">") {
             self.note(Deed::Persists, line, command);

