@@ -215,10 +215,6 @@ fn call(
     }
 }
 
-/// In the neutral model a value takes many times its bytes: some hundreds of
-/// MiB for a 45 MiB body of the smallest messages.
-const VALUES_MAX: usize = 500_000;
-
 /// Two lists of cells; borrowed where one is empty, as it mostly is.
 fn joined<'a>(own: &'a [Arc<Cell>], shared: &'a [Arc<Cell>]) -> Cow<'a, [Arc<Cell>]> {
     if shared.is_empty() {
@@ -284,13 +280,7 @@ impl Admission {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        if expansion::has_more_values_than(&self.body.bytes, VALUES_MAX) {
-            let message = format!(
-                "The body holds more than {VALUES_MAX} JSON values; so many cannot be translated \
-                 for a provider of another format."
-            );
-            return Err(DecodeError { message, param: None });
-        }
+        expansion::check(&self.body.bytes)?;
         let mut edits = Edits::new(&self.head, &self.body.bytes);
         edits.remove_gateway_keys();
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))

@@ -12,7 +12,7 @@ use crate::bound::Sent;
 use crate::deployment::{Candidate, Deployment, endpoint};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
-use crate::{betas, defaults, quirks, wire};
+use crate::{betas, defaults, expansion, quirks, wire};
 use bytes::Bytes;
 use dialect::head::{Head, Surface};
 use dialect::model::Request;
@@ -50,27 +50,19 @@ impl<'a> Effective<'a> {
         if provider.path(endpoint(sent_as)).is_none() {
             return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         }
+        let drop_params = admission.drop_params() || candidate.deployment.drop_params;
+        let own = || Self::spliced(&admission.head, &admission.body.bytes, candidate, drop_params);
         let effective = if surface == sent_as {
-            Self::spliced(
-                &admission.head,
-                &admission.body.bytes,
-                candidate,
-                admission.drop_params() || candidate.deployment.drop_params,
-            )?
+            own()?
         } else if wire::translates(surface) {
             match decoded(admission, candidate) {
                 Ok(request) => Self::translated(admission, candidate, request, sent_as)?,
                 // What chat cannot say may yet be served: token ids, a suffix.
-                Err(_) if candidate.serves(surface) => Self::spliced(
-                    &admission.head,
-                    &admission.body.bytes,
-                    candidate,
-                    admission.drop_params(),
-                )?,
+                Err(_) if candidate.serves(surface) => own()?,
                 Err(error) => return Err(Box::new(Failure::of_decode(error))),
             }
         } else {
-            return Err(Box::new(wire::cannot_serve(surface, candidate.deployment.provider.name)));
+            return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         };
         Ok(effective.to(candidate, &admission.client_headers))
     }
@@ -249,6 +241,7 @@ impl<'a> Effective<'a> {
 /// The client's request with the deployment's parameters, in one full parse.
 fn decoded(admission: &Admission, candidate: &Candidate) -> Result<Request, DecodeError> {
     let (head, body) = (&admission.head, &admission.body.bytes);
+    expansion::check(body)?;
     let mut edits = Edits::new(head, body);
     edits.remove_gateway_keys();
     defaults::before(&mut edits, head, body, candidate);

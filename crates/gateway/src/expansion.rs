@@ -4,12 +4,33 @@
 //! are counted on the bytes, before anything is made of them. Pure; judges no
 //! syntax: the bytes are JSON already.
 
+use dialect::DecodeError;
+
 /// Bodies up to this are small whatever is made of them.
 const NEGLIGIBLE_BYTES: usize = 256 << 10;
 
+/// In the neutral model a value takes many times its bytes: some hundreds of
+/// MiB for a 45 MiB body of the smallest messages.
+const VALUES_MAX: usize = 500_000;
+
+/// Whether `json` may be read into the neutral model.
+///
+/// # Errors
+/// Where it would grow too much.
+pub(crate) fn check(json: &[u8]) -> Result<(), DecodeError> {
+    if !has_more_values_than(json, VALUES_MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "The body holds more than {VALUES_MAX} JSON values; so many cannot be translated for a \
+         provider of another format."
+    );
+    Err(DecodeError { message, param: None })
+}
+
 /// Whether `json` holds more than `max` values, those in objects and lists
 /// counted by what stands before them.
-pub(crate) fn has_more_values_than(json: &[u8], max: usize) -> bool {
+fn has_more_values_than(json: &[u8], max: usize) -> bool {
     if json.len() <= NEGLIGIBLE_BYTES {
         return false;
     }

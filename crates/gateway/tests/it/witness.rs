@@ -96,7 +96,7 @@ async fn a_deployment_that_cools_down_is_told_of_and_its_state_shows_it() {
     let state = |place: usize| {
         let runtime = bench.gateway.runtime();
         let group = &runtime.routes.find("m").unwrap().group;
-        group.deployments[place].health.state(bench.gateway.clock().unix_ms())
+        group.deployments[place].health.state(bench.gateway.ticks_ms())
     };
     assert_eq!((state(0), state(1)), (State::Healthy, State::Healthy));
     assert_eq!(bench.chat(CHAT).answer().await.status, 200);
