@@ -186,7 +186,13 @@ def _atoms(body):
 def _texts(content):
     if isinstance(content, str):
         return [content]
-    return [p["text"] for p in content or [] if isinstance(p, dict) and p.get("type") == "text"]
+    # A tool that was found has no block at OpenAI; it is named in words.
+    found = "The tool `{}` can be used."
+    return [
+        p["text"] if p["type"] == "text" else found.format(p["tool_name"])
+        for p in content or []
+        if isinstance(p, dict) and p.get("type") in ("text", "tool_reference")
+    ]
 
 
 def request(body):

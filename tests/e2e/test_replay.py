@@ -54,9 +54,12 @@ def replaying(tmp_path_factory, split):
     files = [word for _, path, _ in ALL for word in ("--replay", path)]
     upstream = Upstream(*files, "--split", split)
     models = []
-    for number, (dialect, _, _) in enumerate(ALL):
+    for number, (dialect, _, recording) in enumerate(ALL):
         base = f"{upstream.url}/r/{number}"
-        params = {"model": f"{dialect}/recorded", "api_base": base + ("/v1" if dialect == "openai" else "")}
+        # Anthropic's cache hints go to a provider that takes them; OpenAI does not get them.
+        hints = dialect == "openai" and '"cache_control"' in json.dumps(recording.get("request"))
+        provider = "openrouter" if hints else dialect
+        params = {"model": f"{provider}/recorded", "api_base": base + ("/v1" if dialect == "openai" else "")}
         prices = {"input_cost_per_token": PRICE_IN, "output_cost_per_token": PRICE_OUT}
         models.append({"model_name": f"rec-{number}", "litellm_params": {**params, "api_key": "sk-x", **prices}})
     config = {
