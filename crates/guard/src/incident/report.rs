@@ -315,8 +315,9 @@ fn contained(out: &mut String, incident: &Incident) {
     if let Some(at) = &containment.lifted_at {
         line(out, &format!("Lifted at {}.", time(at)));
     }
-    let names: Vec<String> =
-        containment.keys.iter().take(ROWS_MAX).map(|key| md(&key.name)).collect();
+    let mut names: Vec<String> = containment.keys.iter().map(|key| md(&key.name)).collect();
+    names.sort_unstable();
+    names.truncate(ROWS_MAX);
     if !names.is_empty() {
         line(out, &format!("\nThey are: {}.", names.join(", ")));
     }

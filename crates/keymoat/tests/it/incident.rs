@@ -231,7 +231,7 @@ fn keys_are_frozen_in_the_database_where_no_gateway_runs_and_only_those_are_let_
     assert!(told.contains("still open"), "what comes before it was not done: {told}");
     let report = victim.does(&["incident", "report", "--id", &first]);
     assert!(
-        report.contains("They are: shop, search, batch.") && report.contains("Lifted at"),
+        report.contains("They are: batch, search, shop.") && report.contains("Lifted at"),
         "{report}"
     );
     let used = victim.does(&["incident", "use", "--id", &first]);
