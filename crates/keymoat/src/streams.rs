@@ -1,7 +1,7 @@
 //! What goes on on one HTTP/2 connection: whether anything does, and which
-//! answers are not taken, so that they can be given up, each by itself. HTTP/1 needs none of this, since there the
-//! connection itself stalls; here one stream's window can, for ever, while the
-//! connection answers pings.
+//! answers are not taken, so that they can be given up, each by itself. HTTP/1
+//! needs none of this, since there the connection itself stalls; here one
+//! stream's window can, for ever, while the connection answers pings.
 
 use crate::bell::{Bell, Ear};
 use http_body::{Body, Frame, SizeHint};

@@ -6,8 +6,8 @@
 //! can write to where it leads decides what is imported.
 
 use super::distribution::Distribution;
-use super::{Owners, about, plain, startup};
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use super::{Owners, about, finding, plain, startup};
+use crate::finding::{Evidence, Finding, Severity};
 use crate::inventory::Source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -138,15 +138,7 @@ impl Around<'_> {
             [_] => format!("{} in {}", shown(&first.path), self.shown.join(self.site).display()),
             many => format!("{} links in {}", many.len(), self.shown.join(self.site).display()),
         };
-        Some(Finding {
-            severity,
-            kind: Kind::Integrity,
-            subject,
-            evidence,
-            meaning: meaning.into(),
-            do_first: do_first.into(),
-            advisories: Vec::new(),
-        })
+        Some(finding(severity, subject, evidence, meaning, do_first))
     }
 }
 

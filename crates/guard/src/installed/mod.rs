@@ -26,7 +26,7 @@ pub(crate) use distribution::direct as origin;
 pub(crate) use startup::lines as pth_lines;
 
 use crate::copies::Made;
-use crate::finding::{Finding, Gap, Why};
+use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Package, Place};
 use crate::manifest::Reading;
 use crate::tree;
@@ -192,6 +192,25 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
         }
     }
     Some(bytes)
+}
+
+/// The finding that something is not as it was recorded.
+fn finding(
+    severity: Severity,
+    subject: String,
+    evidence: Vec<Evidence>,
+    meaning: &str,
+    do_first: &str,
+) -> Finding {
+    Finding {
+        severity,
+        kind: Kind::Integrity,
+        subject,
+        evidence,
+        meaning: meaning.into(),
+        do_first: do_first.into(),
+        advisories: Vec::new(),
+    }
 }
 
 /// Adds `finding` unless one like it is there: one file, one finding.

@@ -7,9 +7,9 @@ use super::distribution::{self, Distribution};
 use super::held::site_in;
 pub(crate) use super::held::{Files, Of};
 use super::links::Around;
-use super::{Owners, hex, metadata, plain, prefix_of, push_once, record, startup};
+use super::{Owners, finding, hex, metadata, plain, prefix_of, push_once, record, startup};
 use crate::copies::{self, Made};
-use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
+use crate::finding::{Evidence, Finding, Gap, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Standing};
 use crate::judge::bad_files;
 use crate::manifest::{Format, Reading};
@@ -522,22 +522,4 @@ fn leaves(owner: &Distribution, row: &str) -> Finding {
         "A package writes, or claims to have written, outside of the environment that it is installed into.",
         "Look at that path. Do not install this file until it is explained.",
     )
-}
-
-fn finding(
-    severity: Severity,
-    subject: String,
-    evidence: Vec<Evidence>,
-    meaning: &str,
-    do_first: &str,
-) -> Finding {
-    Finding {
-        severity,
-        kind: Kind::Integrity,
-        subject,
-        evidence,
-        meaning: meaning.into(),
-        do_first: do_first.into(),
-        advisories: Vec::new(),
-    }
 }

@@ -6,9 +6,9 @@
 //! of a system holds what others installed. What RECORD says of a command is
 //! compared elsewhere, with everything else that it lists.
 
-use super::about;
 use super::distribution::Distribution;
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use super::{about, finding};
+use crate::finding::{Evidence, Finding, Severity};
 use crate::tree;
 use std::collections::BTreeSet;
 use std::fs;
@@ -236,24 +236,6 @@ fn unrecorded(bin: &Path, names: &[&String], common: bool) -> Option<Finding> {
     let subject = format!("{} {many} in {}", paths.len(), bin.display());
     let do_first = "Find out what put them there. If nobody knows, make the environment anew.";
     Some(finding(severity, subject, evidence, meaning, do_first))
-}
-
-fn finding(
-    severity: Severity,
-    subject: String,
-    evidence: Vec<Evidence>,
-    meaning: &str,
-    do_first: &str,
-) -> Finding {
-    Finding {
-        severity,
-        kind: Kind::Integrity,
-        subject,
-        evidence,
-        meaning: meaning.into(),
-        do_first: do_first.into(),
-        advisories: Vec::new(),
-    }
 }
 
 #[cfg(test)]
