@@ -8,7 +8,7 @@ mod framer;
 
 use memchr::memchr2;
 
-pub use framer::{EVENT_MAX_BYTES, Frame, Framer, Frames, TooLong};
+pub use framer::{EVENT_MAX_BYTES, Frame, Framer, Frames};
 
 /// One complete event of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

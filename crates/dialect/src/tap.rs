@@ -45,6 +45,10 @@ impl Class {
 pub struct Observed {
     /// What it used, where the upstream said so.
     pub usage: Option<Usage>,
+    /// The usage is final by the dialect's own definition: in a stream,
+    /// Anthropic's comes in `message_delta` with output tokens, OpenAI's with
+    /// the last finish reason or after it. Earlier reports are running totals.
+    pub usage_is_final: bool,
     /// The upstream's name of the model.
     pub model: Option<String>,
     /// The tier that served it, where the upstream said so.
@@ -52,6 +56,9 @@ pub struct Observed {
     /// Text, reasoning and tool arguments as JSON text, in bytes: what an
     /// estimate of the output can start from.
     pub output_text_bytes: u64,
+    /// Output has come that `output_text_bytes` does not measure: audio, images,
+    /// summarised or encrypted reasoning, members that this reader does not know.
+    pub has_unmeasured_output: bool,
     /// At least one choice has come to its end.
     pub finished: bool,
     /// What the upstream says went wrong, be it under status 200.
@@ -85,6 +92,8 @@ struct Marks {
     semantic: bool,
     finish: bool,
     usage: bool,
+    /// The usage is the dialect's last report.
+    final_usage: bool,
     choices: bool,
     terminal: bool,
     error: bool,
@@ -95,6 +104,7 @@ impl Marks {
         self.semantic |= other.semantic;
         self.finish |= other.finish;
         self.usage |= other.usage;
+        self.final_usage |= other.final_usage;
         self.choices |= other.choices;
         self.terminal |= other.terminal;
         self.error |= other.error;
@@ -137,6 +147,7 @@ impl Tap {
         };
         self.facts.semantic |= marks.semantic;
         self.facts.terminal |= marks.terminal;
+        self.facts.observed.usage_is_final |= marks.final_usage;
         marks.class()
     }
 
@@ -147,6 +158,7 @@ impl Tap {
             Dialect::OpenAiChat => openai::whole(body, &mut facts),
             Dialect::AnthropicMessages => anthropic::whole(body, &mut facts),
         }
+        facts.observed.usage_is_final = facts.observed.usage.is_some();
         facts.observed
     }
 

@@ -25,7 +25,8 @@ pub struct Usage {
     pub output_audio: u64,
     /// Web searches that the provider ran for this call.
     pub searches: u64,
-    /// The provider's own statement of the cost in US dollars (OpenRouter).
+    /// The provider's own statement of the cost in US dollars (OpenRouter), with
+    /// what another provider charges for the client's own key added.
     pub stated_cost: Option<Decimal>,
 }
 
@@ -33,5 +34,36 @@ impl Usage {
     /// Input and output together.
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
+    }
+
+    /// Takes over every count of `later` that is larger: reports of usage in
+    /// one stream are running totals.
+    pub fn merge(&mut self, later: &Self) {
+        let Self {
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            input_audio,
+            output,
+            reasoning,
+            output_audio,
+            searches,
+            stated_cost,
+        } = later;
+        for (own, said) in [
+            (&mut self.input, input),
+            (&mut self.cache_read, cache_read),
+            (&mut self.cache_write_5m, cache_write_5m),
+            (&mut self.cache_write_1h, cache_write_1h),
+            (&mut self.input_audio, input_audio),
+            (&mut self.output, output),
+            (&mut self.reasoning, reasoning),
+            (&mut self.output_audio, output_audio),
+            (&mut self.searches, searches),
+        ] {
+            *own = (*own).max(*said);
+        }
+        self.stated_cost = stated_cost.or(self.stated_cost);
     }
 }

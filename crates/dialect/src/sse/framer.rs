@@ -30,7 +30,8 @@ pub struct Framer {
     /// That carriage return was also the end of the last frame.
     owed_lf: bool,
     max_bytes: usize,
-    failed: bool,
+    /// In the middle of an event that comes in pieces.
+    in_pieces: bool,
 }
 
 /// One event's exact bytes, its blank line included.
@@ -38,14 +39,9 @@ pub struct Framer {
 pub struct Frame {
     /// As they were on the wire.
     pub bytes: Bytes,
-}
-
-/// An event is longer than the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream sent an event of more than {max_bytes} bytes")]
-pub struct TooLong {
-    /// The limit.
-    pub max_bytes: usize,
+    /// A part of an event that is too long to be held: it can be passed on, not
+    /// read. The event after it comes whole again.
+    pub is_piece: bool,
 }
 
 /// Whether the stream starts with a byte order mark.
@@ -86,7 +82,7 @@ impl Framer {
             after_cr: false,
             owed_lf: false,
             max_bytes,
-            failed: false,
+            in_pieces: false,
         }
     }
 
@@ -104,8 +100,7 @@ impl Framer {
     }
 
     /// Takes what has come in and belongs to no frame: an event without its
-    /// blank line at the end of a stream, or all that was not framed when an
-    /// event was too long.
+    /// blank line at the end of a stream.
     pub fn take_remainder(&mut self) -> Bytes {
         let unread = std::mem::take(&mut self.unread);
         if self.carry.is_empty() {
@@ -120,12 +115,21 @@ impl Framer {
         self.carry.len() + self.unread.len()
     }
 
-    fn next_frame(&mut self) -> Option<Result<Frame, TooLong>> {
+    /// Returns true in the middle of an event that comes in pieces.
+    pub fn is_in_pieces(&self) -> bool {
+        self.in_pieces
+    }
+
+    /// Gives up holding the event that has begun: returns what is held of it,
+    /// and the rest comes in pieces.
+    pub fn give_up_event(&mut self) -> Bytes {
+        self.in_pieces |= !self.carry.is_empty();
+        self.carry.split().freeze()
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
         if self.unread.is_empty() {
             return None;
-        }
-        if self.failed {
-            return Some(Err(TooLong { max_bytes: self.max_bytes }));
         }
         let end = match self.byte_order_mark() {
             Mark::Open => return None,
@@ -133,14 +137,15 @@ impl Framer {
             Mark::Absent => self.event_end(),
         };
         let held = self.carry.len() + end.unwrap_or(self.unread.len());
-        if held > self.max_bytes {
-            self.failed = true;
-            return Some(Err(TooLong { max_bytes: self.max_bytes }));
-        }
+        let is_piece = self.in_pieces || held > self.max_bytes;
+        self.in_pieces = is_piece && end.is_none();
         let Some(end) = end else {
-            self.carry.extend_from_slice(&self.unread);
-            self.unread = Bytes::new();
-            return None;
+            let unread = std::mem::take(&mut self.unread);
+            if is_piece && self.carry.is_empty() {
+                return Some(Frame { bytes: unread, is_piece });
+            }
+            self.carry.extend_from_slice(&unread);
+            return is_piece.then(|| Frame { bytes: self.carry.split().freeze(), is_piece });
         };
         let tail = self.unread.split_to(end);
         let bytes = if self.carry.is_empty() {
@@ -149,7 +154,7 @@ impl Framer {
             self.carry.extend_from_slice(&tail);
             self.carry.split().freeze()
         };
-        Some(Ok(Frame { bytes }))
+        Some(Frame { bytes, is_piece })
     }
 
     /// Looks for a byte order mark at the stream's start.
@@ -218,16 +223,10 @@ impl Framer {
 }
 
 impl Iterator for Frames<'_> {
-    type Item = Result<Frame, TooLong>;
+    type Item = Frame;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let frame = self.framer.next_frame()?;
-        if frame.is_err() {
-            // What is unread stays for `take_remainder`, and ends this chunk.
-            self.framer.carry.extend_from_slice(&self.framer.unread);
-            self.framer.unread = Bytes::new();
-        }
-        Some(frame)
+    fn next(&mut self) -> Option<Frame> {
+        self.framer.next_frame()
     }
 }
 
@@ -236,14 +235,14 @@ mod tests {
     use super::*;
 
     fn frames(framer: &mut Framer, chunk: &'static [u8]) -> Vec<Bytes> {
-        framer.push(&Bytes::from_static(chunk)).map(|frame| frame.unwrap().bytes).collect()
+        framer.push(&Bytes::from_static(chunk)).map(|frame| frame.bytes).collect()
     }
 
     #[test]
     fn an_event_in_one_chunk_is_not_copied() {
         let chunk = Bytes::from(b"data: 1\n\ndata: 2\n\n".to_vec());
         let mut framer = Framer::new();
-        let found: Vec<_> = framer.push(&chunk).map(|frame| frame.unwrap().bytes).collect();
+        let found: Vec<_> = framer.push(&chunk).map(|frame| frame.bytes).collect();
         assert_eq!(found, ["data: 1\n\n", "data: 2\n\n"]);
         assert_eq!(found[0].as_ptr(), chunk.as_ptr());
         assert_eq!(found[1].as_ptr(), chunk[9..].as_ptr());
@@ -276,15 +275,33 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_too_long_is_refused_and_no_byte_is_lost() {
+    fn an_event_that_is_too_long_comes_in_pieces_and_the_next_one_whole() {
         let mut framer = Framer::with_max(16);
-        assert_eq!(frames(&mut framer, b"data: 12345678\n\ndata: "), ["data: 12345678\n\n"]);
-        let chunk = Bytes::from_static(b"123456789012\n\ndata: 1\n\n");
-        let mut found = framer.push(&chunk);
-        assert_eq!(found.next(), Some(Err(TooLong { max_bytes: 16 })));
-        assert_eq!(found.next(), None);
-        assert!(framer.push(&Bytes::from_static(b"x")).next().unwrap().is_err());
-        assert_eq!(framer.take_remainder(), "data: 123456789012\n\ndata: 1\n\nx");
+        let mut push = |chunk: &'static [u8]| -> Vec<(Bytes, bool)> {
+            let frames = framer.push(&Bytes::from_static(chunk));
+            frames.map(|frame| (frame.bytes, frame.is_piece)).collect()
+        };
+        let whole = |text: &'static str| (Bytes::from_static(text.as_bytes()), false);
+        let piece = |text: &'static str| (Bytes::from_static(text.as_bytes()), true);
+        assert_eq!(push(b"data: 12345678\n\ndata: "), [whole("data: 12345678\n\n")]);
+        assert_eq!(push(b"12345678901"), [piece("data: 12345678901")]);
+        assert_eq!(push(b"x\n"), [piece("x\n")]);
+        assert_eq!(push(b"\ndata: 1\n\nda"), [piece("\n"), whole("data: 1\n\n")]);
+        assert_eq!(push(b"ta: 2\n\n"), [whole("data: 2\n\n")]);
+        assert_eq!(push(b"data: 123456789012\n\n"), [piece("data: 123456789012\n\n")]);
+        assert!(!framer.is_in_pieces());
+    }
+
+    #[test]
+    fn an_event_that_is_given_up_goes_on_in_pieces() {
+        let mut framer = Framer::new();
+        assert!(frames(&mut framer, b"data: 1").is_empty());
+        assert_eq!(framer.give_up_event(), "data: 1");
+        assert!(framer.is_in_pieces());
+        let found: Vec<_> = framer.push(&Bytes::from_static(b"2\n\ndata: 3\n\n")).collect();
+        assert_eq!((&found[0].bytes[..], found[0].is_piece), (&b"2\n\n"[..], true));
+        assert_eq!((&found[1].bytes[..], found[1].is_piece), (&b"data: 3\n\n"[..], false));
+        assert!(framer.give_up_event().is_empty() && !framer.is_in_pieces());
     }
 
     #[test]

@@ -3,6 +3,12 @@
 use super::{Facts, Marks, Problem};
 use crate::skim::{self, Skim};
 
+/// Kinds of blocks and deltas whose text is all that was generated. Claude 4
+/// shows a summary of its thinking
+/// (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking, July 2026).
+const MEASURED: [&[u8]; 5] =
+    [b"text", b"text_delta", b"tool_use", b"input_json_delta", b"citations_delta"];
+
 const WORD_MAX_BYTES: usize = 1024;
 
 /// Reads one event of a stream. Its kind is its data's `type`, and the event's
@@ -14,7 +20,10 @@ pub(super) fn event(name: Option<&[u8]>, data: &[u8], facts: &mut Facts) -> Mark
     let mut marks = Marks::default();
     match seen.kind.filter(|kind| !kind.is_empty()).or(name).unwrap_or_default() {
         b"content_block_delta" | b"content_block_start" => marks.semantic = seen.semantic,
-        b"message_delta" => marks.finish = seen.stop,
+        b"message_delta" => {
+            marks.finish = seen.stop;
+            marks.final_usage = seen.output_reported;
+        }
         b"message_stop" => marks.terminal = true,
         b"error" => marks.error = true,
         _ => marks.error = seen.problem.is_some(),
@@ -46,6 +55,8 @@ struct Seen<'a> {
     kind: Option<&'a [u8]>,
     semantic: bool,
     stop: bool,
+    /// The event's own usage, not that of a message in it, reports output tokens.
+    output_reported: bool,
     problem: Option<Problem>,
 }
 
@@ -62,11 +73,13 @@ impl Facts {
         }
     }
 
-    fn usage(&mut self, raw: &[u8]) {
-        self.anthropic.merge(raw);
+    /// Takes in usage; returns true if it reports output tokens.
+    fn usage(&mut self, raw: &[u8]) -> bool {
+        let has_output = self.anthropic.merge(raw);
         if let Some(tier) = self.anthropic.take_service_tier() {
             self.observed.service_tier = Some(tier);
         }
+        has_output
     }
 }
 
@@ -82,7 +95,7 @@ fn top<'a>(skim: &mut Skim<'a>, facts: &mut Facts, seen: &mut Seen<'a>) -> Optio
             b"message" => message(skim, facts)?,
             b"model" => facts.model(skim.string_or_skip()?),
             b"stop_reason" => seen.stop |= skim.raw()? != b"null",
-            b"usage" => facts.usage(skim.raw()?),
+            b"usage" => seen.output_reported |= facts.usage(skim.raw()?),
             b"error" => {
                 let raw = skim.raw()?;
                 if raw != b"null" {
@@ -105,7 +118,9 @@ fn message(skim: &mut Skim<'_>, facts: &mut Facts) -> Option<()> {
     while more {
         match skim.key()? {
             b"model" => facts.model(skim.string_or_skip()?),
-            b"usage" => facts.usage(skim.raw()?),
+            b"usage" => {
+                facts.usage(skim.raw()?);
+            }
             _ => skim.skip()?,
         }
         more = skim.more(b'}')?;
@@ -149,6 +164,7 @@ fn block(skim: &mut Skim<'_>, facts: &mut Facts, seen: &mut Seen<'_>) -> Option<
                 let kind = skim.string_or_skip()?;
                 let preamble: [&[u8]; 4] = [b"text", b"thinking", b"text_delta", b"thinking_delta"];
                 seen.semantic |= !preamble.contains(&kind) && kind != b"input_json_delta";
+                facts.observed.has_unmeasured_output |= !MEASURED.contains(&kind);
             }
             b"stop_reason" => seen.stop |= skim.raw()? != b"null",
             _ => skim.skip()?,

@@ -40,6 +40,8 @@ pub(super) fn chunk(data: &[u8], facts: &mut Facts) -> Marks {
     // What was read before the text breaks stays.
     let _partial = around_choices(data, &mut envelope, facts, &mut marks);
     facts.envelope = envelope;
+    let all_ended = facts.observed.finished && facts.begun & !facts.ended == 0;
+    marks.final_usage = marks.usage && all_ended;
     marks
 }
 
@@ -142,8 +144,9 @@ fn take_usage(raw: &[u8], facts: &mut Facts) -> bool {
         return false;
     }
     let Some(usage) = usage::openai(raw) else { return false };
-    if usage.total() > 0 || facts.observed.usage.is_none() {
-        facts.observed.usage = Some(usage);
+    match &mut facts.observed.usage {
+        Some(known) => known.merge(&usage),
+        none => *none = Some(usage),
     }
     true
 }
@@ -240,13 +243,21 @@ fn message(skim: &mut Skim<'_>, facts: &mut Facts, marks: &mut Marks) -> Option<
             b"tool_calls" => tool_calls(skim, facts, marks)?,
             b"function_call" => tool_call(skim, facts, marks)?,
             b"audio" | b"images" | b"reasoning_details" | b"thinking_blocks" => {
-                marks.semantic |= !matches!(skim.raw()?, b"null" | b"[]" | b"{}");
+                let holds = !is_empty(skim.raw()?);
+                marks.semantic |= holds;
+                facts.observed.has_unmeasured_output |= holds;
             }
-            _ => skim.skip()?,
+            b"role" | b"annotations" | b"citations" => skim.skip()?,
+            _ => facts.observed.has_unmeasured_output |= !is_empty(skim.raw()?),
         }
         more = skim.more(b'}')?;
     }
     Some(())
+}
+
+/// Returns true if a JSON value says nothing.
+fn is_empty(raw: &[u8]) -> bool {
+    matches!(raw, b"null" | b"[]" | b"{}" | b"\"\"")
 }
 
 /// A text, or a list of parts with texts.

@@ -16,6 +16,7 @@ use std::fmt;
 pub fn openai(raw: &[u8]) -> Option<Usage> {
     let said: OpenAi<'_> = serde_json::from_slice(raw).ok()?;
     said.prompt_tokens.or(said.completion_tokens).or(said.total_tokens)?;
+    let stated_cost = said.stated_cost();
     let get = |count: Option<Count>| count.map_or(0, |count| count.0);
     let input_details = said.prompt_tokens_details.unwrap_or_default();
     let output_details = said.completion_tokens_details.unwrap_or_default();
@@ -68,16 +69,45 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
         reasoning: reasoning.min(output),
         output_audio: get(output_details.audio_tokens).min(output),
         searches: searches.into_iter().flatten().map(|count| count.0).max().unwrap_or(0),
-        stated_cost: said.cost.and_then(stated_cost).or_else(|| {
-            // xAI's unit: ten thousand millions to the dollar.
-            let ticks = i64::try_from(said.cost_in_usd_ticks?.0).ok()?;
-            Some(Decimal::new(ticks, 10))
-        }),
+        stated_cost,
     })
 }
 
+impl OpenAi<'_> {
+    fn stated_cost(&self) -> Option<Decimal> {
+        // xAI's unit: ten thousand millions to the dollar.
+        let ticks = || {
+            let ticks = i64::try_from(self.cost_in_usd_ticks?.0).ok()?;
+            Some(Decimal::new(ticks, 10))
+        };
+        let own = self.cost.and_then(stated_cost).or_else(ticks)?;
+        // OpenRouter takes a fee of its own; the provider whose key the account
+        // holds sends another bill
+        // (https://openrouter.ai/docs/use-cases/usage-accounting, July 2026).
+        if self.is_byok.is_none_or(|raw| raw.get() != "true") {
+            return Some(own);
+        }
+        let details: Option<CostDetails<'_>> =
+            self.cost_details.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        match details.and_then(|details| details.upstream_inference_cost) {
+            Some(upstream) => sum(own, dollars(upstream.get())?),
+            None => Some(own),
+        }
+    }
+}
+
+/// Both together; `None` where that is more than a decimal holds.
+fn sum(a: Decimal, b: Decimal) -> Option<Decimal> {
+    let scale = a.scale().max(b.scale());
+    let at_scale = |amount: Decimal| {
+        let further = u32::from(scale - amount.scale());
+        amount.mantissa().checked_mul(10_i64.checked_pow(further)?)
+    };
+    Some(Decimal::new(at_scale(a)?.checked_add(at_scale(b)?)?, scale))
+}
+
 /// Anthropic's usage, put together from the events of a stream: each field is
-/// the last that was said, never a sum.
+/// the largest that was reported, never a sum, since all are running totals.
 #[derive(Clone, Debug, Default)]
 pub struct Anthropic {
     said: bool,
@@ -94,11 +124,13 @@ pub struct Anthropic {
 
 impl Anthropic {
     /// Takes in a `usage` object; one that cannot be read changes nothing.
-    pub fn merge(&mut self, raw: &[u8]) {
-        let Ok(said) = serde_json::from_slice::<AnthropicSaid>(raw) else { return };
+    /// Returns true if it reports output tokens.
+    pub fn merge(&mut self, raw: &[u8]) -> bool {
+        let Ok(said) = serde_json::from_slice::<AnthropicSaid>(raw) else { return false };
+        let has_output = said.output_tokens.is_some();
         let set = |field: &mut Option<u64>, said: Option<Count>| {
             if let Some(count) = said {
-                *field = Some(count.0);
+                *field = Some(field.map_or(count.0, |known| known.max(count.0)));
             }
         };
         self.said |= said.input_tokens.is_some() || said.output_tokens.is_some();
@@ -119,6 +151,7 @@ impl Anthropic {
         if let Some(Word(Some(tier))) = said.service_tier {
             self.service_tier = Some(tier);
         }
+        has_output
     }
 
     /// The tier that served the answer, once.
@@ -198,6 +231,16 @@ struct OpenAi<'a> {
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
     cost_in_usd_ticks: Option<Count>,
+    #[serde(borrow)]
+    is_byok: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cost_details: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CostDetails<'a> {
+    #[serde(borrow)]
+    upstream_inference_cost: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]

@@ -202,7 +202,6 @@ fn in_pieces(raw: &str, mut length: impl FnMut() -> usize) -> Vec<Event> {
     while !rest.is_empty() {
         let piece = rest.split_to(length().clamp(1, rest.len()));
         for frame in framer.push(&piece) {
-            let frame = frame.unwrap();
             decoder.push(sse::parse(&frame.bytes, &mut scratch).unwrap(), &mut out).unwrap();
         }
     }

@@ -224,7 +224,7 @@ fn run(surface: Surface, pieces: &[&[u8]]) -> (Tap, Vec<u8>) {
     let mut out = Vec::new();
     for piece in pieces {
         for frame in framer.push(&Bytes::copy_from_slice(piece)) {
-            let frame = frame.unwrap().bytes;
+            let frame = frame.bytes;
             tap.observe(&frame);
             out.extend_from_slice(&frame);
         }
@@ -287,7 +287,7 @@ fn recorded_frames_lose_null_usage_and_change_their_model_and_nothing_else() {
         let Some((wire, _)) = stream(&recording) else { continue };
         let mut framer = Framer::new();
         for frame in framer.push(&Bytes::from(wire)) {
-            let frame = frame.unwrap().bytes;
+            let frame = frame.bytes;
             let Some(mut expected) = document(&frame) else {
                 assert_eq!(retouch::strip_null_usage(&frame), frame.as_ref());
                 assert_eq!(retouch::set_model(&frame, "x"), frame.as_ref());

@@ -22,7 +22,7 @@ pub(crate) fn run(pieces: &[&[u8]]) -> (Vec<(Option<String>, String)>, Vec<u8>) 
     };
     for piece in pieces {
         for frame in framer.push(&Bytes::copy_from_slice(piece)) {
-            take(&frame.unwrap().bytes, &mut events);
+            take(&frame.bytes, &mut events);
         }
     }
     let rest = framer.take_remainder();

@@ -7,7 +7,7 @@ use dialect::{
     head::Surface,
     tap::{
         Class::{self, Finish, Neutral, Semantic, Terminal, UsageOnly},
-        Tap, usage,
+        Observed, Tap, usage,
     },
 };
 use proptest::prelude::*;
@@ -211,7 +211,7 @@ fn anthropic_ends_with_message_stop_only() {
 }
 
 #[test]
-fn later_anthropic_usage_corrects_and_never_adds() {
+fn anthropics_reports_are_running_totals_of_which_the_largest_counts() {
     let mut merged = usage::Anthropic::default();
     assert_eq!(merged.usage(), None);
     merged.merge(br#"{"input_tokens":100,"cache_read_input_tokens":50,"output_tokens":1}"#);
@@ -220,7 +220,7 @@ fn later_anthropic_usage_corrects_and_never_adds() {
     merged.merge(b"odd");
     assert_eq!(
         merged.usage(),
-        Some(Usage { input: 140, cache_read: 50, output: 9, ..Usage::default() })
+        Some(Usage { input: 150, cache_read: 50, output: 9, ..Usage::default() })
     );
     let mut unsplit = usage::Anthropic::default();
     unsplit.merge(br#"{"input_tokens":1,"cache_creation_input_tokens":8,"output_tokens":1}"#);
@@ -358,4 +358,98 @@ proptest! {
             }
         }
     }
+}
+
+fn observed(surface: Surface, events: &[&str]) -> Observed {
+    let mut tap = Tap::new(surface);
+    for event in events {
+        tap.observe(event.as_bytes());
+    }
+    tap.observed().clone()
+}
+
+#[test]
+fn openais_usage_is_final_with_the_last_finish_reason_or_after_it() {
+    const EARLY: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n";
+    const END: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const USAGE: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":9}}\n\n";
+    const OTHER: &str = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}}]}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+    let chat = |events: &[&str]| observed(Surface::OpenAiChat, events);
+    assert!(!chat(&[EARLY, END, DONE]).usage_is_final, "a running total");
+    assert!(!chat(&[EARLY, OTHER, END, USAGE]).usage_is_final, "another choice goes on");
+    let whole = chat(&[EARLY, END, USAGE, DONE]);
+    assert!(whole.usage_is_final);
+    assert_eq!(whole.usage.unwrap().output, 9);
+    let with_finish = END
+        .replace("\"finish", "\"x\":0,\"finish")
+        .replace("]}\n", "],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":9}}\n");
+    assert!(chat(&[EARLY, &with_finish]).usage_is_final);
+    // A later report of less does not lower an earlier one.
+    let lower = USAGE.replace("\"prompt_tokens\":5", "\"prompt_tokens\":2");
+    assert_eq!(chat(&[EARLY, END, &lower]).usage.unwrap().input, 5);
+}
+
+#[test]
+fn anthropics_usage_is_final_with_the_output_tokens_of_message_delta() {
+    const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n";
+    const DELTA: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
+    const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let messages = |events: &[&str]| observed(Surface::AnthropicMessages, events);
+    let half = messages(&[START, DELTA, STOP]);
+    assert!(half.usage.is_some() && !half.usage_is_final);
+    let with_usage = |usage: &str| DELTA.replace("}}\n", &format!("}},\"usage\":{usage}}}\n"));
+    assert!(!messages(&[START, &with_usage("{\"input_tokens\":5}"), STOP]).usage_is_final);
+    let whole = messages(&[START, &with_usage("{\"output_tokens\":9}"), STOP]);
+    assert!(whole.usage_is_final);
+    assert_eq!(whole.usage.unwrap().output, 9);
+}
+
+#[test]
+fn output_that_no_text_measures_is_noticed() {
+    let chat = |delta: &str| {
+        let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        observed(Surface::OpenAiChat, &[&event]).has_unmeasured_output
+    };
+    assert!(chat(r#"{"audio":{"data":"AAAA"}}"#));
+    assert!(chat(r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]}"#));
+    assert!(chat(r#"{"hologram":"x"}"#), "a member that nobody knows");
+    assert!(!chat(r#"{"role":"assistant","content":"a","refusal":null,"hologram":null}"#));
+    assert!(!chat(r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#));
+    let block = |kind: &str| {
+        let event = format!(
+            "data: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":\"{kind}\"}}}}\n\n"
+        );
+        observed(Surface::AnthropicMessages, &[&event]).has_unmeasured_output
+    };
+    assert!(block("thinking") && block("redacted_thinking") && block("server_tool_use"));
+    assert!(!block("text") && !block("tool_use"));
+}
+
+#[test]
+fn a_bring_your_own_key_answer_adds_the_upstreams_cost() {
+    let stated = |usage: &str| {
+        let body = format!("{{\"choices\":[],\"usage\":{usage}}}");
+        Tap::unary(Surface::OpenAiChat, body.as_bytes())
+            .usage
+            .unwrap()
+            .stated_cost
+            .map(|cost| cost.to_string())
+    };
+    let usage = |rest: &str| format!("{{\"prompt_tokens\":1,\"completion_tokens\":1,{rest}}}");
+    let details = "\"cost_details\":{\"upstream_inference_cost\":0.0125}";
+    assert_eq!(
+        stated(&usage(&format!("\"cost\":0.001,\"is_byok\":true,{details}"))).as_deref(),
+        Some("0.0135")
+    );
+    assert_eq!(
+        stated(&usage(&format!("\"cost\":0.001,\"is_byok\":false,{details}"))).as_deref(),
+        Some("0.001")
+    );
+    assert_eq!(
+        stated(&usage("\"cost\":0.5,\"is_byok\":1,\"cost_details\":7")).as_deref(),
+        Some("0.5")
+    );
 }

@@ -23,7 +23,7 @@ pub(crate) fn decoded(dialect: Dialect, pieces: &[&[u8]]) -> Vec<Event> {
     for piece in pieces {
         for frame in framer.push(&Bytes::copy_from_slice(piece)) {
             let mut scratch = String::new();
-            let event = frame.unwrap();
+            let event = frame;
             decoder.push(sse::parse(&event.bytes, &mut scratch).unwrap(), &mut events).unwrap();
         }
     }
