@@ -7,6 +7,7 @@
 //! exactly. Deliberately absent: environment variables (their names are here,
 //! `config` reads them), time, and any price that is guessed.
 
+mod billing;
 mod cost;
 mod model;
 mod off_peak;
@@ -16,12 +17,12 @@ mod provider_rows;
 mod resolve;
 mod table;
 
+pub use billing::Billing;
 pub use cost::{Cost, Terms, cost, stated, worst_case, worst_case_searches};
 pub use model::{Model, data_version, model, models, models_of};
 pub use prices::{PriceError, Prices, Region, SearchContext, Tier, Unit};
 pub use provider::{
-    Auth, Disconnect, Endpoint, FillError, Metadata, OnDisconnect, OutputLimit, Provider, Quirks,
-    Unsupported,
+    Auth, Endpoint, FillError, Metadata, OutputLimit, Provider, Quirks, Unsupported,
 };
 pub use provider_rows::{provider, providers, unsupported, unsupported_providers};
 pub use resolve::{Unresolved, resolve};

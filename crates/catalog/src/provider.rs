@@ -5,6 +5,7 @@
 //! `provider_rows.rs`), so that one generic piece of code can honour it and no
 //! provider needs code of its own.
 
+use crate::billing::Billing;
 use base::{Decimal, Origin};
 use dialect::{Dialect, OutputLimitField};
 use std::borrow::Cow;
@@ -41,8 +42,8 @@ pub struct Provider {
     pub auth: Auth,
     /// How it differs from its dialect.
     pub quirks: Quirks,
-    /// What to do when the client is gone.
-    pub on_disconnect: OnDisconnect,
+    /// What it charges for besides complete answers.
+    pub billing: Billing,
     pub(crate) also: Box<[Endpoint]>,
     pub(crate) paths: Box<[(Endpoint, Option<&'static str>)]>,
 }
@@ -54,25 +55,6 @@ pub enum Auth {
     Bearer,
     /// `NAME: KEY`, the name in lower case.
     Header(&'static str),
-}
-
-/// What to do with an upstream call whose client is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disconnect {
-    /// Close the connection: that stops the bill.
-    Cancel,
-    /// Read on: the provider bills anyway, and only the end tells how much.
-    Drain,
-}
-
-/// [`Disconnect`] by kind of call. Where nothing is known, a unary call is
-/// drained (providers finish what they began) and a stream is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnDisconnect {
-    /// For calls with one answer.
-    pub unary: Disconnect,
-    /// For event streams.
-    pub stream: Disconnect,
 }
 
 /// When a provider takes a client's `metadata`.
@@ -131,14 +113,9 @@ pub struct Quirks {
     pub no_done: bool,
     /// `store_false`: `store: false` is always sent.
     pub store_false: bool,
-    /// `reasoning_uncounted`: `completion_tokens` leaves reasoning out while the
-    /// total has it (xAI, recorded: 291 + 26 against 513).
-    pub reasoning_uncounted: bool,
     /// `keeps_cache_control`: understands Anthropic's `cache_control` on parts;
     /// otherwise it is removed.
     pub keeps_cache_control: bool,
-    /// `states_cost`: usage says what the call cost (OpenRouter, recorded).
-    pub states_cost: bool,
     /// `metadata=WHEN`: whether it takes a client's `metadata`, which LiteLLM's
     /// clients mean for the gateway.
     pub metadata: Metadata,

@@ -15,12 +15,11 @@
 //! | `auth=NAME` | `Auth::Header` |
 //! | `also=responses,messages` | further `Endpoint`s that it serves |
 //! | `path.ENDPOINT=/PATH` or `-` | `Provider::path`, where it is not the usual one, or is missing |
-//! | `unary=…`, `stream=…` (`cancel`, `drain`) | `OnDisconnect` |
+//! | `free_errors=STATUS,…:URL`, `bills_refusals=URL`, `states_cost=URL` | the fields of `Billing` |
 //! | all others | the field of `Quirks` of that name |
 
-use crate::provider::{
-    Auth, Disconnect, Endpoint, Metadata, OnDisconnect, OutputLimit, Provider, Quirks, Unsupported,
-};
+use crate::billing::Billing;
+use crate::provider::{Auth, Endpoint, Metadata, OutputLimit, Provider, Quirks, Unsupported};
 use crate::table::{cell, find, rows};
 use dialect::Dialect;
 use std::sync::OnceLock;
@@ -95,9 +94,7 @@ fn parse(row: &'static str) -> Option<Provider> {
             no_stream_options: false,
             no_done: false,
             store_false: false,
-            reasoning_uncounted: false,
             keeps_cache_control: false,
-            states_cost: false,
             metadata: Metadata::Never,
             drop: Box::default(),
             refuses: Box::default(),
@@ -112,7 +109,7 @@ fn parse(row: &'static str) -> Option<Provider> {
             base_at: None,
             claude_elsewhere: false,
         },
-        on_disconnect: OnDisconnect { unary: Disconnect::Drain, stream: Disconnect::Cancel },
+        billing: Billing::default(),
         also: Box::default(),
         paths: Box::default(),
     };
@@ -139,14 +136,14 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         "key_optional" => made.key_optional = true,
         "local" => {
             made.local = true;
-            // One's own machine sends no bill: stop its work.
-            made.on_disconnect.unary = Disconnect::Cancel;
+            made.billing.sends_no_bill = true;
         }
         "oauth" => made.oauth = true,
         "auth" => made.auth = Auth::Header(value),
         "also" => made.also = value.split(',').map(Endpoint::parse).collect::<Option<_>>()?,
-        "unary" => made.on_disconnect.unary = disconnect(value)?,
-        "stream" => made.on_disconnect.stream = disconnect(value)?,
+        "free_errors" => made.billing.set_free_errors(value)?,
+        "bills_refusals" => made.billing.bills_refusals = Some(value),
+        "states_cost" => made.billing.states_cost = Some(value),
         "max_tokens" => {
             quirks.output_limit = match value {
                 "max_tokens" => OutputLimit::MaxTokens,
@@ -160,9 +157,7 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         "no_stream_options" => quirks.no_stream_options = true,
         "no_done" => quirks.no_done = true,
         "store_false" => quirks.store_false = true,
-        "reasoning_uncounted" => quirks.reasoning_uncounted = true,
         "keeps_cache_control" => quirks.keeps_cache_control = true,
-        "states_cost" => quirks.states_cost = true,
         "metadata" => {
             quirks.metadata = match value {
                 "stored" => Metadata::Stored,
@@ -187,14 +182,6 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         _ => return None,
     }
     Some(())
-}
-
-fn disconnect(text: &str) -> Option<Disconnect> {
-    match text {
-        "cancel" => Some(Disconnect::Cancel),
-        "drain" => Some(Disconnect::Drain),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

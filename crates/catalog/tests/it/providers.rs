@@ -2,8 +2,7 @@
 
 use base::Origin;
 use catalog::{
-    Auth, Disconnect, Endpoint, OutputLimit, provider, providers, unsupported,
-    unsupported_providers,
+    Auth, Endpoint, OutputLimit, provider, providers, unsupported, unsupported_providers,
 };
 use dialect::{Dialect, OutputLimitField};
 use std::collections::HashSet;
@@ -201,9 +200,32 @@ fn quirks_are_read_from_the_row() {
     assert_eq!(&*mistral.quirks.renames, [("seed", "random_seed")]);
     assert!(mistral.quirks.no_stream_options && !openai.quirks.no_stream_options);
     assert!(provider("parasail").unwrap().quirks.store_false);
-    assert!(provider("xai").unwrap().quirks.reasoning_uncounted);
-    assert!(provider("openrouter").unwrap().quirks.states_cost);
-    assert_eq!(openai.on_disconnect.unary, Disconnect::Drain);
-    assert_eq!(openai.on_disconnect.stream, Disconnect::Cancel);
-    assert_eq!(provider("ollama").unwrap().on_disconnect.unary, Disconnect::Cancel);
+    assert!(provider("openrouter").unwrap().billing.states_cost.is_some());
+}
+
+#[test]
+fn every_billing_fact_names_the_page_that_states_it() {
+    for provider in providers() {
+        let billing = &provider.billing;
+        assert_eq!(billing.free_errors.is_empty(), billing.free_errors_source.is_none());
+        for source in [billing.free_errors_source, billing.bills_refusals, billing.states_cost] {
+            let is_url = source.is_none_or(|source| source.starts_with("https://"));
+            assert!(is_url, "{}: {source:?}", provider.id);
+        }
+        assert_eq!(billing.sends_no_bill, provider.local, "{}", provider.id);
+    }
+}
+
+#[test]
+fn a_refusal_is_free_and_a_server_error_only_where_the_row_says_so() {
+    let free = |id: &str, status| provider(id).unwrap().billing.is_free(status);
+    for status in [400, 401, 403, 404, 413, 422, 429] {
+        assert!(free("together_ai", status), "{status}");
+    }
+    for status in [408, 424, 499, 500, 502, 503, 504, 520, 524, 529] {
+        assert!(!free("together_ai", status), "{status}");
+    }
+    assert!(free("anthropic", 529) && free("anthropic", 503) && free("openai", 500));
+    assert!(!free("anthropic", 520) && !free("openai", 524), "a proxy in between says so");
+    assert!(free("hosted_vllm", 502));
 }
