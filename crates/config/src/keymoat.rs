@@ -72,6 +72,18 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut 
                 set(&mut settings.first_byte_timeout_ms, duration(reader, &field));
             }
             "idle_timeout_ms" => set(&mut settings.idle_timeout_ms, duration(reader, &field)),
+            "stream_max_ms" => set(&mut settings.stream_max_ms, duration(reader, &field)),
+            "output_floor_tokens" => {
+                set(&mut settings.output_floor_tokens, reader.within(&field, 1, u64::MAX));
+            }
+            "estimated_share_max_percent" => {
+                let percent = reader.within(&field, 1, 100);
+                let percent = percent.and_then(|percent| u32::try_from(percent).ok());
+                set(&mut settings.estimated_share_max_percent, percent);
+            }
+            "retries_count_as_requests" => {
+                set(&mut settings.retries_count_as_requests, reader.bool(&field));
+            }
             "drain" => {
                 for field in reader.fields(&field) {
                     match field.name {

@@ -495,7 +495,8 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
 pub(crate) const KEYMOAT: Section = ours(
     "listen data_dir store compat egress response_model unknown_price metrics_key \
         peek_timeout_ms \
-        first_byte_timeout_ms idle_timeout_ms drain spool log workers",
+        first_byte_timeout_ms idle_timeout_ms stream_max_ms output_floor_tokens \
+        estimated_share_max_percent retries_count_as_requests drain spool log workers",
 );
 pub(crate) const LISTEN: Section = ours(
     "host port tls trusted_proxies connections_max header_timeout_ms header_max_bytes \

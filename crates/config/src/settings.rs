@@ -30,6 +30,15 @@ pub struct Settings {
     pub first_byte_timeout_ms: u64,
     /// How long a started answer may stand still; 300,000.
     pub idle_timeout_ms: u64,
+    /// How long a stream may last in all; 7,200,000.
+    pub stream_max_ms: u64,
+    /// A client's own output limit is not lowered below this to fit a budget; 4,096.
+    pub output_floor_tokens: u64,
+    /// Share of a budget that keys share which the estimated charges of one key
+    /// may reach, in percent; 5.
+    pub estimated_share_max_percent: u32,
+    /// Whether each retry counts against limits on requests; false.
+    pub retries_count_as_requests: bool,
     /// What is read of an answer whose client has gone.
     pub drain: Drain,
     /// Spend records on their way to the database.
@@ -219,6 +228,10 @@ impl Default for Settings {
             peek_timeout_ms: 5_000,
             first_byte_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,
+            stream_max_ms: 7_200_000,
+            output_floor_tokens: 4_096,
+            estimated_share_max_percent: 5,
+            retries_count_as_requests: false,
             drain: Drain { max_ms: 120_000, max_bytes: 16 << 20 },
             spool: Spool { sync: SpoolSync::default(), max_bytes: 1 << 30 },
             log: Log::default(),

@@ -12,6 +12,7 @@ use crate::error::{Failure, Fault};
 use crate::expansion;
 use crate::gateway::Gateway;
 use crate::late::Face;
+use crate::off_worker::off_worker;
 use crate::price_keys;
 use crate::principal::{self, Asker, Principal};
 use crate::record;
@@ -139,7 +140,8 @@ impl Admitted {
         let asked_at = clock.monotonic();
         let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
         let body_wait = clock.monotonic().saturating_sub(asked_at);
-        let head = Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error))?;
+        let scan = || Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error));
+        let head = off_worker(body.bytes.len(), scan).await?;
         let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
         controls::check(&head, &body.bytes)?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
@@ -286,42 +288,27 @@ impl Admission {
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))
     }
 
-    /// Milliseconds for a whole unary answer: what the deployment is given, or
-    /// less where the client wants less.
-    pub fn total_ms(&self, candidate: &Candidate) -> u64 {
-        let configured = self.configured_total_ms(candidate);
-        self.wishes.timeout_ms.map_or(configured, |asked| asked.min(configured))
+    /// The client's own limit in milliseconds: for a whole answer, or to the
+    /// first event of a stream. It covers all attempts together.
+    pub fn client_limit_ms(&self) -> Option<u64> {
+        let Wishes { timeout_ms, stream_timeout_ms, .. } = self.wishes;
+        let to_first = stream_timeout_ms.filter(|_| self.call.stream);
+        timeout_ms.into_iter().chain(to_first).min()
     }
 
-    fn configured_total_ms(&self, candidate: &Candidate) -> u64 {
+    /// Milliseconds for the whole unary answer of one attempt.
+    pub fn total_ms(&self, candidate: &Candidate) -> u64 {
         candidate.deployment.timeouts.total_ms.unwrap_or(self.runtime.total_ms)
     }
 
-    /// Milliseconds to the first byte.
+    /// Milliseconds to the first byte of one attempt.
     pub fn first_byte_ms(&self, candidate: &Candidate) -> u64 {
         let total = self.total_ms(candidate);
         if !self.call.stream {
             return total;
         }
-        let configured = self.configured_first_byte_ms(candidate);
-        let own = self.wishes.stream_timeout_ms.map_or(configured, |asked| asked.min(configured));
-        own.min(total)
-    }
-
-    fn configured_first_byte_ms(&self, candidate: &Candidate) -> u64 {
-        candidate.deployment.timeouts.first_byte_ms.unwrap_or(self.runtime.first_byte_ms)
-    }
-
-    /// Whether the client gives the deployment less time than it is given
-    /// otherwise: being late is then no fault of its own.
-    pub fn hurries(&self, candidate: &Candidate) -> bool {
-        let configured = self.configured_total_ms(candidate);
-        let usual = if self.call.stream {
-            self.configured_first_byte_ms(candidate).min(configured)
-        } else {
-            configured
-        };
-        self.first_byte_ms(candidate) < usual
+        let own = candidate.deployment.timeouts.first_byte_ms;
+        own.unwrap_or(self.runtime.first_byte_ms).min(total)
     }
 
     /// The times of one attempt, for the way out. A stream may go on for as

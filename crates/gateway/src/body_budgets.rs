@@ -21,6 +21,8 @@ pub struct Budgets {
     pub large_kib: Arc<Semaphore>,
     /// KiB of upstreams' large answers.
     pub answers_kib: Arc<Semaphore>,
+    /// KiB of streamed events that have not ended.
+    pub events_kib: Arc<Semaphore>,
 }
 
 impl Default for Budgets {
@@ -32,6 +34,7 @@ impl Default for Budgets {
             disk_kib: mib(8192),
             large_kib: mib(512),
             answers_kib: mib(1024),
+            events_kib: mib(128),
         }
     }
 }
@@ -120,6 +123,44 @@ impl<'a> Share<'a> {
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),
+        }
+        true
+    }
+}
+
+/// The part of [`Budgets::events_kib`] that one stream holds.
+pub(crate) struct EventShare {
+    budget: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl EventShare {
+    /// Holds nothing yet.
+    pub(crate) fn new(budgets: &Budgets) -> Self {
+        Self { budget: Arc::clone(&budgets.events_kib), held: None }
+    }
+
+    /// Holds room for an unfinished event of `bytes`, or gives it back once the
+    /// event is small again. Returns false where there is no room.
+    pub(crate) fn cover(&mut self, bytes: usize) -> bool {
+        if bytes <= SMALL_MAX_BYTES {
+            self.held = None;
+            return true;
+        }
+        let held_kib = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing_kib = bytes.div_ceil(1024).saturating_sub(held_kib);
+        if missing_kib == 0 {
+            return true;
+        }
+        let Ok(asked) = u32::try_from(missing_kib.next_multiple_of(STEP_KIB)) else { return false };
+        let more = Arc::clone(&self.budget).try_acquire_many_owned(asked);
+        match (more, &mut self.held) {
+            (Ok(more), Some(held)) => held.merge(more),
+            (Ok(more), none) => *none = Some(more),
+            (Err(_), _) => {
+                self.held = None;
+                return false;
+            }
         }
         true
     }

@@ -26,9 +26,16 @@ const UNKNOWN_WINDOW_TOKENS: u64 = 1_048_576;
 /// The output limit to assume where the catalogue knows none.
 const UNKNOWN_OUTPUT_TOKENS: u64 = 131_072;
 
-/// A clamped output limit is never below this, nor leaves less than this
-/// after thinking.
+/// An output limit that nobody asked for is never below this, nor leaves less
+/// than this after thinking.
 const OUTPUT_FLOOR_TOKENS: u64 = 256;
+
+/// A client's own limit is not lowered below this, unless the operator says
+/// otherwise (`keymoat.output_floor_tokens`).
+pub const CLIENT_FLOOR_TOKENS: u64 = 4_096;
+
+/// A client's own limit that is lowered leaves at least this after thinking.
+const AFTER_THINKING_TOKENS: u64 = 1_024;
 
 /// A caller without an output limit gets at most this share of what is left.
 const FAIR_SHARE: u64 = 4;
@@ -40,9 +47,14 @@ pub struct Bound {
     pub input_tokens: u64,
     /// Output tokens at most, over all choices.
     pub output_tokens: u64,
-    /// Output tokens to hold under a rate of tokens, which is counted when
-    /// they are known: no answer is cut short for it.
-    pub rate_output_tokens: u64,
+    /// Tokens to hold under a rate of tokens, which is counted when they are
+    /// known: no answer is cut short for it.
+    pub rate_tokens: u64,
+    /// The most input that the model can read, over all turns and entries: more
+    /// in a report of usage is not believed.
+    pub most_input_tokens: u64,
+    /// The most output that the model can generate, over all choices.
+    pub most_output_tokens: u64,
     /// Web searches at most.
     pub searches: u64,
     /// The key that asks for them.
@@ -51,6 +63,8 @@ pub struct Bound {
     pub clamp: Option<u64>,
     /// The input is not text alone.
     pub media: bool,
+    /// Part of the input is not in the body: links, files, earlier responses.
+    pub has_unseen_input: bool,
     /// The provider may read the input more than once.
     pub rereads: bool,
     /// The key whose cost nobody can bound: refused under a cap on money.
@@ -58,12 +72,20 @@ pub struct Bound {
 }
 
 /// What is left under a caller's caps; none where there is no cap.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Left {
     /// Of money.
     pub money: Option<NanoUsd>,
     /// Of tokens a minute.
     pub tokens: Option<u64>,
+    /// A client's own output limit is not lowered below this.
+    pub output_floor_tokens: u64,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self { money: None, tokens: None, output_floor_tokens: CLIENT_FLOOR_TOKENS }
+    }
 }
 
 /// What will be sent.
@@ -91,12 +113,30 @@ pub fn estimated_tokens(bytes: u64) -> u64 {
 
 /// What an attempt may consume, given what is left under the caps.
 ///
-/// A limit that the client or the deployment gave stands. Without one, the
-/// model's limit, or a fair share of the money that is left where that is less;
-/// then `clamp` says so.
+/// A limit that the client or the deployment gave is kept if the money that is
+/// left pays for it, and else lowered to what that buys, down to a floor.
+/// Without one, the limit is the model's, or a fair share of the money where
+/// that is less. `clamp` is the limit to send where it is not the client's.
 pub fn bound(sent: &Sent<'_>, facts: &Facts, left: Left) -> Bound {
-    let bound = worst(sent, facts, left.money);
-    Bound { rate_output_tokens: rate_output(sent, bound.output_tokens, left.tokens), ..bound }
+    let mut bound = worst(sent, facts, left);
+    let choices = sent.head.n().max(1).saturating_mul(items(sent));
+    let limit = facts.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT_TOKENS);
+    bound.most_output_tokens = bound.output_tokens.max(limit.saturating_mul(choices));
+    let output = rate_output(sent, bound.output_tokens, left.tokens);
+    bound.rate_tokens = rate_input(sent, &bound, left.tokens, output).saturating_add(output);
+    bound
+}
+
+/// Input to hold of a rate: a quarter of the bytes, or, where the bytes do not
+/// show it all, everything that is left, so that such calls go one by one.
+fn rate_input(sent: &Sent<'_>, bound: &Bound, left: Option<u64>, output: u64) -> u64 {
+    let guess = estimated_tokens(sent.body.len() as u64).min(bound.input_tokens);
+    match left {
+        Some(left) if bound.has_unseen_input => {
+            bound.input_tokens.min(left.saturating_sub(output).max(guess))
+        }
+        _ => guess,
+    }
 }
 
 /// What is held of a rate where nobody gave a limit: a fair share.
@@ -110,7 +150,7 @@ fn rate_output(sent: &Sent<'_>, output_tokens: u64, left: Option<u64>) -> u64 {
     }
 }
 
-fn worst(sent: &Sent<'_>, facts: &Facts, left: Option<NanoUsd>) -> Bound {
+fn worst(sent: &Sent<'_>, facts: &Facts, left: Left) -> Bound {
     let head = sent.head;
     let mut added = price_keys::added(head, sent.body, sent.client);
     added.searches = added.searches.max(facts.own_searches);
@@ -129,8 +169,23 @@ fn worst(sent: &Sent<'_>, facts: &Facts, left: Option<NanoUsd>) -> Bound {
         let most = model_limit.max(stated.unwrap_or(0)).max(thinking);
         return Bound { output_tokens: over_choices(most), ..input };
     }
+    let affordable = || {
+        let (left, prices) = left.money.zip(facts.prices.as_ref())?;
+        Some(affordable_output(prices, &input, left))
+    };
     if let Some(stated) = stated.filter(|_| !sent.limit_is_ours) {
-        return Bound { output_tokens: over_choices(stated.max(thinking)), ..input };
+        let asked = stated.max(thinking);
+        let paid_for = affordable().filter(|paid_for| over_choices(asked) > *paid_for);
+        let lowered = paid_for.map(|paid_for| {
+            let each = (paid_for / 4 * 3 / choices).saturating_sub(added.beside_tokens);
+            let after_thinking = match thinking {
+                0 => 0,
+                budget => budget.saturating_add(AFTER_THINKING_TOKENS),
+            };
+            each.max(left.output_floor_tokens).max(after_thinking)
+        });
+        let clamp = lowered.filter(|lowered| *lowered < asked);
+        return Bound { output_tokens: over_choices(clamp.unwrap_or(asked)), clamp, ..input };
     }
     let model_limit = stated.unwrap_or(model_limit).max(thinking);
     // Less than the budget to think would be refused by the provider.
@@ -138,9 +193,7 @@ fn worst(sent: &Sent<'_>, facts: &Facts, left: Option<NanoUsd>) -> Bound {
         0 => 0,
         budget => budget.saturating_add(OUTPUT_FLOOR_TOKENS),
     });
-    let affordable = left
-        .zip(facts.prices.as_ref())
-        .map(|(left, prices)| affordable_output(prices, &input, left))
+    let affordable = affordable()
         .map(|tokens| (tokens / FAIR_SHARE / choices).saturating_sub(added.beside_tokens))
         .map(|tokens| tokens.max(floor));
     match affordable {
@@ -168,6 +221,10 @@ fn input(sent: &Sent<'_>, facts: &Facts, added: &mut Added) -> Bound {
     }
     // A key that nobody knows may be a price key that we do not know yet.
     let by_bytes = signals.bytes_bound_input && !added.unknown && !added.window;
+    let known = facts.max_input_tokens.unwrap_or(UNKNOWN_WINDOW_TOKENS);
+    let window = if sent.long_context { known.max(UNKNOWN_WINDOW_TOKENS) } else { known };
+    let once = window.saturating_mul(items(sent)).max(bytes);
+    let all_turns = once.saturating_mul(added.rounds.min(ROUNDS_MAX) + 1);
     let input_tokens = if by_bytes && added.rounds == 0 {
         let formed = ["response_format", "output_format", "output_config"]
             .into_iter()
@@ -175,16 +232,15 @@ fn input(sent: &Sent<'_>, facts: &Facts, added: &mut Added) -> Bound {
         let prompts = u64::from(signals.tools) + u64::from(formed);
         bytes.saturating_add(prompts * TOOL_PROMPT_TOKENS)
     } else {
-        let known = facts.max_input_tokens.unwrap_or(UNKNOWN_WINDOW_TOKENS);
-        let window = if sent.long_context { known.max(UNKNOWN_WINDOW_TOKENS) } else { known };
-        let once = window.saturating_mul(items(sent)).max(bytes);
-        once.saturating_mul(added.rounds.min(ROUNDS_MAX) + 1)
+        all_turns
     };
     Bound {
         input_tokens,
+        most_input_tokens: all_turns.max(input_tokens),
         searches: added.searches,
         search_key: added.search_key,
         media: !signals.bytes_bound_input,
+        has_unseen_input: !signals.bytes_bound_input || added.window,
         rereads: added.rounds > 0,
         refused: added.refused,
         ..Bound::default()
@@ -308,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_nought_is_no_limit() {
-        let left = Left { money: Some(NanoUsd(1_000_000)), tokens: None };
+        let left = Left { money: Some(NanoUsd(1_000_000)), ..Left::default() };
         let body = format!(r#"{{{TEXT},"max_tokens":0}}"#);
         let bound = of(Surface::OpenAiChat, &body, &facts(), left);
         assert_eq!((bound.output_tokens, bound.clamp), (16_384, None));
@@ -317,7 +373,7 @@ mod tests {
     #[test]
     fn the_fair_share_leaves_room_to_think() {
         let facts = Facts::of(provider("anthropic").unwrap(), "claude-sonnet-4-5", None);
-        let left = Left { money: Some(NanoUsd(50_000_000)), tokens: None };
+        let left = Left { money: Some(NanoUsd(50_000_000)), ..Left::default() };
         let body = format!(r#"{{{TEXT},"thinking":{{"type":"enabled","budget_tokens":9000}}}}"#);
         let bound = of(Surface::AnthropicMessages, &body, &facts, left);
         assert_eq!(bound.clamp, Some(9256));
@@ -326,15 +382,59 @@ mod tests {
 
     #[test]
     fn a_rate_of_tokens_holds_a_share_and_cuts_nothing_short() {
-        let left = Left { money: None, tokens: Some(2000) };
+        let left = Left { tokens: Some(2000), ..Left::default() };
         let open = format!("{{{TEXT}}}");
         let bound = of(Surface::OpenAiChat, &open, &facts(), left);
-        let share = (2000 - estimated_tokens(open.len() as u64)) / FAIR_SHARE;
+        let input = estimated_tokens(open.len() as u64);
+        let share = (2000 - input) / FAIR_SHARE;
         assert_eq!((bound.clamp, bound.output_tokens), (None, 16_384));
-        assert_eq!(bound.rate_output_tokens, share);
+        assert_eq!(bound.rate_tokens, input + share);
         let stated = format!(r#"{{{TEXT},"max_tokens":1900}}"#);
         let bound = of(Surface::OpenAiChat, &stated, &facts(), left);
-        assert_eq!(bound.rate_output_tokens, 1900);
+        assert_eq!(bound.rate_tokens, estimated_tokens(stated.len() as u64) + 1900);
+    }
+
+    #[test]
+    fn input_that_the_bytes_do_not_show_holds_all_that_is_left_of_a_rate() {
+        let left = Left { tokens: Some(10_000), ..Left::default() };
+        let linked = r#"{"max_tokens":10,"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.test/b.png"}}]}]}"#;
+        let bound = of(Surface::OpenAiChat, linked, &facts(), left);
+        assert_eq!(bound.rate_tokens, 10_000);
+        let few = Left { tokens: Some(20), ..Left::default() };
+        let bound = of(Surface::OpenAiChat, linked, &facts(), few);
+        assert_eq!(bound.rate_tokens, estimated_tokens(linked.len() as u64) + 10);
+    }
+
+    /// Claude Code asks for 32,000 tokens and uses few of them.
+    #[test]
+    fn a_clients_limit_is_lowered_to_what_the_money_buys_but_not_below_the_floor() {
+        let facts = Facts::of(provider("anthropic").unwrap(), "claude-sonnet-4-5", None);
+        let body = |more: &str| format!(r#"{{{TEXT},"max_tokens":32000{more}}}"#);
+        let bound = |more: &str, nanousd| {
+            let left = Left { money: Some(NanoUsd(nanousd)), ..Left::default() };
+            of(Surface::AnthropicMessages, &body(more), &facts, left)
+        };
+        let enough = bound("", 10_000_000_000);
+        assert_eq!((enough.clamp, enough.output_tokens), (None, 32_000));
+        let dollar = bound("", 400_000_000);
+        let lowered = dollar.clamp.unwrap();
+        assert!((4_096..32_000).contains(&lowered), "{lowered}");
+        let cost = worst_case(facts.prices.as_ref().unwrap(), &dollar);
+        assert!(cost <= NanoUsd(400_000_000) && cost >= NanoUsd(250_000_000), "{cost}");
+        assert_eq!(bound("", 1_000).clamp, Some(4_096), "which the reservation refuses");
+        let thinking = r#","thinking":{"type":"enabled","budget_tokens":9000}"#;
+        assert_eq!(bound(thinking, 1_000).clamp, Some(9_000 + 1_024));
+        let small = format!(r#"{{{TEXT},"max_tokens":3000}}"#);
+        let left = Left { money: Some(NanoUsd(1_000)), ..Left::default() };
+        let small = of(Surface::AnthropicMessages, &small, &facts, left);
+        assert_eq!(small.clamp, None, "below the floor already");
+    }
+
+    #[test]
+    fn the_models_own_limits_bound_what_is_believed() {
+        let body = format!(r#"{{{TEXT},"max_tokens":7,"n":3}}"#);
+        let bound = chat(&body);
+        assert_eq!((bound.most_input_tokens, bound.most_output_tokens), (128_000, 3 * 16_384));
     }
 
     #[test]

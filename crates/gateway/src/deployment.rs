@@ -98,8 +98,8 @@ pub struct Facts {
     pub max_output_tokens: Option<u64>,
     /// Web searches that a call makes unasked, where they have a price.
     pub own_searches: u64,
-    /// The model is known, and does not think out of sight.
-    pub shows_all_output: bool,
+    /// The prices, or some of them, are the operator's own.
+    pub prices_are_configured: bool,
     /// The catalogue has it as a chat model.
     pub chats: bool,
     /// What it takes.
@@ -128,7 +128,7 @@ impl Facts {
             price_version: price_version.into(),
             max_input_tokens: known.and_then(catalog::Model::max_input_tokens),
             max_output_tokens: known.and_then(catalog::Model::max_output_tokens),
-            shows_all_output: known.is_some_and(|m| m.supports("reasoning") != Some(true)),
+            prices_are_configured: own.is_some(),
             chats: known.is_some_and(|known| known.mode() == "chat"),
             traits: Traits::of(provider, model, known),
         }

@@ -1,28 +1,34 @@
-//! What goes on when the client goes away.
+//! Calls that go on without their client.
 //!
-//! A server drops a request's future when the client hangs up. Where the
-//! provider bills anyway, the attempt under way is finished in the background,
-//! to learn what it cost; everywhere else dropping it cancels it. Places in
-//! the background are few, and no key may take all of them.
+//! A server drops a request's future when the client hangs up. The attempt
+//! under way is then finished in the background, to learn what it cost, unless
+//! cancelling it stops the bill. A key that has many such attempts gets no new
+//! calls until some of them have ended.
 
+use crate::Body;
+use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
-use base::KeyHash;
+use base::{KeyHash, NanoUsd};
+use dialect::ErrorClass;
+use http::{Response, StatusCode};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
-/// Answers read to their end at once after their clients have gone.
-const DRAINS_MAX: usize = 1024;
+/// Attempts that are finished in the background at once. Each had a client's
+/// connection, so there are hardly ever more.
+const DRAINS_MAX: usize = 16_384;
 
-/// Of these, for one key.
-const DRAINS_OF_A_KEY_MAX: usize = 128;
+/// A key with so many gets no new calls.
+const DRAINS_OF_A_KEY_MAX: usize = 1_024;
 
-/// What is read to its end in the background.
+/// The attempts that are finished in the background.
 #[derive(Clone, Default)]
 pub struct Drains {
     running: Arc<Running>,
@@ -49,13 +55,16 @@ impl Drains {
         if *self.running.count.borrow() >= DRAINS_MAX || *self.running.cut.borrow() {
             return None;
         }
-        let of_key = by_key.entry(key).or_default();
-        if *of_key >= DRAINS_OF_A_KEY_MAX {
-            return None;
-        }
-        *of_key += 1;
+        *by_key.entry(key).or_default() += 1;
         self.running.count.send_modify(|count| *count += 1);
         Some(Place { running: Arc::clone(&self.running), key })
+    }
+
+    /// Returns true if `key` has as many attempts in the background as it may
+    /// have, and must wait with new calls.
+    pub fn is_crowded(&self, key: Option<KeyHash>) -> bool {
+        *self.running.count.borrow() >= DRAINS_OF_A_KEY_MAX
+            && self.running.by_key().get(&key).is_some_and(|of_key| *of_key >= DRAINS_OF_A_KEY_MAX)
     }
 
     /// Runs `work` in the background for at most `limit`; drops it at once
@@ -110,100 +119,167 @@ impl Drop for Place {
 pub struct Client {
     gateway: Arc<Gateway>,
     key: Option<KeyHash>,
-    gone: AtomicBool,
-    /// An attempt is under way that is billed to its end whatever we do.
-    billed_anyway: AtomicBool,
+    presence: AtomicU8,
+    /// An attempt is under way that is read to its end without the client.
+    outlives: AtomicBool,
+    /// Nano-dollars held for the attempt under way.
+    held: AtomicI64,
+}
+
+/// Whether the client still waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Presence {
+    /// It does.
+    Waiting,
+    /// It has hung up.
+    HungUp,
+    /// Its own time limit has run out; it was told so.
+    TimedOut,
 }
 
 impl Client {
-    /// A client that is there.
+    /// A client that waits.
     pub fn new(gateway: Arc<Gateway>, key: Option<KeyHash>) -> Self {
-        let no = || AtomicBool::new(false);
-        Self { gateway, key, gone: no(), billed_anyway: no() }
+        Self {
+            gateway,
+            key,
+            presence: AtomicU8::new(Presence::Waiting as u8),
+            outlives: AtomicBool::new(false),
+            held: AtomicI64::new(0),
+        }
     }
 
-    /// Whether the client has hung up; no new attempt may begin then.
+    /// Whether the client still waits.
+    pub fn presence(&self) -> Presence {
+        match self.presence.load(Ordering::Relaxed) {
+            0 => Presence::Waiting,
+            1 => Presence::HungUp,
+            _ => Presence::TimedOut,
+        }
+    }
+
+    /// Returns true if the client waits no longer; no new attempt may begin.
     pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
+        self.presence() != Presence::Waiting
     }
 
-    /// Says whether the attempt under way is billed to its end anyway.
-    pub fn set_billed_anyway(&self, billed_anyway: bool) {
-        self.billed_anyway.store(billed_anyway, Ordering::Relaxed);
+    /// Says whether the attempt under way is read to its end without the client.
+    pub fn set_outlives(&self, outlives: bool) {
+        self.outlives.store(outlives, Ordering::Relaxed);
     }
-}
 
-/// A future that outlives its client where it must.
-pub struct Detach<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    future: Option<Pin<Box<F>>>,
-    client: Arc<Client>,
-}
-
-impl<F> Detach<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    /// Wraps the attempts of one call.
-    pub fn new(client: Arc<Client>, future: F) -> Self {
-        Self { future: Some(Box::pin(future)), client }
+    /// Notes the amount that is held for the attempt under way.
+    pub(crate) fn set_held(&self, held: NanoUsd) {
+        self.held.store(held.0, Ordering::Relaxed);
     }
-}
 
-impl<F> Future for Detach<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.get_mut();
-        let Some(future) = &mut this.future else { return Poll::Pending };
-        let output = std::task::ready!(future.as_mut().poll(context));
-        this.future = None;
-        Poll::Ready(output)
+    /// Returns the amount that was abandoned with the attempt under way, once.
+    pub(crate) fn take_abandoned(&self) -> Option<NanoUsd> {
+        let held = self.held.swap(0, Ordering::Relaxed);
+        (held > 0 && self.is_gone()).then_some(NanoUsd(held))
     }
-}
 
-impl<F> Drop for Detach<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn drop(&mut self) {
-        let Some(future) = self.future.take() else { return };
-        self.client.gone.store(true, Ordering::Relaxed);
-        if !self.client.billed_anyway.load(Ordering::Relaxed) {
+    /// The client goes: `held` counts as abandoned until the attempt is settled.
+    pub(crate) fn leave(&self, presence: Presence) {
+        let before = self.presence.swap(presence as u8, Ordering::Relaxed);
+        if before != Presence::Waiting as u8 {
+            self.presence.store(before, Ordering::Relaxed);
             return;
         }
-        let (gateway, key) = (&self.client.gateway, self.client.key);
-        gateway.drains.spawn(key, gateway.drain_max(), future);
+        let held = NanoUsd(self.held.load(Ordering::Relaxed));
+        if let Some(key) = self.key.filter(|_| held > NanoUsd::ZERO) {
+            self.gateway.estimates.abandon(key, held);
+        }
+    }
+}
+
+/// The attempts of one call: they outlive their client where the cost of the
+/// one under way would stay unknown otherwise, and a client's own time limit
+/// ends the wait, not the attempt.
+pub struct Detach {
+    attempts: Option<Attempts>,
+    client: Arc<Client>,
+    limit: Option<Limit>,
+}
+
+/// Future of a call's answer.
+pub type Attempts = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
+
+/// The client's own time limit.
+struct Limit {
+    timer: Pin<Box<Sleep>>,
+    ms: u64,
+}
+
+impl Detach {
+    /// Wraps the attempts of one call; `limit_ms` is the client's own limit.
+    pub fn new(client: Arc<Client>, attempts: Attempts, limit_ms: Option<u64>) -> Self {
+        let limit = limit_ms
+            .map(|ms| Limit { timer: Box::pin(tokio::time::sleep(Duration::from_millis(ms))), ms });
+        Self { attempts: Some(attempts), client, limit }
+    }
+
+    /// Goes on without the client where the attempt under way outlives it, and
+    /// drops it otherwise, which cancels the upstream. Its permit is settled
+    /// either way.
+    fn leave(&mut self, presence: Presence) {
+        let Some(attempts) = self.attempts.take() else { return };
+        self.client.leave(presence);
+        if self.client.outlives.load(Ordering::Relaxed) {
+            let gateway = &self.client.gateway;
+            gateway.drains.spawn(self.client.key, gateway.drain_max(), attempts);
+        }
+    }
+}
+
+impl Future for Detach {
+    type Output = Result<Response<Body>, Failure>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(attempts) = &mut this.attempts else { return Poll::Pending };
+        if let Poll::Ready(output) = attempts.as_mut().poll(context) {
+            this.attempts = None;
+            return Poll::Ready(output);
+        }
+        let Some(limit) = &mut this.limit else { return Poll::Pending };
+        std::task::ready!(limit.timer.as_mut().poll(context));
+        let message = format!("No answer came within {} ms, the call's own time limit.", limit.ms);
+        this.leave(Presence::TimedOut);
+        let failure = Failure::new(ErrorClass::Timeout, Fault::Client, message);
+        Poll::Ready(Err(failure.status(StatusCode::REQUEST_TIMEOUT)))
+    }
+}
+
+impl Drop for Detach {
+    fn drop(&mut self) {
+        self.leave(Presence::HungUp);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DRAINS_MAX, DRAINS_OF_A_KEY_MAX, Drains};
+    use super::{DRAINS_OF_A_KEY_MAX, Drains};
     use base::KeyHash;
     use std::future::pending;
     use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
-    fn no_key_takes_all_places() {
+    fn a_key_with_many_abandoned_attempts_is_crowded_and_others_are_not() {
         let drains = Drains::default();
         let key = |n: u8| Some(KeyHash([n; 32]));
-        let taken: Vec<_> = (0..DRAINS_MAX).map_while(|_| drains.place(key(1))).collect();
-        assert_eq!(taken.len(), DRAINS_OF_A_KEY_MAX);
-        assert!(drains.place(key(2)).is_some());
+        let mut taken: Vec<_> =
+            (1..DRAINS_OF_A_KEY_MAX).filter_map(|_| drains.place(key(1))).collect();
+        assert!(!drains.is_crowded(key(1)));
+        taken.extend(drains.place(key(1)));
+        assert!(drains.is_crowded(key(1)) && !drains.is_crowded(key(2)));
+        // Those that were under way when it became crowded still find a place.
+        taken.extend(drains.place(key(1)));
+        assert_eq!(taken.len(), DRAINS_OF_A_KEY_MAX + 1);
         drop(taken);
-        assert!(drains.place(key(1)).is_some());
-        assert!(drains.running.by_key().is_empty());
+        assert!(!drains.is_crowded(key(1)) && drains.running.by_key().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use crate::admission::Admission;
 use crate::deployment::endpoint;
 use crate::effective::Effective;
 use crate::error::{Failure, Fault, class_word};
+use crate::off_worker::off_worker;
 use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{headers, wire};
 use bytes::Bytes;
-use catalog::Disconnect;
 use dialect::head::Surface;
 use dialect::{Dialect, ErrorClass, ToolNames};
 use http::{Method, Response, StatusCode};
@@ -58,7 +58,8 @@ pub async fn dispatch(
 ) -> Result<Dispatched, Failed> {
     let clamp = permit.bound().clamp;
     let betas = effective.betas();
-    let (body, exchange) = effective.seal(admission.call.stream, permit.candidate(), clamp);
+    let seal = || effective.seal(admission.call.stream, permit.candidate(), clamp);
+    let (body, exchange) = off_worker(admission.body.bytes.len(), seal).await;
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
     let Some(path) = candidate.path(endpoint(exchange.surface)) else {
@@ -81,9 +82,7 @@ pub async fn dispatch(
         }
     };
     let limits = admission.limits(candidate);
-    let on_disconnect = deployment.provider.on_disconnect;
-    let gone = if admission.call.stream { on_disconnect.stream } else { on_disconnect.unary };
-    admission.call.client.set_billed_anyway(gone == Disconnect::Drain);
+    admission.call.client.set_outlives(!deployment.provider.billing.sends_no_bill);
     permit.sent();
     match admission.gateway.egress.send(authorized, body, limits).await {
         Ok(response) => {
@@ -114,6 +113,7 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     let mut error = theirs.decode_error(status.as_u16(), &body);
     admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
+    permit.seen.fail(error.class, None);
     permit.settle(Ending::UpstreamErrorBefore);
     let redactor = admission.gateway.redactor.load();
     let credential_refused = status == StatusCode::UNAUTHORIZED;

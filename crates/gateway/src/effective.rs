@@ -347,7 +347,7 @@ mod tests {
     }
 
     fn a_dollar() -> Left {
-        Left { money: Some(NanoUsd(1_000_000_000)), tokens: None }
+        Left { money: Some(NanoUsd(1_000_000_000)), ..Left::default() }
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
                         );
                         for cents in [1, 1000] {
                             let money = Some(NanoUsd(cents * 10_000_000));
-                            let left = Left { money, tokens: None };
+                            let left = Left { money, ..Left::default() };
                             let (bound, sent) = sealed(&candidate, &body, left);
                             let head = Head::scan(sent.as_bytes(), Surface::OpenAiChat).unwrap();
                             let nought = ["max_tokens", "max_completion_tokens"]

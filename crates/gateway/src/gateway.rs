@@ -6,6 +6,7 @@ use crate::deployment::Candidate;
 use crate::detach::Drains;
 use crate::dice::Dice;
 use crate::error::{Failure, Fault};
+use crate::estimates::Estimates;
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget::Plan;
@@ -16,7 +17,7 @@ use crate::witness::{Ended, Witness};
 use arc_swap::ArcSwap;
 use base::{Clock, KeyHash, Redactor};
 use config::Config;
-use dialect::{ApiError, ErrorClass};
+use dialect::ApiError;
 use egress::Egress;
 use http::StatusCode;
 use ledger::{Book, CellUsage, Journal, KeyHasher, Store};
@@ -64,6 +65,7 @@ pub struct Gateway {
     pub(crate) unsettled: Unsettled,
     pub(crate) canaries: Watch,
     pub(crate) drains: Drains,
+    pub(crate) estimates: Estimates,
     runtime: ArcSwap<Runtime>,
     lasting: Lasting,
     spool_dir: PathBuf,
@@ -96,6 +98,7 @@ impl Gateway {
             unsettled: Unsettled::default(),
             canaries: Watch::default(),
             drains: Drains::default(),
+            estimates: Estimates::default(),
             lasting,
             spool_dir: parts.spool_dir,
             witness: OnceLock::new(),
@@ -275,16 +278,23 @@ impl Gateway {
         health.observe(Outcome::Success, now_ms, candidate.alone, None, &runtime.cooldown);
     }
 
-    /// An attempt failed. `hurried`: the client gave less time than the
-    /// deployment is given otherwise.
-    pub(crate) fn failed(
-        &self,
-        candidate: &Candidate,
-        failed: &Failed,
-        hurried: bool,
-        runtime: &Runtime,
-    ) {
-        if !speaks_of(candidate, failed, hurried) {
+    /// Sends a deployment whose answers cannot be true into cooldown.
+    pub(crate) fn cool(&self, candidate: &Candidate) {
+        let deployment = &candidate.deployment;
+        let runtime = self.runtime.load();
+        let cooldown_ms = deployment.cooldown_ms.unwrap_or(runtime.cooldown.cooldown_ms);
+        if runtime.cooldown.disabled || candidate.alone || cooldown_ms <= 0 {
+            return;
+        }
+        deployment.health.cool(self.ticks_ms(), cooldown_ms);
+        if let Some(witness) = self.witness() {
+            witness.cooled(deployment, None);
+        }
+    }
+
+    /// An attempt failed.
+    pub(crate) fn failed(&self, candidate: &Candidate, failed: &Failed, runtime: &Runtime) {
+        if !speaks_of(candidate, failed) {
             return;
         }
         let now_ms = self.ticks_ms();
@@ -320,10 +330,9 @@ impl Gateway {
 
 /// Whether a failure says something about the deployment, and not about what
 /// this one client asked for.
-fn speaks_of(candidate: &Candidate, failed: &Failed, hurried: bool) -> bool {
+fn speaks_of(candidate: &Candidate, failed: &Failed) -> bool {
     let failure = &failed.failure;
     let named_by_client = *candidate.upstream_model != *candidate.deployment.upstream_model;
     failure.fault == Fault::Upstream
-        && !(hurried && failure.class == ErrorClass::Timeout)
         && !(named_by_client && failed.status == Some(StatusCode::NOT_FOUND))
 }

@@ -75,6 +75,11 @@ impl Health {
         }
     }
 
+    /// Starts a cooldown, whatever the rules for failures say.
+    pub fn cool(&self, now_ms: i64, cooldown_ms: i64) {
+        self.cooling_until_ms.fetch_max(now_ms.saturating_add(cooldown_ms), Ordering::Relaxed);
+    }
+
     /// Takes note of an outcome; true where it starts a cooldown.
     pub fn observe(
         &self,

@@ -6,14 +6,17 @@
 //! client dialect's typed error.
 
 use crate::Body;
-use crate::error::{Compat, Failure};
+use crate::detach::Detach;
+use crate::error::Compat;
+use crate::pace::KEEP_ALIVE;
+use crate::wire;
 use bytes::Bytes;
+use dialect::head::Surface;
 use dialect::{Dialect, ErrorClass};
-use http::{Response, StatusCode};
+use http::StatusCode;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 /// The client's side of a call, for what is said to it late.
@@ -42,40 +45,31 @@ impl Face {
     }
 }
 
-/// How often a waiting client hears that we live.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-type Attempts = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
-
 /// See the module.
 pub struct Late {
-    attempts: Option<Attempts>,
+    attempts: Option<Detach>,
     rest: Option<Body>,
     timer: Pin<Box<Sleep>>,
     greeted: bool,
+    surface: Surface,
     face: Face,
 }
 
 impl Late {
     /// Goes on with `attempts` behind a 200.
-    pub fn new(
-        attempts: impl Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
-        face: Face,
-    ) -> Self {
+    pub fn new(attempts: Detach, surface: Surface, face: Face) -> Self {
         Self {
-            attempts: Some(Box::pin(attempts)),
+            attempts: Some(attempts),
             rest: None,
             timer: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
             greeted: false,
+            surface,
             face,
         }
     }
 
     fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(match self.face.dialect {
-            Dialect::OpenAiChat => b": keep-alive\n\n",
-            Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
-        })
+        wire::keep_alive(self.surface)
     }
 
     /// What the client gets next.
@@ -85,7 +79,7 @@ impl Late {
             return Poll::Ready(Some(self.keep_alive()));
         }
         if let Some(attempts) = &mut self.attempts {
-            match attempts.as_mut().poll(context) {
+            match Pin::new(attempts).poll(context) {
                 Poll::Ready(Ok(response)) => {
                     self.attempts = None;
                     self.rest = Some(response.into_body());

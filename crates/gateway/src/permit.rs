@@ -10,14 +10,17 @@ use crate::admission::Admission;
 use crate::bound::{self, Bound, Left};
 use crate::call::Call;
 use crate::deployment::Candidate;
+use crate::detach::Presence;
 use crate::effective::Effective;
+use crate::estimates::ShareReached;
 use crate::gateway::Gateway;
 use crate::price_keys::{self, Asked};
+use crate::pricing::{self, Charge, Conditions, Evidence};
 use base::NanoUsd;
 use catalog::{Prices, Terms, Tier};
-use dialect::Usage;
 use dialect::head::Surface;
 use dialect::tap::Observed;
+use dialect::{ErrorClass, Usage};
 use http::StatusCode;
 use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit};
 use std::borrow::Cow;
@@ -27,31 +30,37 @@ use std::time::Duration;
 /// What an attempt showed so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
-    /// Usage that the provider reported; a stream's last word so far.
+    /// Usage that the provider reported so far.
     pub usage: Option<Usage>,
-    /// The usage is the provider's final word.
-    pub whole: bool,
+    /// The usage is final.
+    pub is_final: bool,
     /// Bytes of text that came back, for estimates.
     pub output_bytes: u64,
+    /// Output came back that `output_bytes` does not measure.
+    pub has_unmeasured_output: bool,
     /// The tier that served it, where the provider said so.
     pub tier: Option<Tier>,
-    /// The provider said that it failed, in an answer with status 200.
-    pub failed: bool,
-    /// More had come than was looked at when the client went away.
-    pub unread: bool,
+    /// Status of an error that the provider reported in an answer with status 200.
+    pub failed: Option<u16>,
+    /// The error is a refusal of the content or of the input's length.
+    pub is_refusal: bool,
 }
 
 impl Seen {
-    /// What a tap observed; `whole` where the answer has come to its end.
-    pub fn of(observed: &Observed, whole: bool) -> Self {
-        Self {
-            usage: observed.usage,
-            whole: whole && observed.usage.is_some(),
-            output_bytes: observed.output_text_bytes,
-            tier: observed.service_tier.as_deref().map(price_keys::tier),
-            failed: observed.problem.is_some(),
-            unread: false,
-        }
+    /// Takes over what a tap observed; `is_complete` is true if no choice is
+    /// still to come.
+    pub fn update(&mut self, observed: &Observed, is_complete: bool) {
+        self.usage = observed.usage;
+        self.is_final = is_complete && observed.usage_is_final;
+        self.output_bytes = observed.output_text_bytes;
+        self.has_unmeasured_output = observed.has_unmeasured_output;
+        self.tier = observed.service_tier.as_deref().map(price_keys::tier);
+    }
+
+    /// Notes the class of an error, and its status where it came under 200.
+    pub fn fail(&mut self, class: ErrorClass, in_band: Option<u16>) {
+        self.failed = in_band.or(self.failed);
+        self.is_refusal = matches!(class, ErrorClass::ContentPolicy | ErrorClass::ContextLength);
     }
 }
 
@@ -84,6 +93,8 @@ pub struct Permit {
     reservation: Option<Reservation>,
     /// Where the proxy's spending is counted that nothing is reserved of.
     proxy_tally: Option<Arc<Cell>>,
+    /// The budget that all keys share.
+    shared: Option<Arc<Cell>>,
     _deployment: Option<Hold>,
     bound: Bound,
     asked: Asked,
@@ -111,6 +122,10 @@ pub enum Refused {
     Unbounded(&'static str),
     /// The deployment serves as many calls as it may.
     DeploymentFull,
+    /// The key's estimated charges have reached its share of a shared budget.
+    ShareReached(ShareReached),
+    /// Many attempts of the key still run without their clients.
+    Crowded,
     /// The spool on disk is full: nothing more may be acknowledged.
     SpoolFull,
     /// The journal could not be written.
@@ -143,6 +158,9 @@ impl Permit {
             return Err(Refused::SpoolFull);
         }
         gateway.unsettled.retry(&*gateway.journal, RETRIED_MAX).map_err(Refused::Journal)?;
+        if attempt > 1 && admission.runtime.retries_count_as_requests {
+            count_request(admission)?;
+        }
         let deployment = match &candidate.deployment.in_flight {
             Some(cell) => {
                 let place = ledger::admit(std::slice::from_ref(cell));
@@ -151,17 +169,17 @@ impl Permit {
             None => None,
         };
         let sent = effective.sent();
-        let cells = if bound::is_free(admission.call.surface) {
-            Cow::Borrowed(&[][..])
-        } else {
-            admission.permit_cells()
-        };
-        let bound = if cells.is_empty() {
+        let is_free = bound::is_free(admission.call.surface);
+        let cells = if is_free { Cow::Borrowed(&[][..]) } else { admission.permit_cells() };
+        check_abandoned(admission)?;
+        // Also where nothing is reserved: settlement goes by it.
+        let bound = if is_free {
             Bound::default()
         } else {
             let left = Left {
                 money: ledger::available_money(&cells),
                 tokens: ledger::available_tokens(&cells),
+                output_floor_tokens: admission.runtime.output_floor_tokens,
             };
             bound::bound(&sent, &candidate.facts, left)
         };
@@ -173,9 +191,8 @@ impl Permit {
         } else {
             let prices = candidate.facts.prices.as_deref().filter(|_| covered);
             let money = worst_case(prices, &bound, capped, ceiling)?;
-            let guess = bound::estimated_tokens(sent.body.len() as u64);
-            let tokens = bound.input_tokens.min(guess).saturating_add(bound.rate_output_tokens);
-            Some(ledger::reserve(&cells, Ask { money, tokens }).map_err(Refused::Allowance)?)
+            let ask = Ask { money, tokens: bound.rate_tokens };
+            Some(ledger::reserve(&cells, ask).map_err(Refused::Allowance)?)
         };
         let started_at = gateway.clock.monotonic();
         let permit = Box::new(Self {
@@ -192,6 +209,7 @@ impl Permit {
             reservation,
             proxy_tally: (admission.runtime.proxy_permit.is_empty())
                 .then(|| Arc::clone(admission.runtime.proxy_tally.cell())),
+            shared: admission.runtime.proxy_permit.first().map(Arc::clone),
             _deployment: deployment,
             bound,
             asked: Asked::of(sent.head, sent.body),
@@ -204,6 +222,7 @@ impl Permit {
             settled: false,
         });
         permit.write_down()?;
+        permit.call.client.set_held(permit.held().unwrap_or_default());
         Ok(permit)
     }
 
@@ -267,25 +286,28 @@ impl Permit {
 
     fn settle_once(&mut self, ending: Ending) -> Settled {
         self.settled = true;
-        let ending = match ending {
+        let ending = match (ending, self.call.client.presence()) {
             // Finished in the background, after its client had gone.
-            Ending::Complete | Ending::CompleteWithoutUsage if self.call.client.is_gone() => {
+            (Ending::Complete | Ending::CompleteWithoutUsage, Presence::HungUp) => {
                 Ending::ClientGoneBefore
             }
-            ending => ending,
+            (
+                Ending::Complete
+                | Ending::CompleteWithoutUsage
+                | Ending::ClientGoneBefore
+                | Ending::ClientGoneAfter,
+                Presence::TimedOut,
+            ) => Ending::Timeout,
+            (ending, _) => ending,
         };
-        let (cost, source) = self.price(ending);
-        let usage = self.seen.usage;
+        let Charge { cost, source, usage, .. } = self.charge(ending);
         let reserved_ms =
             self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
+        self.account(cost, source);
         if let Some(reservation) = self.reservation.take() {
             let tokens = match usage {
                 Some(usage) => usage.total(),
-                None if source == CostSource::None => 0,
-                None => {
-                    bound::estimated_tokens(self.body_bytes)
-                        + bound::estimated_tokens(self.seen.output_bytes)
-                }
+                None => 0,
             };
             // Tokens a minute are held by a guess, which may be short.
             let overrun = reservation.settle(Ask { money: cost, tokens });
@@ -306,104 +328,88 @@ impl Permit {
         if let Some(tally) = self.proxy_tally.take() {
             tally.charge(reserved_ms, cost.0);
         }
-        let record = self.record(ending, cost, source, reserved_ms);
+        let record = self.record(ending, cost, source, usage.as_ref(), reserved_ms);
         self.gateway.unsettled.settle(&*self.gateway.journal, record);
         Settled { cost, usage }
     }
 
-    /// Whether what the client saw, before it went away, is all that was made.
-    fn was_shown(&self, ending: Ending) -> bool {
-        ending == Ending::ClientGoneAfter
-            && !self.seen.unread
-            && self.candidate.facts.shows_all_output
-            && !self.bound.rereads
+    /// Money that is reserved: what is not known is charged at it.
+    fn held(&self) -> Option<NanoUsd> {
+        let held = self.reservation.as_ref().map(|reservation| reservation.held().money);
+        held.filter(|_| self.capped)
     }
 
-    /// Whether the provider's cheaper hours hold, at the beginning and at the
-    /// end: which of them counts is the provider's to say.
+    /// Raises what follows from a settlement beside the record: the key's part
+    /// in a shared budget, and an alarm where the usage is not possible.
+    fn account(&self, cost: NanoUsd, source: CostSource) {
+        let key = self.call.principal.key.as_ref().map(|key| key.hash);
+        if let (Some(key), Some(held)) = (key, self.call.client.take_abandoned()) {
+            self.gateway.estimates.settle_abandoned(key, held);
+        }
+        self.call.client.set_held(NanoUsd::ZERO);
+        match source {
+            CostSource::Estimated if cost > NanoUsd::ZERO => {
+                if let (Some(key), Some(shared)) = (key, &self.shared) {
+                    self.gateway.estimates.charge(key, cost, shared.usage().resets_at_ms);
+                }
+            }
+            CostSource::OutOfBounds => {
+                tracing::error!(
+                    call = %self.call.id,
+                    deployment = %self.candidate.deployment.id,
+                    model = %self.candidate.upstream_model,
+                    input_tokens = self.seen.usage.map(|usage| usage.input),
+                    output_tokens = self.seen.usage.map(|usage| usage.output),
+                    "the provider reported more usage than the model can have: charged at most \
+                     what the model's limits allow, and the deployment cools down"
+                );
+                self.gateway.cool(&self.candidate);
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns true if the provider's cheaper hours hold at the beginning and at
+    /// the end of the attempt: which of them counts is the provider's to say.
     fn is_off_peak(&self, prices: &Prices) -> bool {
         prices.is_off_peak(self.started_at_ms) && prices.is_off_peak(self.gateway.clock.unix_ms())
     }
 
-    /// What the attempt cost, and how we know.
-    ///
-    /// What a provider states as its price counts, and reported usage is priced:
-    /// the last word of an answer that came to its end. Without it, a provider that answered, or that
-    /// may have worked before the connection broke, is charged at its bound
-    /// where money is reserved, and else priced by bytes; a provider that
-    /// refused, or that was never reached, is not charged.
-    fn price(&self, ending: Ending) -> (NanoUsd, CostSource) {
-        let refused = self.status.is_some_and(|status| !status.is_success());
-        let free = bound::is_free(self.call.surface);
-        if self.phase == Phase::Prepared || ending == Ending::Refused || refused || free {
-            return (NanoUsd::ZERO, CostSource::None);
-        }
-        match self.seen.usage.as_ref().and_then(catalog::stated) {
-            Some(stated) if self.seen.whole => (stated, CostSource::Provider),
-            // A running sum, cut off: at least that.
-            Some(so_far) => {
-                let (cost, source) = self.computed(ending);
-                (cost.max(so_far), source)
-            }
-            None => self.computed(ending),
-        }
-    }
-
-    /// The same, by our own prices.
-    fn computed(&self, ending: Ending) -> (NanoUsd, CostSource) {
-        let held = self.reservation.as_ref().map(|held| held.held().money);
-        let held = held.filter(|_| self.capped);
-        let Some(prices) = &self.candidate.facts.prices else {
-            return match held {
-                Some(ceiling) if ceiling > NanoUsd::ZERO => (ceiling, CostSource::Estimated),
-                _ => (NanoUsd::ZERO, CostSource::None),
-            };
+    /// The cost, by the decision table of [`pricing`].
+    fn charge(&self, ending: Ending) -> Charge {
+        let facts = &self.candidate.facts;
+        let billing = &self.candidate.deployment.provider.billing;
+        let is_gone = matches!(ending, Ending::ClientGoneBefore | Ending::ClientGoneAfter);
+        let seen = &self.seen;
+        let evidence = Evidence {
+            is_free_surface: bound::is_free(self.call.surface),
+            has_left: self.phase > Phase::Prepared && ending != Ending::Refused,
+            status: self.status.map(|status| status.as_u16()),
+            failed: seen.failed,
+            is_refusal: seen.is_refusal,
+            usage: seen.usage,
+            is_final: seen.is_final,
+            output_bytes: seen.output_bytes,
+            has_unmeasured_output: seen.has_unmeasured_output,
+            is_cancelled: is_gone && billing.sends_no_bill,
+            held: self.held(),
         };
-        if let Some(usage) = self.seen.usage.filter(|_| self.seen.whole) {
-            // OpenAI searches once where it is asked to, and does not count it.
-            let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
-            let searches = usage.searches.max(self.candidate.facts.own_searches).max(asked_once);
-            let cost = self.cost(prices, &Usage { searches, ..usage });
-            return match held {
-                Some(held) if cost.unpriced || !self.covered => {
-                    (cost.total.max(held), CostSource::Estimated)
-                }
-                _ => (cost.total, CostSource::Computed),
-            };
-        }
-        let guess = bound::estimated_tokens(self.seen.output_bytes);
-        // It said that it failed before it said anything else: nothing was made.
-        let nothing_made = self.seen.failed && self.seen.output_bytes == 0;
-        let usage = match (self.seen.usage, held) {
-            (_, Some(held)) if !self.covered => return (held, CostSource::Estimated),
-            (None, Some(_)) if nothing_made => {
-                Usage { input: self.body_bytes.min(self.bound.input_tokens), ..Usage::default() }
-            }
-            (Some(usage), Some(_)) if nothing_made => usage,
-            // All of the output was shown: no token is less than a byte, and a
-            // few may have been under way.
-            (usage, Some(_)) if self.was_shown(ending) => {
-                let usage = usage.unwrap_or_default();
-                let input = if usage.input > 0 { usage.input } else { self.bound.input_tokens };
-                let under_way = UNDER_WAY_TOKENS.saturating_mul(self.choices);
-                let shown = self.seen.output_bytes.saturating_add(under_way);
-                let output = usage.output.max(shown.min(self.bound.output_tokens));
-                Usage { input, output, ..usage }
-            }
-            // The input is known by now; the output is what was allowed.
-            (Some(usage), Some(_)) if usage.input > 0 && !self.bound.rereads => {
-                Usage { output: usage.output.max(self.bound.output_tokens), ..usage }
-            }
-            (_, Some(held)) => return (held, CostSource::Estimated),
-            (Some(usage), None) => Usage { output: usage.output.max(guess), ..usage },
-            (None, None) => {
-                let input = bound::estimated_tokens(self.body_bytes);
-                Usage { input, output: guess, ..Usage::default() }
-            }
-        };
-        let cost = self.cost(prices, &usage);
-        let most = held.filter(|_| cost.unpriced).unwrap_or(cost.total);
-        (cost.total.max(most), CostSource::Estimated)
+        // OpenAI searches once where it is asked to, and does not count it.
+        let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
+        pricing::charge(
+            &evidence,
+            &Conditions {
+                billing,
+                prices: facts.prices.as_deref(),
+                prices_are_configured: facts.prices_are_configured,
+                is_covered: self.covered,
+                bound: &self.bound,
+                body_bytes: self.body_bytes,
+                choices: self.choices,
+                own_searches: facts.own_searches.max(asked_once),
+                cost: &|prices, usage| self.cost(prices, usage),
+            },
+        )
     }
 
     fn cost(&self, prices: &Prices, usage: &Usage) -> catalog::Cost {
@@ -421,9 +427,37 @@ impl Permit {
 /// Records of others that one call writes down before it goes on.
 const RETRIED_MAX: usize = 64;
 
-/// What a provider may have made of each answer and not yet sent when its
-/// client hangs up.
-const UNDER_WAY_TOKENS: u64 = 256;
+/// Takes one more request from every limit on requests.
+fn count_request(admission: &Admission) -> Result<(), Refused> {
+    let own = &admission.call.principal.admission;
+    let requests: Vec<_> =
+        own.iter().filter(|cell| cell.unit() == Unit::Requests).map(Arc::clone).collect();
+    drop(ledger::admit(&requests).map_err(Refused::Allowance)?);
+    Ok(())
+}
+
+/// Checks that the key has not left too many attempts behind.
+fn check_abandoned(admission: &Admission) -> Result<(), Refused> {
+    let Some(key) = &admission.call.principal.key else { return Ok(()) };
+    let gateway = &admission.gateway;
+    if gateway.drains.is_crowded(Some(key.hash)) {
+        return Err(Refused::Crowded);
+    }
+    let Some(shared) = admission.runtime.proxy_permit.first() else { return Ok(()) };
+    let percent = admission.runtime.estimated_share_max_percent;
+    gateway.estimates.check(&key.hash, || shared.usage(), percent).map_err(|reached| {
+        if reached.is_first {
+            tracing::error!(
+                key = %key.hash,
+                charged = %reached.charged,
+                abandoned = %reached.abandoned,
+                "a key has reached its share of the shared budget with calls whose cost is only \
+                 estimated; it is refused until the budget resets or such calls end"
+            );
+        }
+        Refused::ShareReached(reached)
+    })
+}
 
 /// Whether all that a call may use has a price that can be counted.
 fn covers(prices: Option<&Prices>, surface: Surface, bound: &Bound) -> bool {

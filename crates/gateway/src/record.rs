@@ -84,6 +84,7 @@ impl Permit {
         ending: Ending,
         cost: NanoUsd,
         cost_source: CostSource,
+        usage: Option<&Usage>,
         reserved_ms: i64,
     ) -> SpendRecord {
         let deployment = &self.candidate.deployment;
@@ -104,7 +105,7 @@ impl Permit {
             cost,
             cost_source,
             price_version: Some(Arc::clone(&self.candidate.facts.price_version)),
-            usage: self.seen.usage.as_ref().map(counts).unwrap_or_default(),
+            usage: usage.map(counts).unwrap_or_default(),
             model_group: Arc::clone(&self.call.requested_model),
             upstream_model: Arc::clone(&self.candidate.upstream_model),
             deployment_id: Arc::clone(&deployment.id),

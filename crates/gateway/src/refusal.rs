@@ -30,6 +30,27 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
             Fault::Gateway,
             "The deployment is serving as many calls as it may.",
         ),
+        Refused::ShareReached(reached) => Failure::new(
+            ErrorClass::RateLimit,
+            Fault::Client,
+            format!(
+                "This key has ended too many calls before their cost was known: {} of the shared \
+                 budget is charged for them by estimate and {} is held, of at most {} \
+                 (keymoat.estimated_share_max_percent). Other keys are served. Read answers to \
+                 their end, and do not set time limits that they cannot keep.",
+                reached.charged, reached.abandoned, reached.most,
+            ),
+        )
+        .kind("estimated_share_reached")
+        .retry_after_ms(Some(60_000)),
+        Refused::Crowded => Failure::new(
+            ErrorClass::RateLimit,
+            Fault::Client,
+            "Too many of this key's calls are still being read to their end after their clients \
+             have gone; try again when some have ended.",
+        )
+        .kind("abandoned_calls")
+        .retry_after_ms(Some(1_000)),
         Refused::SpoolFull => Failure::new(
             ErrorClass::Overloaded,
             Fault::Gateway,

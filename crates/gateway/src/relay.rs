@@ -11,7 +11,8 @@ use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word};
 use crate::headers;
 use crate::mode::error_inside;
-use crate::permit::{Permit, Seen, Settled};
+use crate::off_worker::off_worker;
+use crate::permit::{Permit, Settled};
 use crate::route::Failed;
 use crate::stream::{First, Stream};
 use crate::wire;
@@ -35,6 +36,8 @@ pub struct Relayed {
     pub status: StatusCode,
     /// Who gave it.
     pub candidate: crate::deployment::Candidate,
+    /// The output limit that was sent in place of the client's.
+    pub output_limit: Option<u64>,
 }
 
 /// A whole answer, or the rest of one.
@@ -54,6 +57,7 @@ pub enum Answer {
 pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<Relayed, Failed> {
     let Dispatched { permit, response, exchange } = dispatched;
     let candidate = permit.candidate().clone();
+    let output_limit = permit.bound().clamp;
     let (parts, upstream) = response.into_parts();
     if headers::is_encoded(&parts.headers) {
         return Err(encoded(permit));
@@ -67,7 +71,13 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     } else {
         unary(permit, upstream, exchange, admission).await?
     };
-    Ok(Relayed { upstream_headers: parts.headers, status: parts.status, answer, candidate })
+    Ok(Relayed {
+        upstream_headers: parts.headers,
+        status: parts.status,
+        answer,
+        candidate,
+        output_limit,
+    })
 }
 
 async fn unary(
@@ -78,19 +88,32 @@ async fn unary(
 ) -> Result<Answer, Failed> {
     let runtime = &admission.runtime;
     let budget = &runtime.body.budgets.answers_kib;
-    let bytes = match body::read_budgeted(upstream, runtime.answer_max_bytes, budget).await {
-        Ok(bytes) => bytes,
-        Err(error) => return Err(broken(permit, &error)),
+    let read = body::read_budgeted(upstream, runtime.answer_max_bytes, budget);
+    // The limits of a stream know no end; this answer is none.
+    let limit_ms = match admission.call.stream {
+        true => admission.first_byte_ms(permit.candidate()),
+        false => admission.total_ms(permit.candidate()),
+    };
+    let left = Duration::from_millis(limit_ms).saturating_sub(permit.elapsed());
+    let bytes = match tokio::time::timeout(left, read).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => return Err(broken(permit, &error)),
+        Err(_) => {
+            permit.blame("timeout");
+            permit.settle(Ending::Timeout);
+            return Err(timed_out(limit_ms));
+        }
     };
     permit.first_byte();
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
-    let observed = Tap::unary(exchange.surface, &bytes);
-    permit.seen = Seen::of(&observed, true);
+    let observed = off_worker(bytes.len(), || Tap::unary(exchange.surface, &bytes)).await;
+    permit.seen.update(&observed, true);
     if observed.problem.is_some() {
         let mut error = error_inside(theirs, &bytes);
         admission.gateway.clean_error(&mut error);
         permit.blame(class_word(error.class));
+        permit.seen.fail(error.class, Some(error.status));
         permit.settle(Ending::UpstreamErrorBefore);
         let crosses = exchange.crosses(surface);
         let mut failed = in_band(&error, crosses, admission);
@@ -106,13 +129,14 @@ async fn unary(
         None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
     };
     let events = admission.call.stream && wire::streams(surface);
-    let client_body = readable.and_then(|_| {
+    let write = |_| {
         if events {
             told(&bytes, theirs, &exchange, admission)
         } else {
             client_body(&bytes, &exchange, admission)
         }
-    });
+    };
+    let client_body = off_worker(bytes.len(), || readable.and_then(write)).await;
     let client_bytes = match client_body {
         Ok(client_bytes) => client_bytes,
         Err(cause) => {
@@ -198,6 +222,7 @@ async fn stream(
             Ok(Answer::Stream(stream))
         }
         Ok(First::Error(error)) => {
+            stream.fail(&error);
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
             Err(in_band(&error, crosses, admission))
         }

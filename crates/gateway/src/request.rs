@@ -21,12 +21,14 @@ use crate::error::Failure;
 use crate::headers;
 use crate::late::Late;
 use crate::local;
+use crate::off_worker::off_worker;
 use crate::permit::Permit;
 use crate::relay::{Answer, Relayed, relay};
 use crate::route::Route;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use ledger::Hold;
 use std::sync::Arc;
 
 /// Answers one request, whatever comes of it.
@@ -59,14 +61,16 @@ where
 
     let peek = admission.call.stream.then_some(admission.runtime.peek);
     let (face, call) = (admission.face(), Arc::clone(&admission.call));
-    let mut attempts = Detach::new(admission.client(), counted(admission));
+    let limit_ms = admission.client_limit_ms();
+    let mut attempts = Detach::new(admission.client(), Box::pin(counted(admission)), limit_ms);
     let Some(peek) = peek else { return attempts.await };
     if let Ok(answered) = tokio::time::timeout(peek, &mut attempts).await {
         return answered;
     }
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers::of_call(&call, &mut headers);
-    Ok(event_stream(headers, Body::Late(Box::new(Late::new(attempts, face)))))
+    let late = Late::new(attempts, call.surface, face);
+    Ok(event_stream(headers, Body::Late(Box::new(late))))
 }
 
 /// The attempts; that none gave an answer is told while it is known whose call
@@ -93,14 +97,17 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
         if let Some(answer) = local::answer(&admission, &candidate) {
             return answer.map_err(|failure| named(failure, &admission));
         }
-        let effective = match Effective::new(&admission, &candidate) {
+        let body_bytes = admission.body.bytes.len();
+        let effective = || Effective::new(&admission, &candidate);
+        let effective = match off_worker(body_bytes, effective).await {
             Ok(effective) => effective,
             Err(failure) => {
                 route.unfit(*failure);
                 continue;
             }
         };
-        let permit = match Permit::take(&admission, candidate, &effective, route.attempts) {
+        let take = || Permit::take(&admission, candidate, &effective, route.attempts);
+        let permit = match off_worker(body_bytes, take).await {
             Ok(permit) => permit,
             Err(refused) => {
                 route.refused(refused, &admission.wanted()).map_err(|f| named(f, &admission))?;
@@ -116,17 +123,16 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
             Ok(relayed) => {
                 admission.gateway.succeeded(&candidate, &admission.runtime);
                 route.succeeded(&candidate, &admission.wanted());
-                return Ok(respond(relayed, &route, &admission));
+                return Ok(respond(relayed, &route, &mut admission));
             }
             Err(failed) => {
-                let hurried = admission.hurries(&candidate);
-                admission.gateway.failed(&candidate, &failed, hurried, &admission.runtime);
+                admission.gateway.failed(&candidate, &failed, &admission.runtime);
                 if admission.call.client.is_gone() {
                     return Err(failed.failure);
                 }
-                // Nothing is under way until the next permit: who hangs up in
-                // between ends the call.
-                admission.call.client.set_billed_anyway(false);
+                // Nothing is under way until the next permit: a client that
+                // hangs up in between ends the call.
+                admission.call.client.set_outlives(false);
                 route.failed(failed, &admission.wanted()).map_err(|f| named(f, &admission))?;
             }
         }
@@ -139,10 +145,13 @@ fn named(mut failure: Failure, admission: &Admission) -> Failure {
     failure
 }
 
+/// The output limit that was sent, where a budget lowered it.
+const MAX_TOKENS: HeaderName = HeaderName::from_static("x-keymoat-max-tokens");
+
 /// Room for an answer's headers; rarely more.
 const HEADERS: usize = 24;
 
-fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<Body> {
+fn respond(relayed: Relayed, route: &Route, admission: &mut Admission) -> Response<Body> {
     let mut response_headers = HeaderMap::with_capacity(HEADERS);
     let redactor = admission.gateway.redactor.load();
     headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
@@ -151,16 +160,38 @@ fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<B
         Answer::Stream(_) => None,
     };
     headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
+    if let Some(limit) = relayed.output_limit {
+        response_headers.insert(MAX_TOKENS, HeaderValue::from(limit));
+    }
     match relayed.answer {
         Answer::Whole(bytes, _) => {
             response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let bytes = in_flight(bytes, admission.take_hold());
             let mut response = Response::new(Body::full(bytes));
             *response.status_mut() = relayed.status;
             *response.headers_mut() = response_headers;
             response
         }
-        Answer::Events(bytes, _) => event_stream(response_headers, Body::full(bytes)),
+        Answer::Events(bytes, _) => {
+            let bytes = in_flight(bytes, admission.take_hold());
+            event_stream(response_headers, Body::full(bytes))
+        }
         Answer::Stream(stream) => event_stream(response_headers, Body::Stream(stream)),
+    }
+}
+
+/// The bytes of a whole answer, which keep the call's place in flight until the
+/// last of them is sent.
+fn in_flight(bytes: Bytes, hold: Option<Hold>) -> Bytes {
+    struct InFlight(Bytes, #[expect(dead_code, reason = "held until dropped")] Hold);
+    impl AsRef<[u8]> for InFlight {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    match hold {
+        Some(hold) => Bytes::from_owner(InFlight(bytes, hold)),
+        None => bytes,
     }
 }
 

@@ -61,6 +61,14 @@ pub struct Runtime {
     pub first_byte_ms: u64,
     /// Between two pieces of a stream.
     pub idle_ms: u64,
+    /// For a whole stream.
+    pub stream_max: Duration,
+    /// A client's own output limit is not lowered below this.
+    pub output_floor_tokens: u64,
+    /// Share of a shared budget that one key's estimated charges may reach.
+    pub estimated_share_max_percent: u32,
+    /// Whether each retry counts against the limits on requests.
+    pub retries_count_as_requests: bool,
     /// The largest unary answer.
     pub answer_max_bytes: usize,
     /// How much a request body may hold.
@@ -203,6 +211,10 @@ pub fn prepare(
         total_ms: routing.timeout_ms,
         first_byte_ms: routing.stream_timeout_ms.unwrap_or(settings.first_byte_timeout_ms),
         idle_ms: settings.idle_timeout_ms,
+        stream_max: Duration::from_millis(settings.stream_max_ms),
+        output_floor_tokens: settings.output_floor_tokens,
+        estimated_share_max_percent: settings.estimated_share_max_percent,
+        retries_count_as_requests: settings.retries_count_as_requests,
         answer_max_bytes: ANSWER_MAX_BYTES,
         body: BodyLimits {
             max_bytes: usize::try_from(settings.listen.body_max_bytes).unwrap_or(usize::MAX),

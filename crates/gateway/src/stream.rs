@@ -4,22 +4,23 @@
 //! that an error can always follow cleanly. In the same dialect they go on
 //! unchanged, with what we observe on the side; what observes may fail, the
 //! bytes flow on. The record is written before the terminal event leaves.
-//! Dropped in the middle, the stream cancels its upstream, or reads it to the
-//! end in the background where the provider bills anyway.
+//! Dropped in the middle, the stream is read to its end in the background, to
+//! learn what it cost, unless cancelling the upstream stops the bill.
 
 use crate::admission::Admission;
+use crate::body_budgets::EventShare;
 use crate::bound;
 use crate::bytes_queue::BytesQueue;
 use crate::deployment::Candidate;
+use crate::detach::Presence;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
-use crate::exhaust::exhaust;
 use crate::gateway::Gateway;
 use crate::mode::{Frames, Mode, Translator, error_in};
-use crate::permit::{Permit, Seen};
+use crate::pace::{Due, Pace};
+use crate::permit::Permit;
 use crate::wire;
 use bytes::Bytes;
-use catalog::Disconnect;
 use dialect::head::{Head, Surface};
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
@@ -48,10 +49,10 @@ pub struct Stream {
     surface: Surface,
     theirs: Dialect,
     compat: Compat,
-    /// An event was too long to observe: the bytes flow on, unseen, one piece
-    /// behind, so that the record can be written before the last.
-    raw: bool,
-    unseen: Bytes,
+    /// Room for an event that has not ended.
+    event_share: EventShare,
+    /// An event was too long to be observed: its bytes flowed on unread.
+    has_unread_event: bool,
     /// Choices that must end for the stream to be over without its terminal
     /// event, where [`ends_silently`] allows that.
     choices_to_end: u32,
@@ -59,16 +60,14 @@ pub struct Stream {
     owed_lf: bool,
     /// The provider reported its failure; what it still says follows.
     failed: bool,
-    drains: bool,
+    begun_without_client: bool,
+    pace: Pace,
     ended: bool,
 }
 
 /// How long, and for how much, a finished upstream is waited for.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_MAX_BYTES: usize = 64 << 10;
-
-/// What a client that reads may leave unread when it goes.
-const CATCH_UP_MAX_BYTES: usize = 64 << 10;
 
 /// What may come before the first semantic event; after that the client has
 /// it, and the attempt is committed.
@@ -90,13 +89,16 @@ pub enum First {
 #[derive(Default)]
 struct Brought {
     semantic: bool,
+    /// Part of the answer, or of its end: more than comments and pings.
+    progress: bool,
     terminal: bool,
     error: Option<ApiError>,
     /// An event is longer than can be translated.
     too_long: bool,
 }
 
-const TOO_LONG: &str = "an event of the provider's stream is too long to translate";
+const TOO_LONG: &str = "an event of the provider's stream is too long to translate, or there is \
+                        no room for it now";
 
 impl Stream {
     /// A stream that has not been read yet.
@@ -136,13 +138,16 @@ impl Stream {
             tap: Tap::new(exchange.surface),
             surface,
             theirs,
-            raw: false,
-            unseen: Bytes::new(),
+            event_share: EventShare::new(&admission.runtime.body.budgets),
+            has_unread_event: false,
             choices_to_end: choices(&admission.head),
             owed_lf: false,
             failed: false,
-            drains: permit.candidate().deployment.provider.on_disconnect.stream
-                == Disconnect::Drain,
+            begun_without_client: false,
+            pace: Pace::new(
+                Duration::from_millis(admission.runtime.idle_ms),
+                admission.runtime.stream_max,
+            ),
             permit: Some(permit),
             hold: None,
             gateway: Arc::clone(&admission.gateway),
@@ -209,6 +214,13 @@ impl Stream {
         self.settle_as(ending);
     }
 
+    /// Notes an error that came before anything else.
+    pub fn fail(&mut self, error: &ApiError) {
+        if let Some(permit) = &mut self.permit {
+            permit.seen.fail(error.class, Some(error.status));
+        }
+    }
+
     fn blame(&mut self, class: &'static str) {
         if let Some(permit) = &mut self.permit {
             permit.blame(class);
@@ -240,24 +252,22 @@ impl Stream {
             permit.first_byte();
         }
         let mut brought = Brought::default();
-        if self.raw {
-            let before = std::mem::replace(&mut self.unseen, bytes.clone());
-            self.out.push(before);
-            if let Some(permit) = &mut self.permit {
-                permit.seen.output_bytes += bytes.len() as u64;
-            }
-            return brought;
-        }
-        let Self { framer, mode, tap, out, theirs, surface, raw, owed_lf, gateway, failed, .. } =
-            self;
+        let Self { framer, mode, tap, out, theirs, surface, owed_lf, gateway, failed, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
         for frame in framer.push(bytes) {
-            let Ok(frame) = frame else {
-                *raw = true;
-                break;
-            };
+            if frame.is_piece {
+                brought.semantic = true;
+                self.has_unread_event = true;
+                match mode {
+                    // The observer does not see it; the bytes go on.
+                    Mode::Same { .. } => frames.push(frame.bytes),
+                    Mode::Translated(_) => brought.too_long = true,
+                }
+                continue;
+            }
             let class = tap.observe(&frame.bytes);
+            brought.progress |= class != Class::Neutral;
             brought.semantic |= brought.error.is_none() && class.commits();
             brought.terminal |= *owed_lf;
             if class == Class::Terminal {
@@ -281,19 +291,22 @@ impl Stream {
             }
             held |= !mode.pass(frame.bytes, class, &mut frames);
         }
-        if *raw {
-            held = true;
-            brought.semantic = true;
-            match mode {
-                // The observer gives up; the bytes do not.
-                Mode::Same { .. } => self.unseen = framer.take_remainder(),
-                Mode::Translated(_) => brought.too_long = true,
-            }
-        }
         if held || framer.held_bytes() > 0 {
             frames.0.into_iter().for_each(|frame| out.push(frame));
         } else {
             out.push(bytes.clone());
+        }
+        if !self.event_share.cover(framer.held_bytes()) {
+            brought.semantic = true;
+            self.has_unread_event = true;
+            match mode {
+                Mode::Same { .. } => out.push(framer.give_up_event()),
+                Mode::Translated(_) => brought.too_long = true,
+            }
+        }
+        brought.progress |= brought.semantic;
+        if brought.progress {
+            self.pace.progress();
         }
         self.note();
         brought
@@ -328,13 +341,12 @@ impl Stream {
             self.tap.choices_ended() >= self.choices_to_end
                 && self.permit.as_ref().is_none_or(|permit| ends_silently(permit.candidate()))
         };
-        self.raw || (self.tap.complete() && (self.tap.is_terminal() || silently()))
+        self.tap.complete() && (self.tap.is_terminal() || silently())
     }
 
-    /// Keeps what was seen with the permit, for the sake of its `Drop`.
     fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
-            permit.seen = Seen::of(self.tap.observed(), self.tap.complete());
+            note(permit, &self.tap, self.choices_to_end, self.has_unread_event);
         }
     }
 
@@ -344,24 +356,27 @@ impl Stream {
             return;
         }
         self.ended = true;
-        let whole = self.tap.observed().usage.is_some() && !self.raw;
-        self.settle_as(if whole { Ending::Complete } else { Ending::CompleteWithoutUsage });
+        self.settle_as(if self.failed {
+            Ending::UpstreamErrorAfter
+        } else if self.permit.as_ref().is_some_and(|permit| permit.seen.is_final) {
+            Ending::Complete
+        } else {
+            Ending::CompleteWithoutUsage
+        });
         self.out.push(self.mode.finish());
-        self.out.push(std::mem::take(&mut self.unseen));
     }
 
-    /// The provider said so itself, in the middle: the record is written. Its own
-    /// bytes still follow, as they would without us; a translation ends here.
+    /// The provider said so itself, in the middle. Its own bytes still follow,
+    /// as they would without us, and what they say of usage counts. A
+    /// translation ends here; the rest is read in the background.
     fn failed_inside(&mut self, error: &ApiError) {
         tracing::debug!(class = ?error.class, "the provider ended a stream with an error");
         self.blame(class_word(error.class));
-        let rest = self.upstream.take();
-        self.settle_as(Ending::UpstreamErrorAfter);
-        if matches!(self.mode, Mode::Same { .. }) {
-            self.failed = true;
-            self.upstream = rest;
-        } else {
+        self.fail(error);
+        self.failed = true;
+        if matches!(self.mode, Mode::Translated(_)) {
             self.ended = true;
+            self.detach();
         }
     }
 
@@ -379,9 +394,8 @@ impl Stream {
             param: None,
         };
         let mut text = Vec::new();
-        if self.raw {
-            // Where the last event broke off is not known: it ends here.
-            self.out.push(std::mem::take(&mut self.unseen));
+        if self.framer.is_in_pieces() {
+            // Half an event is out: it ends here.
             text.extend_from_slice(b"\n\n");
         }
         self.surface.dialect().encode_error_event(&error, &mut text);
@@ -422,6 +436,7 @@ impl Stream {
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(bytes) = self.out.pop() {
+                self.pace.sent();
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
@@ -443,14 +458,12 @@ impl Stream {
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) if self.failed => {
-                    self.ended = true;
-                    self.out.push(std::mem::take(&mut self.unseen));
+                    self.upstream = None;
+                    self.finish();
                 }
-                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => self.break_off(
-                    ErrorClass::Timeout,
-                    Ending::Timeout,
-                    &format!("The provider's stream did not go on within {after_ms} ms."),
-                ),
+                Poll::Ready(Some(Err(egress::Error::Timeout { after_ms, .. }))) => {
+                    self.stood_still(after_ms);
+                }
                 Poll::Ready(Some(Err(cause))) => {
                     tracing::warn!(%cause, "a provider's stream broke off");
                     let message = "The provider's stream broke off.";
@@ -470,42 +483,122 @@ impl Stream {
                         );
                     }
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => match std::task::ready!(self.pace.poll(context)) {
+                    Due::KeepAlive if self.framer.is_in_pieces() => {}
+                    Due::KeepAlive => self.out.push(wire::keep_alive(self.surface)),
+                    Due::Idle(limit) => self.stood_still(limit.as_millis() as u64),
+                    Due::Over(limit) => self.break_off(
+                        ErrorClass::Timeout,
+                        Ending::Timeout,
+                        &format!(
+                            "The stream was ended after {} s (keymoat.stream_max_ms).",
+                            limit.as_secs()
+                        ),
+                    ),
+                },
             }
         }
     }
 
-    /// Takes in what has come already, for the record of a client that has gone:
-    /// it was made, shown or not. Whoever did not read left more than a little
-    /// waiting, here and on its way, and nobody knows how much.
-    fn catch_up(&mut self) {
-        let all = exhaust(CATCH_UP_MAX_BYTES, |context| {
-            let Some(Ok(bytes)) = std::task::ready!(self.poll_upstream(context)) else {
-                return Poll::Ready(None);
-            };
-            let brought = self.take_in(&bytes);
-            self.out = BytesQueue::default();
-            Poll::Ready((!brought.terminal).then_some(bytes.len()))
-        });
-        if let Some(permit) = &mut self.permit {
-            permit.seen.unread = !all;
-        }
+    fn stood_still(&mut self, after_ms: u64) {
+        self.break_off(
+            ErrorClass::Timeout,
+            Ending::Timeout,
+            &format!("The provider's stream did not go on within {after_ms} ms."),
+        );
     }
 
-    /// Reads the rest in the background, to learn what the provider bills.
-    async fn drain(mut self) {
-        let mut left = self.gateway.drain_max_bytes();
-        while let Some(Ok(bytes)) = poll_fn(|context| self.poll_upstream(context)).await {
+    /// Reads the rest in the background, to learn what the provider bills. Past
+    /// the limits of `keymoat.drain` the permit is dropped, which settles it.
+    fn detach(&mut self) {
+        if self.upstream.is_none() {
+            return;
+        }
+        let Some(permit) = self.permit.take() else { return };
+        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
+        let rest = Rest {
+            upstream: self.upstream.take(),
+            framer: std::mem::take(&mut self.framer),
+            tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
+            permit: Some(permit),
+            // The provider goes on working for this key.
+            _hold: self.hold.take(),
+            choices_to_end: self.choices_to_end,
+            has_unread_event: self.has_unread_event,
+            ending: match (self.failed, self.begun_without_client) {
+                (true, _) => Ending::UpstreamErrorAfter,
+                (false, true) => Ending::ClientGoneBefore,
+                (false, false) => Ending::ClientGoneAfter,
+            },
+        };
+        let gateway = &self.gateway;
+        let max_bytes = gateway.drain_max_bytes();
+        gateway.drains.spawn(key, gateway.drain_max(), rest.read(max_bytes));
+    }
+}
+
+/// The rest of a stream that nobody receives: only its usage matters.
+struct Rest {
+    upstream: Option<egress::Body>,
+    framer: Framer,
+    tap: Tap,
+    permit: Option<Box<Permit>>,
+    _hold: Option<Hold>,
+    choices_to_end: u32,
+    has_unread_event: bool,
+    ending: Ending,
+}
+
+impl Rest {
+    async fn read(mut self, max_bytes: usize) {
+        let Some(mut upstream) = self.upstream.take() else { return };
+        let mut left = max_bytes;
+        'read: while let Some(Ok(frame)) = upstream.frame().await {
+            let Ok(bytes) = frame.into_data() else { continue };
             left = left.saturating_sub(bytes.len());
-            let brought = self.take_in(&bytes);
-            self.out = BytesQueue::default();
-            if brought.terminal || left == 0 {
+            for frame in self.framer.push(&bytes) {
+                if frame.is_piece {
+                    self.has_unread_event = true;
+                } else if self.tap.observe(&frame.bytes) == Class::Terminal {
+                    self.note();
+                    break 'read;
+                }
+            }
+            self.note();
+            if self.framer.held_bytes() > EVENT_HELD_MAX_BYTES {
+                self.framer.give_up_event();
+                self.has_unread_event = true;
+            }
+            if left == 0 {
                 break;
             }
         }
-        self.drains = false;
-        self.settle_as(Ending::ClientGoneAfter);
+        let tail = self.framer.take_remainder();
+        if is_whole(&tail) {
+            self.tap.observe(&tail);
+        }
+        self.note();
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.ending);
+        }
     }
+
+    fn note(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            note(permit, &self.tap, self.choices_to_end, self.has_unread_event);
+        }
+    }
+}
+
+/// An event that nobody receives is held up to this, for the sake of usage.
+const EVENT_HELD_MAX_BYTES: usize = 64 << 10;
+
+/// Keeps with the permit what was seen, for the sake of its `Drop`.
+fn note(permit: &mut Permit, tap: &Tap, choices_to_end: u32, has_unread_event: bool) {
+    let all_ended =
+        choices_to_end <= 1 || tap.is_terminal() || tap.choices_ended() >= choices_to_end;
+    permit.seen.update(tap.observed(), all_ended);
+    permit.seen.has_unmeasured_output |= has_unread_event;
 }
 
 /// Whether what remained of a stream is an event, but for its blank line.
@@ -531,38 +624,15 @@ fn choices(head: &Head) -> u32 {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.permit.is_none() || self.upstream.is_none() {
-            return;
+        let Some(permit) = &self.permit else { return };
+        let client = &permit.call.client;
+        // An answer that nobody was there to receive any more.
+        self.begun_without_client = client.is_gone();
+        client.leave(Presence::HungUp);
+        // Otherwise the permit's own drop settles it.
+        if !permit.candidate().deployment.provider.billing.sends_no_bill {
+            self.detach();
         }
-        if !self.drains {
-            self.catch_up();
-            return; // the permit's own drop settles it
-        }
-        let Some(permit) = self.permit.take() else { return };
-        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
-        let rest = Stream {
-            upstream: self.upstream.take(),
-            framer: std::mem::take(&mut self.framer),
-            mode: Mode::Same { strip_usage: false, model: None },
-            tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
-            permit: Some(permit),
-            // The provider goes on working for this key.
-            hold: self.hold.take(),
-            gateway: Arc::clone(&self.gateway),
-            out: BytesQueue::default(),
-            surface: self.surface,
-            theirs: self.theirs,
-            raw: self.raw,
-            unseen: Bytes::new(),
-            choices_to_end: self.choices_to_end,
-            owed_lf: self.owed_lf,
-            failed: self.failed,
-            compat: self.compat,
-            drains: false,
-            ended: false,
-        };
-        // Past the limit the permit is dropped, which settles it.
-        self.gateway.drains.spawn(key, self.gateway.drain_max(), rest.drain());
     }
 }
 

@@ -7,7 +7,7 @@ use dialect::head::Surface;
 use dialect::model::{Request, Response};
 use dialect::translate::StreamEncoder;
 use dialect::unfold::unfold;
-use dialect::{DecodeError, Shown, openai_completions};
+use dialect::{DecodeError, Dialect, Shown, openai_completions};
 
 /// Whether the surface can be served by another dialect.
 pub fn translates(surface: Surface) -> bool {
@@ -28,6 +28,14 @@ pub fn name(surface: Surface) -> &'static str {
         Surface::AnthropicMessages => "messages",
         Surface::AnthropicCountTokens => "count_tokens",
     }
+}
+
+/// Keeps a silent stream's connection open; clients pass over it.
+pub fn keep_alive(surface: Surface) -> Bytes {
+    Bytes::from_static(match surface.dialect() {
+        Dialect::OpenAiChat => b": keep-alive\n\n",
+        Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+    })
 }
 
 /// The provider has no such endpoint.

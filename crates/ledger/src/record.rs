@@ -83,11 +83,15 @@ pub enum CostSource {
     /// Nothing was spent.
     #[default]
     None,
+    /// The provider reported more than the model can do: charged at most what
+    /// the model's own limits allow.
+    OutOfBounds,
 }
 
 impl CostSource {
     /// In the order of their numbers, which are written down: add at the end.
-    pub const ALL: [Self; 4] = [Self::Provider, Self::Computed, Self::Estimated, Self::None];
+    pub const ALL: [Self; 5] =
+        [Self::Provider, Self::Computed, Self::Estimated, Self::None, Self::OutOfBounds];
 
     /// As it stands in JSON and in the database.
     pub fn as_str(self) -> &'static str {
@@ -96,6 +100,7 @@ impl CostSource {
             Self::Computed => "computed",
             Self::Estimated => "estimated",
             Self::None => "none",
+            Self::OutOfBounds => "out_of_bounds",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::harness::{Bench, config, deployment, deployment_with, read_until};
 use base::NanoUsd;
-use ledger::{CostSource, Ending, SpendRecord};
+use ledger::{CostSource, Ending};
 use testkit::canned::{self, Reply};
 use testkit::{Gate, Script, Upstream};
 
@@ -31,65 +31,12 @@ async fn a_hang_up_without_usage_is_charged_what_was_held() {
     let mut body = bench.post(PATH, &key, STREAM).send().await.into_body();
     read_until(&mut body, "Hel").await;
     drop(body);
+    gate.open();
     let record = bench.record().await;
     assert_eq!(record.ending, Ending::ClientGoneAfter);
     assert_eq!(record.cost_source, CostSource::Estimated);
     assert_eq!(record.cost, bench.opened()[0].reserved);
     assert!(record.cost >= NanoUsd(900 * 2000));
-}
-
-/// Resolves once so many bytes wait in the socket that leads to `url`: the
-/// kernel hands over in its own time.
-async fn arrived(url: &str, bytes: usize) {
-    let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
-    let hex = |text: &str| usize::from_str_radix(text, 16).unwrap();
-    loop {
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let waiting = table.lines().skip(1).find_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let peer = hex(fields[2].split_once(':').unwrap().1);
-            let unread = hex(fields[4].split_once(':').unwrap().1);
-            (peer == usize::from(port)).then_some(unread)
-        });
-        if waiting.is_some_and(|unread| unread >= bytes.min(100_000)) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-}
-
-/// A stream of gpt-4o, which thinks nothing that it does not show: an event is
-/// read, so many more have come, and the client is gone.
-async fn left_unread(events: usize) -> (SpendRecord, NanoUsd) {
-    let upstream = Upstream::start().await;
-    let (bench, key) = capped(deployment("m", "openai/gpt-4o", &upstream.url()), &upstream).await;
-    let (read, written) = (Gate::new(), Gate::new());
-    let all = canned::openai_chat_events(&Reply::text("gpt", &vec!["Hel"; 2_000]));
-    let script = Script::on("").sse_head().sse_events(&all[..2]).stall(&read);
-    upstream.script(script.sse_events(&all[2..2 + events]).stall(&written).sse_end());
-    let mut body = bench.post(PATH, &key, STREAM).send().await.into_body();
-    read_until(&mut body, "Hel").await;
-    read.open();
-    written.reached().await;
-    arrived(&upstream.url(), events * 150).await;
-    drop(body);
-    let record = bench.record().await;
-    assert_eq!(record.ending, Ending::ClientGoneAfter);
-    (record, bench.opened()[0].reserved)
-}
-
-#[tokio::test]
-async fn what_came_before_a_client_left_is_charged_read_or_not() {
-    let (record, held) = left_unread(40).await;
-    let output = 41 * 3 + 256;
-    assert!(record.cost < held);
-    assert_eq!(record.cost.0, STREAM.len() as i64 * 1000 + output * 2000);
-}
-
-#[tokio::test]
-async fn a_client_that_did_not_read_is_charged_what_was_held() {
-    let (record, held) = left_unread(1_900).await;
-    assert_eq!(record.cost, held);
 }
 
 /// Providers that state a price state it in every chunk, as it grows.
@@ -107,6 +54,7 @@ async fn a_price_that_still_grows_is_not_the_last_word() {
     let mut body = bench.post(PATH, &key, STREAM).send().await.into_body();
     read_until(&mut body, "!").await;
     drop(body);
+    gate.open();
     let record = bench.record().await;
     assert_eq!(record.cost_source, CostSource::Estimated);
     assert!(record.cost >= NanoUsd(900 * 2000), "{:?}", record.cost);

@@ -88,20 +88,23 @@ async fn eof_after_every_choice_has_ended_is_an_end_but_no_done_is_invented() {
 }
 
 #[tokio::test]
-async fn client_gone_before_the_first_byte_of_a_stream_cancels_the_upstream_at_once() {
+async fn a_stream_whose_client_left_before_its_first_byte_is_read_to_its_end() {
     let (upstream, bench) = openai("").await;
     let gate = Gate::new();
     upstream.script(Script::on("/chat/completions").stall(&gate).sse(chat_events()));
     bench.chat(STREAM).hang_up_after(gate.reached()).await;
-    assert_eq!(bench.settled(), 1, "nothing is drained");
-    upstream.ended_at_least(1, Outcome::ClientGone).await;
+    assert_eq!(bench.settled(), 0);
+    gate.open();
     let record = bench.record().await;
-    assert_eq!(record.ending, Ending::ClientGoneBefore);
-    assert_eq!(record.cost_source, CostSource::Estimated, "the provider may have read it");
+    assert_eq!(
+        (record.ending, record.cost_source),
+        (Ending::ClientGoneBefore, CostSource::Computed)
+    );
+    assert_eq!(record.cost, NanoUsd(CANNED_COST_NANOUSD));
 }
 
 #[tokio::test]
-async fn client_gone_mid_stream_cancels_and_is_billed_for_what_was_sent() {
+async fn a_stream_whose_client_left_in_the_middle_is_read_to_its_end() {
     let (upstream, bench) = openai("").await;
     let gate = Gate::new();
     let events = chat_events();
@@ -116,12 +119,42 @@ async fn client_gone_mid_stream_cancels_and_is_billed_for_what_was_sent() {
     let mut body = bench.chat(STREAM).send().await.into_body();
     read_until(&mut body, "Hel").await;
     drop(body);
+    gate.open();
+    let record = bench.record().await;
+    assert_eq!(
+        (record.ending, record.cost_source),
+        (Ending::ClientGoneAfter, CostSource::Computed)
+    );
+    assert_eq!(record.cost, NanoUsd(CANNED_COST_NANOUSD));
+    upstream.ended_at_least(1, Outcome::Answered).await;
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_cancelled_when_the_client_leaves() {
+    let upstream = Upstream::start().await;
+    let list = [deployment("m", "hosted_vllm/llama", &upstream.url())];
+    let bench = Bench::new(&config(&list, "")).await;
+    let key = bench.key(|key| key.max_budget = Some(NanoUsd(1_000_000_000))).await;
+    let gate = Gate::new();
+    let events = chat_events();
+    let script = Script::on("").sse_head().sse_events(&events[..2]).stall(&gate);
+    upstream.script(script.sse_events(&events[2..]).sse_end());
+    let body = STREAM.replace("{\"model\"", "{\"max_tokens\":900,\"model\"");
+    let input = body.len() as i64;
+    let mut body = bench.post("/v1/chat/completions", &key, body).send().await.into_body();
+    read_until(&mut body, "Hel").await;
+    drop(body);
     upstream.ended_at_least(1, Outcome::ClientGone).await;
     let record = bench.record().await;
-    assert_eq!(record.ending, Ending::ClientGoneAfter);
-    assert_eq!(record.cost_source, CostSource::Estimated);
-    let input = (STREAM.len() as i64 + 3) / 4;
-    assert_eq!(record.cost, NanoUsd(input * 1000 + 2000), "three bytes are one token");
+    assert_eq!(
+        (record.ending, record.cost_source),
+        (Ending::ClientGoneAfter, CostSource::Estimated)
+    );
+    assert_eq!(
+        record.cost,
+        NanoUsd(input * 1000 + (3 + 256) * 2000),
+        "what was shown, and a margin"
+    );
 }
 
 #[tokio::test]
@@ -134,6 +167,7 @@ async fn client_gone_mid_message_is_billed_the_input_that_the_provider_reported(
     let mut body = bench.message(CLAUDE).send().await.into_body();
     read_until(&mut body, "Hel").await;
     drop(body);
+    gate.open();
     let record = bench.record().await;
     assert_eq!(record.ending, Ending::ClientGoneAfter);
     assert_eq!(record.usage.input, 11);

@@ -1,9 +1,11 @@
 //! Upstreams that lie, leak and break; clients that ask for too much.
 
 use crate::harness::{
-    Bench, PROVIDER_KEY, config, deployment, deployment_with, next, read, read_until,
+    Bench, CANNED_COST_NANOUSD, PROVIDER_KEY, config, deployment, deployment_with, next, read,
+    read_until,
 };
-use ledger::Ending;
+use base::NanoUsd;
+use ledger::{CostSource, Ending};
 use testkit::canned::{self, Reply};
 use testkit::{Gate, Script, Upstream};
 
@@ -145,17 +147,22 @@ async fn a_choice_that_never_came_is_no_end() {
 }
 
 #[tokio::test]
-async fn an_event_too_long_to_observe_passes_and_the_stream_ends_without_an_error() {
+async fn an_event_too_long_to_observe_passes_and_the_usage_after_it_counts() {
     let (upstream, bench) = served("openai/gpt-up").await;
     let long = format!("data: {{\"x\":\"{}\"}}\n\n", "y".repeat(LONG));
     let events = chat_events();
     let all = [&events[..2], &[long], &events[2..]].concat();
     upstream.script(Script::on("/chat/completions").sse(&all));
     let answer = bench.chat(STREAM).answer().await;
-    let whole = all.concat();
+    // The usage was asked for by the gateway alone.
+    let shown: Vec<_> =
+        all.iter().filter(|event| !event.contains("\"choices\":[]")).cloned().collect();
+    let whole = shown.concat();
     assert_eq!(answer.body.len(), whole.len());
     assert!(answer.body == whole.as_bytes());
-    assert_eq!(bench.record().await.ending, Ending::CompleteWithoutUsage);
+    let record = bench.record().await;
+    assert_eq!((record.ending, record.cost_source), (Ending::Complete, CostSource::Computed));
+    assert_eq!(record.cost, NanoUsd(CANNED_COST_NANOUSD));
 }
 
 #[tokio::test]
@@ -261,7 +268,8 @@ async fn a_place_in_flight_is_taken_before_the_body_and_kept_while_an_answer_is_
         Script::on("/messages")
             .sse_head()
             .sse_events(&canned::anthropic_events(&Reply::text("c", &["Hel"]))[..4])
-            .stall(&gate),
+            .stall(&gate)
+            .sse_end(),
     );
     let mut body = bench.post("/v1/messages", &key, CLAUDE).send().await.into_body();
     read_until(&mut body, "Hel").await;
@@ -269,8 +277,12 @@ async fn a_place_in_flight_is_taken_before_the_body_and_kept_while_an_answer_is_
     let refused = bench.post("/v1/messages", &key, "not read at all").answer().await;
     assert_eq!(refused.status, 429);
     drop(body);
+    assert_eq!((bench.settled(), bench.in_flight(&key, 1)), (0, 1));
+    gate.open();
     bench.records(1).await;
-    assert_eq!(bench.in_flight(&key, 1), 0);
+    while bench.in_flight(&key, 1) > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
