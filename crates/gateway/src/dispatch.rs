@@ -85,7 +85,7 @@ pub async fn dispatch(
     let gone = if admission.call.stream { on_disconnect.stream } else { on_disconnect.unary };
     admission.call.client.set_billed_anyway(gone == Disconnect::Drain);
     permit.sent();
-    match admission.gateway.egress.send(authorized, body, limits).await {
+    match admission.runtime.egress.send(authorized, body, limits).await {
         Ok(response) => {
             permit.answering(response.status());
             let dispatched = Dispatched { permit, response, exchange };
