@@ -6,11 +6,10 @@ use crate::dial::{Dialled, dial, late};
 use crate::error::{Certainty, Error, Refusal, Wait};
 use crate::h1::{Failure, H1, WireRequest};
 use crate::h2::Slot;
-use crate::policy::Policy;
+use crate::policy::{Policy, Reach};
 use crate::resolve::{Resolve, SystemResolver};
 use crate::settings::{Limits, Settings, millis};
 use crate::site::{Site, Version};
-use arc_swap::ArcSwap;
 use base::Origin;
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme, Uri};
@@ -20,30 +19,40 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use vault::Authorized;
 
-/// The only way out of the process. Clones share connections and policy.
+/// The only way out of the process, limited to the origins of one policy.
+/// Clones share the policy; all that come from one [`Egress::new`] share
+/// connections.
 #[derive(Clone)]
 pub struct Egress {
     shared: Arc<Shared>,
+    allowed: Arc<HashMap<Origin, Arc<Site>>>,
 }
 
 struct Shared {
     settings: Settings,
     tls: TlsConnector,
     resolver: Arc<dyn Resolve>,
-    sites: ArcSwap<HashMap<Origin, Arc<Site>>>,
+    /// The sites of every policy that is still in use.
+    sites: Mutex<Vec<Weak<Site>>>,
     sweeping: AtomicBool,
 }
 
+impl Shared {
+    fn sites(&self) -> MutexGuard<'_, Vec<Weak<Site>>> {
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Egress {
-    /// With the system's resolver. Nothing may be reached until a policy is
-    /// set.
+    /// Uses the system's resolver and allows no origin; see
+    /// [`Egress::allowing`].
     ///
     /// # Errors
     /// [`Error::RootFile`] and [`Error::NoRoots`] where no server could be
@@ -58,24 +67,34 @@ impl Egress {
     /// As [`Egress::new`].
     pub fn with_resolver(settings: Settings, resolver: Arc<dyn Resolve>) -> Result<Self, Error> {
         let tls = crate::tls::connector(&settings)?;
-        let (sites, sweeping) = (ArcSwap::default(), AtomicBool::new(false));
-        Ok(Self { shared: Arc::new(Shared { settings, tls, resolver, sites, sweeping }) })
+        let (sites, sweeping) = (Mutex::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { settings, tls, resolver, sites, sweeping });
+        Ok(Self { shared, allowed: Arc::default() })
     }
 
-    /// Swaps the set of origins that may be reached. Requests on their way
-    /// finish; unused connections to origins that are gone are closed.
-    pub fn set_policy(&self, policy: &Policy) {
-        self.shared.sites.rcu(|held| {
-            let site = |(origin, reach): (&Origin, &crate::Reach)| {
-                let kept = held.get(origin).filter(|site| site.reach == *reach);
-                let site = match kept {
-                    Some(site) => Arc::clone(site),
-                    None => Arc::new(Site::new(origin.clone(), *reach)?),
-                };
-                Some((origin.clone(), site))
+    /// Returns a way out to the origins of `policy` and to no other. It shares
+    /// connections with the policies that are in use. Unused connections to an
+    /// origin are closed with the last policy that allows it.
+    #[must_use]
+    pub fn allowing(&self, policy: &Policy) -> Self {
+        let mut sites = self.shared.sites();
+        let held: HashMap<(Origin, Reach), Arc<Site>> = sites
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|site| ((site.origin.clone(), site.reach), site))
+            .collect();
+        let site = |(origin, reach): (&Origin, &Reach)| {
+            let site = match held.get(&(origin.clone(), *reach)) {
+                Some(site) => Arc::clone(site),
+                None => Arc::new(Site::new(origin.clone(), *reach)?),
             };
-            policy.allowed.iter().filter_map(site).collect::<HashMap<_, _>>()
-        });
+            Some((origin.clone(), site))
+        };
+        let allowed: HashMap<_, _> = policy.allowed.iter().filter_map(site).collect();
+        *sites = held.values().chain(allowed.values()).map(Arc::downgrade).collect();
+        sites.sort_unstable_by_key(Weak::as_ptr);
+        sites.dedup_by_key(|site| site.as_ptr());
+        Self { shared: Arc::clone(&self.shared), allowed: Arc::new(allowed) }
     }
 
     /// Sends a request and waits for the head of its response. Redirects come
@@ -92,7 +111,7 @@ impl Egress {
     ) -> Result<Response<Body>, Error> {
         let total_at = Instant::now() + millis(limits.total_ms);
         let (origin, method, path, mut headers) = head.into_parts();
-        let Some(site) = self.shared.sites.load().get(&origin).map(Arc::clone) else {
+        let Some(site) = self.allowed.get(&origin) else {
             return Err(Error::Refused { origin, reason: Refusal::NotAllowed });
         };
         // These frame the message: whatever a caller says of them is wrong.
@@ -112,7 +131,7 @@ impl Egress {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(path);
         *request.headers_mut() = headers;
-        self.exchange(&site, request, limits, total_at).await
+        self.exchange(site, request, limits, total_at).await
     }
 
     async fn exchange(
@@ -288,7 +307,8 @@ async fn sweep(shared: Weak<Shared>) {
         };
         tokio::time::sleep((max_idle / 2).max(Duration::from_secs(1))).await;
         let Some(shared) = shared.upgrade() else { return };
-        for site in shared.sites.load().values() {
+        let sites: Vec<_> = shared.sites().iter().filter_map(Weak::upgrade).collect();
+        for site in sites {
             site.sweep(max_idle);
         }
     }

@@ -84,7 +84,7 @@ pub async fn dispatch(
     let limits = admission.limits(candidate);
     admission.call.client.set_outlives(!deployment.provider.billing.sends_no_bill);
     permit.sent();
-    match admission.gateway.egress.send(authorized, body, limits).await {
+    match admission.runtime.egress.send(authorized, body, limits).await {
         Ok(response) => {
             permit.answering(response.status());
             let dispatched = Dispatched { permit, response, exchange };

@@ -11,7 +11,7 @@ use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget::Plan;
 use crate::route::Failed;
-use crate::runtime::{Lasting, Prepared, Runtime, prepare};
+use crate::runtime::{Lasting, Prepared, Runtime, apply, build};
 use crate::unsettled::Unsettled;
 use crate::witness::{Ended, Witness};
 use arc_swap::ArcSwap;
@@ -53,7 +53,8 @@ pub struct Parts {
 /// See the module.
 pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) egress: Egress,
+    /// Allows no origin: each [`Runtime`] has the one that its calls use.
+    egress: Egress,
     pub(crate) book: Book,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -80,9 +81,11 @@ impl Gateway {
     pub async fn new(parts: Parts, config: &Config) -> Result<Arc<Self>, String> {
         let book = Book::new(Arc::clone(&parts.clock));
         let lasting = Lasting::default();
+        let built = build(config).map_err(|error| error.to_string())?;
         let budget = Plan::of(config, None, &*parts.store, &*parts.clock).await?;
-        let prepared = prepare(config, &lasting, &book, budget, &parts.spool_dir, parts.master)?;
-        parts.egress.set_policy(&prepared.policy);
+        let egress = &parts.egress;
+        let prepared =
+            apply(built, egress, &lasting, &book, budget, &parts.spool_dir, parts.master);
         Ok(Arc::new(Self {
             clock: parts.clock,
             egress: parts.egress,
@@ -112,20 +115,21 @@ impl Gateway {
     /// # Errors
     /// What cannot be served; the old configuration stays.
     pub async fn reload(&self, config: &Config) -> Result<(), String> {
+        let built = build(config).map_err(|error| error.to_string())?;
         let before = Some(self.runtime.load().proxy_tally.clone());
         let budget = Plan::of(config, before, &*self.store, &*self.clock).await?;
         let master = match &config.access.master_key {
             Some(key) => self.hasher.hash(key.expose()),
             None => self.runtime.load().master,
         };
-        let Prepared { runtime, policy, redactor } =
-            prepare(config, &self.lasting, &self.book, budget, &self.spool_dir, master)?;
-        // Redact first, reach before routing: no moment in between shows a new
-        // secret or routes to an origin that may not be reached. What was
-        // secret stays so: calls under way still carry it.
+        // Nothing may fail from here on: limits change for running calls too.
+        let Self { egress, lasting, book, spool_dir, .. } = self;
+        let Prepared { runtime, redactor } =
+            apply(built, egress, lasting, book, budget, spool_dir, master);
+        // The redactor comes first, so that no moment in between shows a new
+        // secret. What was secret stays so: running calls still carry it.
         let redactor = self.redactor.load().and(&redactor);
         self.redactor.store(Arc::new(redactor));
-        self.egress.set_policy(&policy);
         self.runtime.store(Arc::new(runtime));
         // Deployments that are gone.
         self.book.sweep();

@@ -106,6 +106,14 @@ fn began_ms(window: Option<Window>, ends_ms: Option<i64>) -> Option<i64> {
     window.zip(ends_ms).map(|(window, ends_ms)| window.start_of(ends_ms))
 }
 
+/// Returns an error if [`Plan::of`] would refuse the duration that `config` sets.
+///
+/// # Errors
+/// The duration is not one that a budget can have.
+pub fn check(config: &Config) -> Result<(), String> {
+    config.access.budget_duration.map(window).transpose().map(drop)
+}
+
 fn window(period: config::Period) -> Result<Window, String> {
     let unit = match period.unit {
         PeriodUnit::Second => WindowUnit::Second,

@@ -6,12 +6,12 @@ use crate::body::{BodyLimits, Budgets};
 use crate::deployment::{Deployment, Facts, Timeouts, full_name};
 use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
-use crate::proxy_budget::{Plan, Tally};
+use crate::proxy_budget::{self, Plan, Tally};
 use crate::routing::{Alias, Routes};
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, MetricsKey, ResponseModel, UnknownPrice};
-use egress::{Policy, Reach};
+use egress::{Egress, Policy, Reach};
 use http::{HeaderName, HeaderValue};
 use ledger::{Allowance, Book, Cell, Opening, Subject};
 use std::collections::HashMap;
@@ -24,6 +24,9 @@ use vault::{AuthScheme, Credential};
 pub struct Runtime {
     /// Where models are served.
     pub routes: Routes,
+    /// The way out to the origins of these deployments. A running call keeps
+    /// it, so that its retries may go where the call was allowed to go.
+    pub egress: Egress,
     /// Whose spelling of errors.
     pub compat: Compat,
     /// The administrator's key as it is stored.
@@ -142,33 +145,75 @@ const BODY_MEMORY_MAX_BYTES: usize = 1 << 20;
 pub struct Prepared {
     /// What requests see.
     pub runtime: Runtime,
-    /// Where the process may go.
-    pub policy: Policy,
     /// What must never be shown.
     pub redactor: Redactor,
 }
 
-/// Makes a checked configuration ready to serve.
+/// A configuration whose deployments are built. Building one changes nothing
+/// that is being served.
+pub struct Built<'c> {
+    config: &'c Config,
+    deployments: Vec<Deployment>,
+    policy: Policy,
+    redactor: Redactor,
+}
+
+/// A configuration that cannot be served: one line for each reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Unservable(pub Vec<String>);
+
+/// Builds the deployments of a checked configuration, without any effect on
+/// what is being served. `check-config` reports the same errors.
 ///
 /// # Errors
-/// What cannot be served, in words: the rest of the checks are `config`'s.
-pub fn prepare(
-    config: &Config,
+/// Every reason why the configuration cannot be served; all other checks
+/// belong to `config`.
+pub fn build(config: &Config) -> Result<Built<'_>, Unservable> {
+    let mut policy = Policy::default();
+    let mut deployments = Vec::with_capacity(config.deployments.len());
+    let mut problems = Vec::new();
+    for configured in &config.deployments {
+        match deployment(configured, config) {
+            Ok(deployment) => {
+                let named = !configured.is_default_origin || configured.provider.local;
+                let reach = if named { Reach::Named } else { Reach::Public };
+                policy.allow(deployment.origin.clone(), reach);
+                deployments.push(deployment);
+            }
+            Err(problem) => {
+                problems.push(format!("deployment `{}`: {problem}", configured.model_group));
+            }
+        }
+    }
+    problems.extend(proxy_budget::check(config).err());
+    if problems.is_empty() {
+        let redactor = Redactor::new(config.secrets());
+        Ok(Built { config, deployments, policy, redactor })
+    } else {
+        Err(Unservable(problems))
+    }
+}
+
+/// Puts a built configuration into effect on the accounts that are shared with
+/// the configuration before it. Cannot fail, so a reload is all or nothing.
+pub fn apply(
+    built: Built<'_>,
+    egress: &Egress,
     lasting: &Lasting,
     book: &Book,
     proxy_budget: Plan,
     spool_dir: &Path,
     master: KeyHash,
-) -> Result<Prepared, String> {
-    let mut policy = Policy::default();
-    let mut deployments = Vec::with_capacity(config.deployments.len());
-    for configured in &config.deployments {
-        let deployment = deployment(configured, config, lasting, book)
-            .map_err(|problem| format!("deployment `{}`: {problem}", configured.model_group))?;
-        let named = !configured.is_default_origin || configured.provider.local;
-        let reach = if named { Reach::Named } else { Reach::Public };
-        policy.allow(deployment.origin.clone(), reach);
-        deployments.push(deployment);
+) -> Prepared {
+    let Built { config, mut deployments, policy, redactor } = built;
+    for (deployment, configured) in deployments.iter_mut().zip(&config.deployments) {
+        let limit = configured.max_parallel_requests.or(config.routing.max_parallel_requests);
+        deployment.in_flight = limit.map(|limit| {
+            let subject = Subject::Deployment(Arc::clone(&configured.id));
+            book.open(Allowance::in_flight(subject, u64::from(limit)), Opening::default())
+        });
+        deployment.health = lasting.health(&configured.id);
     }
     let routing = &config.routing;
     let settings = &config.settings;
@@ -179,9 +224,9 @@ pub fn prepare(
     let proxy_in_flight = access.global_max_parallel_requests.map(|limit| {
         book.open(Allowance::in_flight(Subject::Proxy, u64::from(limit)), Opening::default())
     });
-    // Nothing can fail from here on: it changes what the old configuration sees.
     let (proxy_tally, proxy_permit) = proxy_budget.apply(book);
     let runtime = Runtime {
+        egress: egress.allowing(&policy),
         routes: Routes::new(deployments, routing.aliases.iter().map(alias).collect()),
         compat: match settings.compat {
             config::Compat::V1_83 => Compat::V1_83,
@@ -231,25 +276,16 @@ pub fn prepare(
         metrics_need_key: access.metrics_need_key,
         metrics_take_any_key: settings.metrics_key == MetricsKey::Any,
     };
-    Ok(Prepared { runtime, policy, redactor: Redactor::new(config.secrets()) })
+    Prepared { runtime, redactor }
 }
 
-fn deployment(
-    configured: &config::Deployment,
-    config: &Config,
-    lasting: &Lasting,
-    book: &Book,
-) -> Result<Deployment, String> {
+/// Builds a deployment whose limit in flight and health [`apply`] sets.
+fn deployment(configured: &config::Deployment, config: &Config) -> Result<Deployment, String> {
     let own_prices = own_prices(configured)?;
     let name = configured.base_model.as_deref().unwrap_or(&configured.upstream_model);
     let mut facts = Facts::of(configured.provider, name, own_prices.as_ref());
     facts.max_input_tokens = configured.max_input_tokens.or(facts.max_input_tokens);
     facts.max_output_tokens = configured.max_output_tokens.or(facts.max_output_tokens);
-    let limit = configured.max_parallel_requests.or(config.routing.max_parallel_requests);
-    let in_flight = limit.map(|limit| {
-        let subject = Subject::Deployment(Arc::clone(&configured.id));
-        book.open(Allowance::in_flight(subject, u64::from(limit)), Opening::default())
-    });
     let shown_base = format!("{}{}", configured.origin, configured.base_path);
     Ok(Deployment {
         id: Arc::clone(&configured.id),
@@ -264,7 +300,7 @@ fn deployment(
         credential: credential(configured)?,
         weight: weight(configured, &config.deployments),
         order: configured.order.unwrap_or(1),
-        in_flight,
+        in_flight: None,
         num_retries: configured.num_retries,
         timeouts: Timeouts {
             total_ms: configured.timeout_ms,
@@ -280,7 +316,7 @@ fn deployment(
         base_model: configured.base_model.clone(),
         mode: configured.mode.clone(),
         facts,
-        health: lasting.health(&configured.id),
+        health: Arc::default(),
         id_header: header_value(&configured.id)?,
         api_base_header: header_value(&shown_base)?,
         model_info: configured.model_info.clone(),

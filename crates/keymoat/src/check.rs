@@ -204,7 +204,7 @@ fn providers(config: &Config) -> Vec<Finding> {
     let (Ok(runtime), Ok(egress)) = (runtime, Egress::new(egress_settings(config))) else {
         return vec![finding(Verdict::Problem, "providers", "the network side does not start")];
     };
-    egress.set_policy(&policy);
+    let egress = egress.allowing(&policy);
     let limits = Limits { head_ms: 10_000, idle_ms: 10_000, total_ms: 15_000 };
     let check = |(origin, name): (base::Origin, &'static str)| {
         let head = Outgoing::new(origin.clone(), Method::GET, "/".to_owned(), HeaderMap::new());

@@ -241,7 +241,7 @@ pub(crate) fn ask(
         let egress = egress::Egress::new(settings).map_err(|error| error.to_string())?;
         let mut policy = egress::Policy::default();
         policy.allow(origin, egress::Reach::Named);
-        egress.set_policy(&policy);
+        let egress = egress.allowing(&policy);
         let limits = egress::Limits { head_ms: 60_000, idle_ms: 60_000, total_ms: 120_000 };
         let answer = egress
             .send(authorized, body, limits)

@@ -99,7 +99,7 @@ async fn nobody_listening_is_a_connect_error_with_advice() {
     };
     let mut policy = egress::Policy::default();
     policy.allow(free.clone(), egress::Reach::Named);
-    egress.set_policy(&policy);
+    let egress = egress.allowing(&policy);
     let error = ask(&egress, &free).await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert_eq!(error.certainty(), Certainty::NothingSent);

@@ -35,8 +35,7 @@ impl Answers {
                 .unwrap();
         let mut policy = Policy::default();
         policy.allow(origin.clone(), reach);
-        egress.set_policy(&policy);
-        egress
+        egress.allowing(&policy)
     }
 }
 

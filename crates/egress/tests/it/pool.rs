@@ -257,7 +257,7 @@ async fn a_connection_idle_for_too_long_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_policy_without_the_origin_closes_its_idle_connections() {
+async fn an_origin_is_reachable_under_its_policy_until_the_policy_is_dropped() {
     let (closed, mut seen) = mpsc::channel(1);
     let server = Server::start(move |_, mut stream| {
         let closed = closed.clone();
@@ -271,10 +271,19 @@ async fn a_policy_without_the_origin_closes_its_idle_connections() {
     .await;
     let egress = server.egress();
     ask(&egress, &server.origin()).await.unwrap();
-    egress.set_policy(&Policy::default());
-    assert_eq!(seen.recv().await, Some(()));
-    let error = ask(&egress, &server.origin()).await.unwrap_err();
+    let narrower = egress.allowing(&Policy::default());
+    let error = ask(&narrower, &server.origin()).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error}");
+    ask(&egress, &server.origin()).await.unwrap();
+    assert_eq!(server.connections(), 1, "a running call keeps its policy and its connection");
+    let mut policy = Policy::default();
+    policy.allow(server.origin(), Reach::Named);
+    let same = narrower.allowing(&policy);
+    ask(&same, &server.origin()).await.unwrap();
+    assert_eq!(server.connections(), 1, "policies that allow an origin share its connections");
+    assert!(seen.try_recv().is_err());
+    drop((egress, same));
+    assert_eq!(seen.recv().await, Some(()), "no policy allows the origin any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

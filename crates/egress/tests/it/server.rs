@@ -57,8 +57,7 @@ pub(crate) fn origin(url: &str) -> Origin {
 pub(crate) fn egress(settings: Settings, allowed: &[(Origin, Reach)]) -> Egress {
     let egress = Egress::new(settings).unwrap();
     let allowed = allowed.iter().cloned().collect();
-    egress.set_policy(&Policy { allowed });
-    egress
+    egress.allowing(&Policy { allowed })
 }
 
 pub(crate) fn post(origin: &Origin) -> Authorized {
