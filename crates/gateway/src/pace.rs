@@ -20,6 +20,7 @@ pub(crate) struct Pace {
     begun_at: Instant,
     sent_at: Instant,
     progress_at: Instant,
+    counted_at: Instant,
     idle_max: Duration,
     total_max: Duration,
     /// Something was sent, or part of the answer came, since the last look.
@@ -49,6 +50,7 @@ impl Pace {
             begun_at: now,
             sent_at: now,
             progress_at: now,
+            counted_at: now,
             idle_max,
             total_max,
             has_sent: false,
@@ -66,17 +68,28 @@ impl Pace {
         self.has_progress = true;
     }
 
-    /// What is due; asked when there is nothing to give.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Due> {
-        if self.has_sent || self.has_progress {
-            let now = Instant::now();
-            if std::mem::take(&mut self.has_sent) {
-                self.sent_at = now;
-            }
-            if std::mem::take(&mut self.has_progress) {
-                self.progress_at = now;
-            }
+    /// Takes the moment of what was sent and came since the last look. Returns
+    /// true if the answer has gone on for another second.
+    pub(crate) fn look(&mut self) -> bool {
+        if !self.has_sent && !self.has_progress {
+            return false;
         }
+        let now = Instant::now();
+        if std::mem::take(&mut self.has_sent) {
+            self.sent_at = now;
+        }
+        if std::mem::take(&mut self.has_progress) {
+            self.progress_at = now;
+        }
+        let is_second = now.duration_since(self.counted_at) >= Duration::from_secs(1);
+        if is_second {
+            self.counted_at = now;
+        }
+        is_second
+    }
+
+    /// What is due; asked after [`Pace::look`], when there is nothing to give.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Due> {
         loop {
             ready!(self.timer.as_mut().poll(context));
             let now = Instant::now();
@@ -128,6 +141,7 @@ mod tests {
         let mut last = Due::KeepAlive;
         while last == Due::KeepAlive {
             pace.progress();
+            pace.look();
             last = poll_fn(|context| pace.poll(context)).await;
         }
         assert_eq!((last, begun.elapsed().as_secs()), (Due::Over(s(60)), 60));

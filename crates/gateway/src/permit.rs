@@ -279,6 +279,15 @@ impl Permit {
         self.gateway.clock.monotonic().saturating_sub(self.started_at)
     }
 
+    /// Charges to the limits on tokens what the answer has used so far, so that a
+    /// long answer counts in the minutes in which it streams.
+    pub fn charge_streamed(&mut self) {
+        let Some(reservation) = &mut self.reservation else { return };
+        let reported = self.seen.usage.unwrap_or_default();
+        let output = reported.output.max(bound::estimated_tokens(self.seen.output_bytes));
+        reservation.charge_streamed(reported.input.saturating_add(output));
+    }
+
     /// Settles with the truth, as `ending` and what was seen tell it.
     pub fn settle(mut self: Box<Self>, ending: Ending) -> Settled {
         self.settle_once(ending)
@@ -430,10 +439,7 @@ const RETRIED_MAX: usize = 64;
 /// Takes one more request from every limit on requests.
 fn count_request(admission: &Admission) -> Result<(), Refused> {
     let own = &admission.call.principal.admission;
-    let requests: Vec<_> =
-        own.iter().filter(|cell| cell.unit() == Unit::Requests).map(Arc::clone).collect();
-    drop(ledger::admit(&requests).map_err(Refused::Allowance)?);
-    Ok(())
+    ledger::count_retry(own).map_err(Refused::Allowance)
 }
 
 /// Checks that the key has not left too many attempts behind.

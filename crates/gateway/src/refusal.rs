@@ -80,7 +80,8 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
         Unit::Tokens | Unit::Money => "tokens",
     };
     let resets_at = refusal.resets_at_ms.map(|at| {
-        let text = base::clock::rfc3339(at);
+        // Whole seconds, and never too soon.
+        let text = base::clock::rfc3339(at.saturating_add(999));
         format!("{} UTC", text.get(..19).unwrap_or_default().replace('T', " "))
     });
     let resets =
@@ -95,6 +96,8 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
         ),
         _ => String::new(),
     };
+    // As LiteLLM says, where only calls that are still running stand in the way.
+    let wait_ms = refusal.retry_after_ms.map_or(60_000, i64::unsigned_abs);
     let (kind, value) = descriptor(&refusal.allowance.subject);
     let mut failure = Failure::new(
         ErrorClass::RateLimit,
@@ -106,7 +109,7 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
             (refusal.allowance.limit - refusal.spent - refusal.held).max(0),
         ),
     )
-    .retry_after_ms((!never).then_some(60_000));
+    .retry_after_ms((!never).then_some(wait_ms));
     let headers = &mut failure.headers;
     headers.insert(RATE_LIMIT_TYPE, HeaderValue::from_static(limit_type));
     if let Some(at) = resets_at.and_then(|at| HeaderValue::try_from(at).ok()) {
@@ -223,6 +226,7 @@ mod tests {
             held: 0,
             asked: 250_000_000,
             resets_at_ms,
+            retry_after_ms: Some(17_250),
             cause,
         }
     }
@@ -247,12 +251,18 @@ mod tests {
     #[test]
     fn a_refused_rate_says_when_to_come_back_where_coming_back_helps() {
         let allowance = Allowance::tokens_per_minute(Subject::Key(KeyHash([7; 32])), 2000);
-        let spent = of_allowance(&refusal(allowance.clone(), Cause::Spent), Compat::V1_83);
+        let spent = Refusal {
+            resets_at_ms: Some(1_774_348_799_001),
+            ..refusal(allowance.clone(), Cause::Spent)
+        };
+        let held = Refusal { retry_after_ms: None, resets_at_ms: None, ..spent.clone() };
+        let spent = of_allowance(&spent, Compat::V1_83);
         assert_eq!(spent.headers["reset_at"], "2026-03-24 10:40:00 UTC");
         assert_eq!(
             (spent.retry_after_ms, spent.headers.get("x-should-retry")),
-            (Some(60_000), None)
+            (Some(17_250), None)
         );
+        assert_eq!(of_allowance(&held, Compat::V1_83).retry_after_ms, Some(60_000));
         let large = Refusal { asked: 4096, ..refusal(allowance, Cause::TooLarge) };
         let large = of_allowance(&large, Compat::V1_83);
         assert_eq!(large.retry_after_ms, None);

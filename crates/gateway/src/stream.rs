@@ -483,6 +483,11 @@ impl Stream {
                         );
                     }
                 }
+                Poll::Pending if self.pace.look() => {
+                    if let Some(permit) = &mut self.permit {
+                        permit.charge_streamed();
+                    }
+                }
                 Poll::Pending => match std::task::ready!(self.pace.poll(context)) {
                     Due::KeepAlive if self.framer.is_in_pieces() => {}
                     Due::KeepAlive => self.out.push(wire::keep_alive(self.surface)),

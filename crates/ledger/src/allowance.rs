@@ -81,9 +81,9 @@ pub enum Period {
     Ever,
     /// At the calendar's boundaries.
     Calendar(Window),
-    /// `length_ms` after the first use, then at the next use. Runs on the
-    /// monotonic clock: a wall clock that is set does not stretch it.
-    FromFirstUse {
+    /// Continuously: the limit holds in every interval of `length_ms`. Runs on
+    /// the monotonic clock: a wall clock that is set does not stretch it.
+    Sliding {
         /// Milliseconds.
         length_ms: i64,
     },
@@ -91,7 +91,7 @@ pub enum Period {
 
 impl Period {
     /// The window of requests and tokens per minute.
-    pub const MINUTE: Self = Self::FromFirstUse { length_ms: 60_000 };
+    pub const MINUTE: Self = Self::Sliding { length_ms: 60_000 };
 }
 
 impl From<Option<Window>> for Period {
@@ -105,8 +105,8 @@ impl fmt::Display for Period {
         match self {
             Self::Ever => f.write_str("in total"),
             Self::Calendar(window) => write!(f, "per {window}"),
-            Self::FromFirstUse { length_ms: 60_000 } => f.write_str("per minute"),
-            Self::FromFirstUse { length_ms } => write!(f, "per {length_ms} ms"),
+            Self::Sliding { length_ms: 60_000 } => f.write_str("per minute"),
+            Self::Sliding { length_ms } => write!(f, "per {length_ms} ms"),
         }
     }
 }
@@ -130,12 +130,12 @@ impl Allowance {
         Self { subject, unit: Unit::Money, window: window.into(), limit: limit.0 }
     }
 
-    /// Requests per minute.
+    /// Requests in any 60 seconds.
     pub fn requests_per_minute(subject: Subject, limit: u64) -> Self {
         Self { subject, unit: Unit::Requests, window: Period::MINUTE, limit: count(limit) }
     }
 
-    /// Tokens per minute.
+    /// Tokens in any 60 seconds.
     pub fn tokens_per_minute(subject: Subject, limit: u64) -> Self {
         Self { subject, unit: Unit::Tokens, window: Period::MINUTE, limit: count(limit) }
     }

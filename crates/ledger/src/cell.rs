@@ -4,6 +4,7 @@
 //! in the order of their ids, looks at every one, and takes from all or none.
 
 use crate::allowance::{Allowance, Opening, Period, Subject, Unit};
+use crate::recent::Recent;
 use crate::refusal::{Cause, Refusal};
 use base::Clock;
 use std::fmt;
@@ -25,11 +26,13 @@ pub struct Cell {
 pub struct CellUsage {
     /// The most in one window: nano-dollars for money, else a count.
     pub limit: i64,
-    /// Used in this window.
+    /// Used in this window. Of a sliding one, also usage beyond the limit that
+    /// the windows to come pay for.
     pub spent: i64,
     /// Reserved by calls in flight.
     pub held: i64,
-    /// When the window ends, milliseconds since 1970.
+    /// When the window ends, milliseconds since 1970; of a sliding one, when
+    /// nothing used so far counts any longer.
     pub resets_at_ms: Option<i64>,
 }
 
@@ -45,6 +48,8 @@ pub(crate) struct State {
     ends_ms: Option<i64>,
     /// Counts windows: what was reserved in another one is not in `held`.
     pub(crate) generation: u64,
+    /// Usage in a sliding window; `spent` is its total.
+    recent: Option<Recent>,
     /// Where charges go that nobody reserved; see [`Cell::move_to`].
     pub(crate) moved_to: Option<Arc<Cell>>,
 }
@@ -66,7 +71,7 @@ impl Moment {
     pub(crate) fn on(&mut self, window: Period, clock: &dyn Clock) -> i64 {
         match window {
             Period::Ever | Period::Calendar(_) => self.unix_ms(clock),
-            Period::FromFirstUse { .. } => {
+            Period::Sliding { .. } => {
                 let read = || i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
                 *self.monotonic_ms.get_or_insert_with(read)
             }
@@ -97,10 +102,14 @@ impl Cell {
             began_ms: i64::MIN,
             ends_ms: None,
             generation: 0,
+            recent: match window {
+                Period::Sliding { length_ms } => Some(Recent::new(length_ms)),
+                Period::Ever | Period::Calendar(_) => None,
+            },
             moved_to: None,
         };
         let now_ms = Moment::default().on(window, &*clock);
-        state.restate(window, own(opening, window, &*clock), now_ms);
+        state.restate(window, opening, now_ms);
         Self { id, subject, unit, window, clock, state: Mutex::new(state) }
     }
 
@@ -126,7 +135,7 @@ impl Cell {
             limit: state.limit,
             spent: state.spent,
             held: state.held,
-            resets_at_ms: self.resets_at_ms(&state),
+            resets_at_ms: self.resets_at_ms(&state, state.limit.saturating_sub(state.held)),
         }
     }
 
@@ -138,13 +147,12 @@ impl Cell {
 
     /// A new limit, at once; what is spent and held stays.
     pub fn set_limit(&self, limit: i64) {
-        self.lock().limit = limit;
+        self.lock_now().limit = limit;
     }
 
     /// Overwrites what is spent (an administrator sets a key's spend). What is
     /// held stays.
     pub fn restate(&self, opening: Opening) {
-        let opening = own(opening, self.window, &*self.clock);
         self.lock().restate(self.window, opening, self.now_ms(&mut Moment::default()));
     }
 
@@ -154,8 +162,9 @@ impl Cell {
     pub fn charge(&self, began_ms: i64, amount: i64) {
         let next = {
             let mut state = self.lock_now();
-            if state.moved_to.is_none() && began_ms >= state.began_ms {
-                state.spend(amount);
+            let counts = state.recent.is_some() || began_ms >= state.began_ms;
+            if state.moved_to.is_none() && counts {
+                self.spend(&mut state, &mut Moment::default(), amount);
             }
             state.moved_to.clone()
         };
@@ -164,7 +173,7 @@ impl Cell {
         }
     }
 
-    /// This cell's subject is counted in `next` from now on (its window
+    /// This subject's money is counted in `next` from now on (its window
     /// changed, or the key was replaced): `next` begins with what this one has
     /// spent, and with what it holds as if that were spent: those reservations
     /// give nothing back. What is charged or reserved here later by calls that
@@ -182,7 +191,7 @@ impl Cell {
         let unknown = |state: &State| state.spent.saturating_sub(counted).max(0);
         if self.id == next.id {
             let mut state = self.lock_now();
-            if self.resets_at_ms(&state) == opening.window_ends_ms {
+            if state.ends_ms == opening.window_ends_ms {
                 state.spent = opening.spent.saturating_add(unknown(&state));
             }
             return;
@@ -198,7 +207,7 @@ impl Cell {
             from = self.lock_now();
         }
         let spent = opening.spent.saturating_add(unknown(&from)).saturating_add(from.held);
-        let opening = own(Opening { spent, ..opening }, next.window, &*next.clock);
+        let opening = Opening { spent, ..opening };
         to.restate(next.window, opening, next.now_ms(&mut Moment::default()));
         // A move back: what went on from there comes here.
         to.moved_to = None;
@@ -207,6 +216,25 @@ impl Cell {
         from.generation += 1;
         from.moved_to = Some(Arc::clone(next));
     }
+
+    /// Counts `amount` as used now.
+    pub(crate) fn spend(&self, state: &mut State, moment: &mut Moment, amount: i64) {
+        self.convert(state, moment, 0, amount);
+    }
+
+    /// Gives `freed` back of what is held and counts `amount` as used now. The
+    /// clock is read only for a sliding window: others were rolled when the
+    /// amount was taken, and it belongs to that window.
+    pub(crate) fn convert(&self, state: &mut State, now: &mut Moment, freed: i64, amount: i64) {
+        let mut now_ms = 0;
+        if state.recent.is_some() {
+            now_ms = self.now_ms(now);
+            state.roll(self.window, now_ms);
+        }
+        state.release(freed);
+        state.spend(now_ms, amount);
+    }
+
     /// Whether forgetting the cell would lose nothing: nothing is held, and
     /// nothing spent counts any longer.
     pub(crate) fn is_idle(&self) -> bool {
@@ -239,16 +267,15 @@ impl Cell {
         state
     }
 
-    /// When the window ends, milliseconds since 1970.
-    fn resets_at_ms(&self, state: &State) -> Option<i64> {
+    /// When the window ends, milliseconds since 1970; of a sliding one, when
+    /// `asked` more would fit.
+    fn resets_at_ms(&self, state: &State, asked: i64) -> Option<i64> {
+        let Some(recent) = &state.recent else { return state.ends_ms };
         let mut now = Moment::default();
-        match self.window {
-            Period::Ever | Period::Calendar(_) => state.ends_ms,
-            Period::FromFirstUse { .. } => {
-                let left_ms = state.ends_ms?.saturating_sub(self.now_ms(&mut now));
-                Some(self.unix_ms(&mut now).saturating_add(left_ms))
-            }
-        }
+        let now_ms = self.now_ms(&mut now);
+        let room = state.limit.saturating_sub(state.held);
+        let wait_ms = recent.fits_at(now_ms, asked, room)?.saturating_sub(now_ms);
+        (wait_ms > 0).then(|| self.unix_ms(&mut now).saturating_add(wait_ms))
     }
 
     fn allowance_of(&self, state: &State) -> Allowance {
@@ -261,38 +288,38 @@ impl Cell {
     }
 
     pub(crate) fn refusal(&self, state: &State, asked: i64, cause: Cause) -> Refusal {
+        // What never fits is told when the whole limit is free again.
+        let fitting = asked.min(state.limit.saturating_sub(state.held));
+        let resets_at_ms =
+            self.resets_at_ms(state, if cause == Cause::TooLarge { fitting } else { asked });
+        let now_ms = self.unix_ms(&mut Moment::default());
         Refusal {
             allowance: self.allowance_of(state),
             spent: state.spent,
             held: state.held,
             asked,
-            resets_at_ms: self.resets_at_ms(state),
+            resets_at_ms,
+            retry_after_ms: resets_at_ms.map(|at_ms| at_ms.saturating_sub(now_ms).max(0)),
             cause,
         }
     }
 }
 
-/// An opening whose time is on the clock that `window` runs on.
-fn own(opening: Opening, window: Period, clock: &dyn Clock) -> Opening {
-    let mut now = Moment::default();
-    let shift_ms = now.on(window, clock).saturating_sub(now.unix_ms(clock));
-    let window_ends_ms = opening.window_ends_ms.map(|ms| ms.saturating_add(shift_ms));
-    Opening { window_ends_ms, ..opening }
-}
-
 impl State {
     /// Begins a new window if this one has ended. What the old one holds is
     /// charged to it when it settles, so the new one starts from nought.
+    /// A sliding window has no old one: what is held stays held.
     pub(crate) fn roll(&mut self, window: Period, now_ms: i64) {
+        if let Some(recent) = &mut self.recent {
+            recent.roll(now_ms, self.limit.saturating_sub(self.held));
+            self.spent = recent.total();
+            return;
+        }
         let Some(ends_ms) = self.ends_ms.filter(|ends_ms| *ends_ms <= now_ms) else { return };
         (self.spent, self.held) = (0, 0);
         self.generation += 1;
         match window {
-            Period::Ever => self.ends_ms = None,
-            Period::FromFirstUse { .. } => {
-                self.began_ms = ends_ms;
-                self.ends_ms = None;
-            }
+            Period::Ever | Period::Sliding { .. } => self.ends_ms = None,
             Period::Calendar(window) => {
                 let next_ms = window.end_after(ends_ms, now_ms);
                 self.began_ms = ends_ms.max(window.start_of(next_ms));
@@ -302,10 +329,14 @@ impl State {
     }
 
     fn restate(&mut self, window: Period, opening: Opening, now_ms: i64) {
+        if let Some(recent) = &mut self.recent {
+            recent.clear();
+            self.spend(now_ms, opening.spent);
+            return;
+        }
         self.spent = opening.spent;
         self.ends_ms = match window {
-            Period::Ever => None,
-            Period::FromFirstUse { .. } => opening.window_ends_ms,
+            Period::Ever | Period::Sliding { .. } => None,
             Period::Calendar(window) => {
                 opening.window_ends_ms.or_else(|| Some(window.next_reset(now_ms)))
             }
@@ -337,19 +368,20 @@ impl State {
         now_ms.max(self.began_ms)
     }
 
-    /// The first use opens the window of [`Period::FromFirstUse`].
-    pub(crate) fn touch(&mut self, window: Period, now_ms: i64) {
-        if let (Period::FromFirstUse { length_ms }, None) = (window, self.ends_ms) {
-            self.ends_ms = Some(now_ms.saturating_add(length_ms));
-        }
-    }
-
     pub(crate) fn hold(&mut self, amount: i64) {
         self.held = self.held.saturating_add(amount);
     }
 
-    pub(crate) fn spend(&mut self, amount: i64) {
-        self.spent = self.spent.saturating_add(amount);
+    /// `now_ms` matters to a sliding window, which is rolled up to it.
+    fn spend(&mut self, now_ms: i64, amount: i64) {
+        let room = self.limit.saturating_sub(self.held);
+        match &mut self.recent {
+            Some(recent) => {
+                recent.spend(now_ms, amount, room, self.limit);
+                self.spent = recent.total();
+            }
+            None => self.spent = self.spent.saturating_add(amount),
+        }
     }
 
     pub(crate) fn release(&mut self, amount: i64) {

@@ -20,6 +20,7 @@ mod hasher;
 mod inline;
 mod journal;
 mod key;
+mod recent;
 mod record;
 mod record_id;
 mod refusal;
@@ -38,7 +39,7 @@ pub use record::{CostSource, Ending, Opened, SpendRecord, Timing, UsageCounts};
 pub use record_id::RecordId;
 pub use refusal::{Cause, Refusal};
 pub use reservation::{
-    Ask, Hold, Overrun, Reservation, admit, available_money, available_tokens, reserve,
+    Ask, Hold, Overrun, Reservation, admit, available_money, available_tokens, count_retry, reserve,
 };
 pub use store::{
     Batch, Boxed, DaySpend, KeyFilter, KeySort, Position, SpendFilter, SpoolId, Store, StoreError,

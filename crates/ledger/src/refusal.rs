@@ -26,8 +26,12 @@ pub struct Refusal {
     pub held: i64,
     /// What this call asked for.
     pub asked: i64,
-    /// When the window ends, milliseconds since 1970.
+    /// When the window ends, milliseconds since 1970. Of a limit per minute,
+    /// when this call would fit if nothing else were used; `None` if calls in
+    /// flight must end first.
     pub resets_at_ms: Option<i64>,
+    /// The same, in milliseconds from now.
+    pub retry_after_ms: Option<i64>,
     /// Whether it is worth waiting.
     pub cause: Cause,
 }

@@ -1,8 +1,10 @@
 //! Taking from several allowances at once, and giving back.
 //!
 //! [`admit`] is for the request: one of every request count, one place in
-//! flight, the place given back when the [`Hold`] drops. [`reserve`] is for an
-//! attempt: the worst case in money and tokens, settled once with the truth.
+//! flight, the place given back when the [`Hold`] drops. [`count_retry`] takes
+//! one of every request count again, for a setting under which each attempt
+//! after the first counts as a request. [`reserve`] is for an attempt: the
+//! worst case in money and tokens, settled once with the truth.
 //! Both lock every cell concerned in one order, look, then take: no other
 //! thread sees a half-taken call, and none can slip past a limit.
 
@@ -45,7 +47,7 @@ pub struct Overrun {
 /// What one reservation has in one cell.
 struct Line {
     cell: Arc<Cell>,
-    /// The window of `held`.
+    /// The window of `held`; always the same in a sliding window.
     generation: u64,
     held: i64,
 }
@@ -70,6 +72,8 @@ impl Drop for Hold {
 pub struct Reservation {
     lines: Inline<Line>,
     ask: Ask,
+    /// Tokens that are charged already.
+    streamed: u64,
     reserved_ms: i64,
     settled: bool,
 }
@@ -124,18 +128,30 @@ fn check(locked: &mut Inline<Locked<'_>>) -> Result<Moment, Refusal> {
 /// # Errors
 /// The first allowance that does not suffice.
 pub fn admit(cells: &[Arc<Cell>]) -> Result<Hold, Refusal> {
-    let mut locked =
-        lock(cells, |unit| matches!(unit, Unit::Requests | Unit::InFlight).then_some(1));
+    take_one(cells, |unit| matches!(unit, Unit::Requests | Unit::InFlight))
+}
+
+/// Takes one of every [`Unit::Requests`] cell in `cells`, or nothing: for a
+/// further attempt of a request that [`admit`] let in, before its
+/// [`reserve`], where each attempt counts as a request.
+///
+/// # Errors
+/// The first allowance that does not suffice.
+pub fn count_retry(cells: &[Arc<Cell>]) -> Result<(), Refusal> {
+    take_one(cells, |unit| unit == Unit::Requests).map(drop)
+}
+
+fn take_one(cells: &[Arc<Cell>], concerns: impl Fn(Unit) -> bool) -> Result<Hold, Refusal> {
+    let mut locked = lock(cells, |unit| concerns(unit).then_some(1));
     let mut now = check(&mut locked)?;
     let mut lines = Inline::new();
     for Locked { cell, state, asked } in locked.iter_mut() {
-        state.touch(cell.window(), cell.now_ms(&mut now));
         if cell.unit() == Unit::InFlight {
             state.hold(*asked);
             let (cell, generation) = (Arc::clone(cell), state.generation);
             lines.push(Line { cell, generation, held: *asked });
         } else {
-            state.spend(*asked);
+            cell.spend(state, &mut now, *asked);
         }
     }
     Ok(Hold { lines })
@@ -152,7 +168,6 @@ pub fn reserve(cells: &[Arc<Cell>], ask: Ask) -> Result<Reservation, Refusal> {
     let mut reserved_ms = 0;
     let mut lines = Inline::new();
     for Locked { cell, state, asked } in locked.iter_mut() {
-        state.touch(cell.window(), cell.now_ms(&mut now));
         state.hold(*asked);
         reserved_ms = reserved_ms.max(cell.unix_ms(&mut now));
         // Only money has windows that outlive the process.
@@ -162,7 +177,7 @@ pub fn reserve(cells: &[Arc<Cell>], ask: Ask) -> Result<Reservation, Refusal> {
         let (cell, generation) = (Arc::clone(cell), state.generation);
         lines.push(Line { cell, generation, held: *asked });
     }
-    Ok(Reservation { lines, ask, reserved_ms, settled: false })
+    Ok(Reservation { lines, ask, streamed: 0, reserved_ms, settled: false })
 }
 
 impl Reservation {
@@ -178,9 +193,34 @@ impl Reservation {
         self.reserved_ms
     }
 
-    /// Charges `actual` and gives the rest back. Each amount counts in the
-    /// window that it was reserved in, also where that has ended. `Some` where
-    /// the truth was above the reservation: it is charged all the same.
+    /// Charges to the limits per minute, now, what the answer has used so far,
+    /// `tokens_so_far` in all, and holds that much less: a long answer counts
+    /// in the minutes in which it streams. Without effect on money, and if
+    /// `tokens_so_far` has not grown. What is charged here is not given back
+    /// if [`Reservation::settle`] says less. Locks each token cell for a few
+    /// nanoseconds; once a second is often enough, since that is how exactly a
+    /// minute is counted.
+    pub fn charge_streamed(&mut self, tokens_so_far: u64) {
+        let more = count(tokens_so_far).saturating_sub(count(self.streamed));
+        if more <= 0 {
+            return;
+        }
+        self.streamed = tokens_so_far;
+        let mut now = Moment::default();
+        for line in self.lines.iter_mut().filter(|line| line.cell.unit() == Unit::Tokens) {
+            let mut state = line.cell.lock();
+            if state.generation == line.generation {
+                let freed = more.min(line.held);
+                line.held -= freed;
+                line.cell.convert(&mut state, &mut now, freed, more);
+            }
+        }
+    }
+
+    /// Charges `actual` and gives the rest back. Money counts in the window
+    /// that it was reserved in, also where that has ended; tokens count now, but
+    /// for those that were charged while they were streamed. `Some` where the
+    /// truth was above the reservation: it is charged all the same.
     pub fn settle(mut self, actual: Ask) -> Option<Overrun> {
         self.charge(actual);
         let money = actual.money.saturating_sub(self.ask.money).max(NanoUsd::ZERO);
@@ -190,15 +230,18 @@ impl Reservation {
 
     fn charge(&mut self, actual: Ask) {
         self.settled = true;
+        let mut now = Moment::default();
         for line in self.lines.iter() {
-            let amount = actual.of(line.cell.unit()).unwrap_or_default();
+            let mut amount = actual.of(line.cell.unit()).unwrap_or_default();
+            if line.cell.unit() == Unit::Tokens {
+                amount = amount.saturating_sub(count(self.streamed)).max(0);
+            }
             let next = {
                 let mut state = line.cell.lock();
                 if state.generation != line.generation {
                     continue;
                 }
-                state.release(line.held);
-                state.spend(amount);
+                line.cell.convert(&mut state, &mut now, line.held, amount);
                 state.moved_to.clone()
             };
             // Taken after the cell had moved, by a call that began before.

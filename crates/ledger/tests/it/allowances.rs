@@ -104,7 +104,6 @@ fn requests_stay_counted_and_places_in_flight_come_back() {
     drop((one, two));
     drop(admit(&cells).unwrap());
     let refusal = admit(&cells).err().unwrap();
-    // A minute from the first use, not from when the cell was made.
     assert_eq!((refusal.cause, refusal.resets_at_ms), (Cause::Spent, Some(85_000)));
     assert_eq!(cells[1].usage().held, 0);
     clock.advance(60_000);

@@ -3,6 +3,7 @@
 
 mod against_a_model;
 mod allowances;
+mod rates;
 mod records;
 mod threads;
 
