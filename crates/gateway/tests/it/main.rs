@@ -6,6 +6,7 @@ mod bytes_first;
 mod canary;
 mod chaos;
 mod endings;
+mod evidence;
 mod gone;
 mod harness;
 mod hostile;
