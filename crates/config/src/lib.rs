@@ -35,6 +35,7 @@ mod types;
 
 pub use cidr::{Cidr, CidrError};
 pub use env::{Env, ProcessEnv};
+pub use files::{PEM_MAX_BYTES, ReadFile, read_file};
 pub use load::{Loaded, defaults, load};
 pub use report::{Entry, Report, Verdict};
 pub use settings::{

@@ -5,7 +5,7 @@
 
 use crate::credentials;
 use crate::env::Env;
-use crate::files::read_capped;
+use crate::files::ReadFile;
 use crate::general::{self, limit_body};
 use crate::keymoat;
 use crate::known_keys::TOP;
@@ -32,6 +32,8 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// Every key and every problem.
     pub report: Report,
+    /// Every file that was read or could not be read, for a later look.
+    pub files: Vec<ReadFile>,
 }
 
 /// Reads the configuration at `path`, what it includes, and the environment.
@@ -60,7 +62,7 @@ fn finish(mut reader: Reader<'_>, config: Option<Config>) -> Loaded {
     reader.hidden.retain(|secret| seen.insert(secret.expose().to_owned()));
     let mut report = reader.report;
     report.finish(&reader.files, &reader.hidden);
-    Loaded { config: config.filter(|_| !report.has_errors()), report }
+    Loaded { config: config.filter(|_| !report.has_errors()), report, files: reader.read_files }
 }
 
 /// The main file's tree and then those it includes; `None` if the main file
@@ -98,7 +100,7 @@ fn read_trees(reader: &mut Reader<'_>, path: &Path) -> Option<Vec<Node>> {
 /// One file; problems are recorded where it is named, or at its top.
 fn read_tree(reader: &mut Reader<'_>, path: &Path, named_at: Option<&Field<'_>>) -> Option<Node> {
     let file = u16::try_from(reader.files.len()).ok()?;
-    let bytes = match read_capped(path, FILE_MAX_BYTES) {
+    let bytes = match reader.read_file(path, FILE_MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(message) => {
             if let Some(field) = named_at {
@@ -112,7 +114,6 @@ fn read_tree(reader: &mut Reader<'_>, path: &Path, named_at: Option<&Field<'_>>)
         }
     };
     reader.files.push(path.display().to_string().into());
-    reader.read_files.push(path.to_path_buf());
     let (tree, problems) = parse(&bytes, file);
     let clean = problems.is_empty();
     for problem in problems {
@@ -250,8 +251,7 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     {
         settings.log.level = level;
     }
-    let files = std::mem::take(&mut reader.read_files);
-    Config { deployments, routing, access, settings, files }
+    Config { deployments, routing, access, settings }
 }
 
 /// Defaults for variables; the process's own win, as in LiteLLM.

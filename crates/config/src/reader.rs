@@ -6,6 +6,7 @@
 //! value may be a secret in the wrong place.
 
 use crate::env::{Env, Layered};
+use crate::files::ReadFile;
 use crate::node::{Key, Kind, Node, Pos};
 use crate::report::{Entry, Report, Verdict};
 use crate::scalar;
@@ -114,8 +115,8 @@ pub(crate) struct Reader<'e> {
     pub(crate) base_dir: PathBuf,
     /// How many errors the report holds.
     pub(crate) errors: usize,
-    /// Every file that was read.
-    pub(crate) read_files: Vec<PathBuf>,
+    /// Every file that was read or could not be read.
+    pub(crate) read_files: Vec<ReadFile>,
 }
 
 impl<'e> Reader<'e> {

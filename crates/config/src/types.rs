@@ -7,7 +7,6 @@ use crate::settings::Settings;
 use base::{Decimal, NanoUsd, Origin, Secret};
 use catalog::Provider;
 use serde_json::value::RawValue;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything that the files and the environment say.
@@ -20,9 +19,6 @@ pub struct Config {
     pub access: Access,
     /// Our own settings, from `keymoat:`.
     pub settings: Settings,
-    /// Every file that was read, so that a change can be noticed: the
-    /// configuration, what it includes, TLS keys and roots.
-    pub files: Vec<PathBuf>,
 }
 
 impl Config {

@@ -11,8 +11,9 @@ pub enum Roots {
     Webpki,
     /// The operating system's store.
     Native,
-    /// Only the certificates in these PEM files: a corporate authority, say.
-    Files(Vec<PathBuf>),
+    /// Only these certificates, such as a corporate authority's: PEM, each with
+    /// the file that it was read from.
+    Pem(Vec<(PathBuf, Vec<u8>)>),
 }
 
 /// How connections are made and kept.

@@ -6,7 +6,6 @@ use crate::settings::{Roots, Settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 
@@ -36,9 +35,9 @@ fn roots(roots: &Roots) -> Result<RootCertStore, Error> {
                 return Err(Error::NoRoots("the system's store"));
             }
         }
-        Roots::Files(files) => {
-            for file in files {
-                add_file(&mut store, file)
+        Roots::Pem(files) => {
+            for (file, pem) in files {
+                add_pem(&mut store, pem)
                     .map_err(|what| Error::RootFile { file: file.clone(), what })?;
             }
             if store.is_empty() {
@@ -49,9 +48,9 @@ fn roots(roots: &Roots) -> Result<RootCertStore, Error> {
     Ok(store)
 }
 
-fn add_file(store: &mut RootCertStore, file: &Path) -> Result<(), String> {
+fn add_pem(store: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     let held = store.len();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| error.to_string())?;
         store.add(certificate).map_err(|error| error.to_string())?;
     }

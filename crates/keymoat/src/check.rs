@@ -2,14 +2,16 @@
 //! is wrong with it, before it is.
 
 use crate::cli::{CheckConfig, Doctor};
-use crate::say;
-use crate::serve::egress_settings;
-use config::{Config, ProcessEnv};
-use egress::{Egress, Limits, Policy, Reach};
+use crate::serve::way_out;
+use crate::source::Source;
+use crate::{say, tls};
+use config::{Config, Entry, Loaded, Report};
+use egress::{Limits, Policy, Reach};
 use http::{HeaderMap, Method};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use vault::Outgoing;
 
@@ -18,14 +20,54 @@ const EXIT_PROBLEMS: u8 = 2;
 
 /// `keymoat check-config FILE`
 pub(crate) fn config(check: &CheckConfig) -> ExitCode {
-    let loaded = config::load(&check.file, &ProcessEnv);
-    let report = if check.json {
-        loaded.report.render_json() + "\n"
-    } else {
-        loaded.report.render_text(false)
+    let (config, report) = match load(Some(check.file.clone())) {
+        Ok(loaded) => loaded,
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            return ExitCode::from(EXIT_PROBLEMS);
+        }
     };
-    say::out(&report);
-    if loaded.config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_PROBLEMS) }
+    let text = if check.json { report.render_json() + "\n" } else { report.render_text(false) };
+    say::out(&text);
+    if config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_PROBLEMS) }
+}
+
+/// Reads a configuration and judges it as `serve` does, the refusals that come
+/// when it is put to use included. Without a configuration the report has
+/// errors.
+///
+/// # Errors
+/// The files did not answer in time.
+fn load(file: Option<PathBuf>) -> Result<(Option<Config>, Report), String> {
+    let source = Source { file, simulator: None };
+    let Loaded { config, mut report, .. } = source.load_in_time()?;
+    let Some(config) = config else { return Ok((None, report)) };
+    let problems = unservable(&config);
+    if problems.is_empty() {
+        return Ok((Some(config), report));
+    }
+    let file = source.file.map(|file| file.display().to_string()).unwrap_or_default();
+    report.entries.extend(problems.into_iter().map(|message| Entry {
+        file: file.as_str().into(),
+        line: 0,
+        column: 0,
+        path: String::new(),
+        verdict: config::Verdict::Error,
+        message,
+        hint: None,
+    }));
+    Ok((None, report))
+}
+
+/// Every reason why `serve` refuses to put a configuration to use that can be
+/// read.
+pub(crate) fn unservable(config: &Config) -> Vec<String> {
+    let mut problems =
+        gateway::runtime::build(config).err().map(|error| error.0).unwrap_or_default();
+    let tls = config.settings.listen.tls.as_ref();
+    problems.extend(tls.and_then(|tls| tls::acceptor(tls).err()));
+    problems.extend(way_out(config).err());
+    problems
 }
 
 /// How a check came out.
@@ -58,12 +100,14 @@ fn finding(verdict: Verdict, about: &str, message: impl Into<String>) -> Finding
 
 /// `keymoat doctor`
 pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
-    let loaded = match &doctor.config {
-        Some(file) => config::load(file, &ProcessEnv),
-        None => config::defaults(&ProcessEnv),
+    let (config, report) = match load(doctor.config.clone()) {
+        Ok(loaded) => loaded,
+        Err(problem) => {
+            show(&[finding(Verdict::Problem, "configuration", problem)], doctor.json);
+            return ExitCode::from(EXIT_PROBLEMS);
+        }
     };
-    let mut findings: Vec<Finding> = loaded
-        .report
+    let mut findings: Vec<Finding> = report
         .problems()
         .map(|entry| {
             let verdict = match entry.verdict {
@@ -74,7 +118,7 @@ pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
             finding(verdict, &place, format!("{}: {}", entry.path, entry.message))
         })
         .collect();
-    if let Some(config) = &loaded.config {
+    if let Some(config) = &config {
         findings.extend(listener(config));
         findings.extend(keys(config));
         findings.extend(data_dir(config));
@@ -201,7 +245,7 @@ fn providers(config: &Config) -> Vec<Finding> {
         origins.insert(deployment.origin.clone(), deployment.provider.name);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(runtime), Ok(egress)) = (runtime, Egress::new(egress_settings(config))) else {
+    let (Ok(runtime), Ok(egress)) = (runtime, way_out(config)) else {
         return vec![finding(Verdict::Problem, "providers", "the network side does not start")];
     };
     let egress = egress.allowing(&policy);

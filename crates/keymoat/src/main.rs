@@ -25,6 +25,7 @@ mod reload;
 mod remote;
 mod say;
 mod serve;
+mod source;
 mod streams;
 mod survey;
 mod tls;

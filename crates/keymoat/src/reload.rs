@@ -1,98 +1,88 @@
-//! A changed configuration is taken over while serving: on SIGHUP, or when a
-//! file that it was read from changes. What cannot be read leaves the old one.
+//! Takes a changed configuration over while serving: on SIGHUP, or when the
+//! content of a file that it was read from changes. A configuration that cannot
+//! be read or served leaves the old one as it is. Files are read on a blocking
+//! thread: one that does not answer holds up this task and no request.
 
-use crate::{demo, say, tls};
-use config::{Config, ProcessEnv};
+use crate::source::{READ_MAX, Source};
+use crate::tls;
+use config::{Config, Loaded, ReadFile};
 use gateway::Gateway;
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use telemetry::Redaction;
+use std::time::Duration;
+use telemetry::Log;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Where the configuration came from.
-pub(crate) struct Source {
-    /// None for the built-in demo.
-    pub(crate) file: Option<PathBuf>,
-    /// The demo's upstream, where it is served.
-    pub(crate) simulator: Option<SocketAddr>,
-}
-
-impl Source {
-    /// Reads it, now.
-    ///
-    /// # Errors
-    /// The problems, rendered.
-    pub(crate) fn read(&self) -> Result<(Config, config::Report), String> {
-        let loaded = match &self.file {
-            Some(file) => config::load(file, &ProcessEnv),
-            None => config::defaults(&ProcessEnv),
-        };
-        let Some(mut config) = loaded.config else {
-            return Err(loaded.report.render_problems(false));
-        };
-        if let Some(simulator) = self.simulator {
-            demo::add(&mut config, simulator)?;
-        }
-        Ok((config, loaded.report))
-    }
-}
-
 /// What a changed configuration changes.
 pub(crate) struct Reload {
     pub(crate) source: Source,
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) log: Redaction,
+    pub(crate) log: Log,
     /// The one that is shown to new connections, if TLS is spoken.
     pub(crate) certificate: watch::Sender<Option<TlsAcceptor>>,
     pub(crate) had_master_key: bool,
 }
 
 impl Reload {
-    /// Takes changes over until the process ends. `seen`: the files of the
-    /// configuration that is served, as they were before it was read.
-    pub(crate) async fn watch(mut self, mut hangup: Signal, mut seen: Stamps) {
+    /// Takes changes over until the process ends. `files` are those of the
+    /// configuration that is served.
+    pub(crate) async fn watch(mut self, mut hangup: Signal, mut files: Arc<[ReadFile]>) {
         loop {
-            let asked = tokio::select! {
+            let is_asked = tokio::select! {
                 _ = hangup.recv() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
-            let now = seen.now();
-            if !asked && now == seen {
+            let (source, known) = (self.source.clone(), Arc::clone(&files));
+            let reading = tokio::task::spawn_blocking(move || {
+                let is_due = is_asked || known.iter().any(ReadFile::has_changed);
+                is_due.then(|| source.load())
+            });
+            let Some(Loaded { config, report, files: read }) = self.finished(reading).await else {
                 continue;
-            }
-            seen = now;
-            match self.source.read() {
-                Ok((config, report)) => match self.take_over(&config).await {
-                    Ok(()) => {
-                        tracing::info!(
-                            deployments = config.deployments.len(),
-                            warnings = report.problems().count(),
-                            "the configuration was taken over; listener, data directory, threads \
-                             and roots change at a restart"
-                        );
-                        seen = seen.of(&config.files);
-                    }
-                    Err(problem) => {
-                        tracing::error!(
-                            problem,
-                            "the new configuration cannot be served; the old one stays"
-                        );
-                    }
-                },
+            };
+            files = read.into();
+            let config = match self.source.complete(config, &report) {
+                Ok(config) => config,
                 Err(problems) => {
                     tracing::error!("the new configuration has errors; the old one stays");
-                    say::err(&problems);
+                    self.log.text(&problems);
+                    continue;
                 }
+            };
+            match self.take_over(&config).await {
+                Ok(()) => tracing::info!(
+                    deployments = config.deployments.len(),
+                    warnings = report.problems().count(),
+                    "the configuration was taken over; listener, data directory, threads and \
+                     roots change at a restart"
+                ),
+                Err(problem) => tracing::error!(
+                    problem,
+                    "the new configuration cannot be served; the old one stays"
+                ),
             }
         }
+    }
+
+    /// Waits for files, and says so where they take long.
+    async fn finished(&self, mut reading: JoinHandle<Option<Loaded>>) -> Option<Loaded> {
+        let in_time = tokio::time::timeout(READ_MAX, &mut reading).await;
+        let read = if let Ok(read) = in_time {
+            read
+        } else {
+            tracing::error!(
+                problem = self.source.too_slow(),
+                "the old configuration stays until the files can be read"
+            );
+            reading.await
+        };
+        // The log has the panic.
+        read.ok().flatten()
     }
 
     /// All of it or nothing.
@@ -114,61 +104,5 @@ impl Reload {
         }
         self.had_master_key = config.access.master_key.is_some();
         Ok(())
-    }
-}
-
-/// What tells one state of a file from another; none where it is not there.
-type Stamp = Option<(SystemTime, u64)>;
-
-/// The state of some files. Taken before they are read: what is written while
-/// they are read then shows as a change.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Stamps(BTreeMap<PathBuf, Stamp>);
-
-impl Stamps {
-    /// Of these files, now.
-    pub(crate) fn take<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
-        Self(files.into_iter().map(|file| (file.clone(), stamp(file))).collect())
-    }
-
-    /// Of the same files, now.
-    fn now(&self) -> Self {
-        Self::take(self.0.keys())
-    }
-
-    /// Of `files`: as they were where they are known, else as they are now.
-    pub(crate) fn of(mut self, files: &[PathBuf]) -> Self {
-        let known = |file: &PathBuf| self.0.remove(file).unwrap_or_else(|| stamp(file));
-        Self(
-            files.iter().map(known).zip(files).map(|(stamp, file)| (file.clone(), stamp)).collect(),
-        )
-    }
-}
-
-fn stamp(file: &PathBuf) -> Stamp {
-    let meta = std::fs::metadata(file).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Stamps;
-
-    #[test]
-    fn what_is_written_while_a_file_is_read_shows_as_a_change() {
-        let dir = std::env::temp_dir().join(format!("keymoat-stamps-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let (known, new) = (dir.join("known"), dir.join("new"));
-        std::fs::write(&known, "a").unwrap();
-        let before = Stamps::take([&known]);
-        std::fs::write(&known, "ab").unwrap();
-        std::fs::write(&new, "x").unwrap();
-        let seen = before.of(&[known.clone(), new.clone()]);
-        assert!(seen.now() != seen, "the second write came after the first look");
-        let seen = seen.now();
-        assert!(seen.now() == seen);
-        std::fs::remove_file(&new).unwrap();
-        assert!(seen.now() != seen);
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

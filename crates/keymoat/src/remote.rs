@@ -236,7 +236,9 @@ pub(crate) fn ask(
     runtime.block_on(async {
         let mut settings = egress::Settings::default();
         if let Some(file) = &remote.ca {
-            settings.roots = egress::Roots::Files(vec![file.clone()]);
+            let pem = config::read_file(file, config::PEM_MAX_BYTES);
+            let pem = pem.map_err(|problem| format!("{}: {problem}", file.display()))?;
+            settings.roots = egress::Roots::Pem(vec![(file.clone(), pem)]);
         }
         let egress = egress::Egress::new(settings).map_err(|error| error.to_string())?;
         let mut policy = egress::Policy::default();

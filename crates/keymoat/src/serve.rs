@@ -4,10 +4,11 @@ use crate::banner::{self, Ready};
 use crate::cli::Serve;
 use crate::door::Door;
 use crate::listen::{self, Limits};
-use crate::reload::{Reload, Source, Stamps};
-use crate::{demo, observe, say, tls};
+use crate::reload::Reload;
+use crate::source::{Source, in_time};
+use crate::{check, demo, observe, say, tls};
 use base::{Clock, Redactor, Secret, SystemClock};
-use config::{Config, LogFormat, SpoolSync};
+use config::{Config, LogFormat, ReadFile, SpoolSync};
 use console::Console;
 use egress::Egress;
 use gateway::{Gateway, Parts};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::DataDir;
+use telemetry::Log;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -32,32 +34,67 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// At the end, for records that the disk did not take.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 
+/// At the end, for log lines that standard error has not taken yet.
+const LOG_MAX: Duration = Duration::from_secs(2);
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
-    let seen = Stamps::take(&asked.config);
-    let loaded = match &asked.config {
-        Some(file) => config::load(file, &config::ProcessEnv),
-        None => config::defaults(&config::ProcessEnv),
+    let source = Source { file: asked.config.clone(), simulator: None };
+    let loaded = match source.load_in_time() {
+        Ok(loaded) => loaded,
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
     };
     let problems = loaded.report.render_problems(false);
-    if !problems.is_empty() {
+    let Some(mut config) = loaded.config else {
         say::err(&problems);
-    }
-    let Some(config) = loaded.config else { return ExitCode::from(EXIT_CONFIG) };
-    let seen = seen.of(&config.files);
-    match runtime(&config) {
-        Ok(runtime) => match runtime.block_on(serve(asked, config, seen)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problem) => {
-                say::err(&format!("error: {problem}"));
-                ExitCode::FAILURE
-            }
-        },
-        Err(error) => {
-            say::err(&format!("error: the runtime does not start: {error}"));
-            ExitCode::FAILURE
+        return ExitCode::from(EXIT_CONFIG);
+    };
+    let log = match start_log(&config) {
+        Ok(log) => log,
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            return ExitCode::FAILURE;
         }
+    };
+    // From here on nothing writes to standard error but the log's own thread.
+    if !problems.is_empty() {
+        log.text(&problems);
     }
+    let served = match runtime(&config) {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(source, asked, &mut config, loaded.files, &log));
+            // A thread may wait for a file that does not answer.
+            runtime.shutdown_background();
+            served
+        }
+        Err(error) => Err(format!("the runtime does not start: {error}")),
+    };
+    let code = match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            log.text(&format!("error: {problem}"));
+            // As `check-config` has it.
+            let is_config = !check::unservable(&config).is_empty();
+            if is_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+        }
+    };
+    log.finish(LOG_MAX);
+    code
+}
+
+fn start_log(config: &Config) -> Result<Log, String> {
+    let format = match config.settings.log.format {
+        LogFormat::Auto => telemetry::Format::Auto,
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    let log = telemetry::logs::init(format, config.settings.log.level.as_str())
+        .map_err(|error| error.to_string())?;
+    log.set(Redactor::new(config.secrets()));
+    Ok(log)
 }
 
 /// A thread for each core. One needs no work stealing, and is cheaper without.
@@ -72,37 +109,34 @@ fn runtime(config: &Config) -> std::io::Result<tokio::runtime::Runtime> {
     }
 }
 
-async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), String> {
+async fn serve(
+    mut source: Source,
+    asked: &Serve,
+    config: &mut Config,
+    files: Vec<ReadFile>,
+    log: &Log,
+) -> Result<(), String> {
     // First of all: a signal that nobody listens for ends the process.
     let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut ends = Ends::new().map_err(|error| error.to_string())?;
-    let format = match config.settings.log.format {
-        LogFormat::Auto => telemetry::Format::Auto,
-        LogFormat::Text => telemetry::Format::Text,
-        LogFormat::Json => telemetry::Format::Json,
-    };
-    let log = telemetry::logs::init(format, config.settings.log.level.as_str())
-        .map_err(|error| error.to_string())?;
-    log.set(Redactor::new(config.secrets()));
-    let simulator = match asked.config {
-        Some(_) => None,
-        None => Some(simulator::start().await.map_err(|error| format!("the demo: {error}"))?),
-    };
-    if let Some(simulator) = simulator {
-        demo::add(&mut config, simulator)?;
+    if source.file.is_none() {
+        let simulator = simulator::start().await.map_err(|error| format!("the demo: {error}"))?;
+        demo::add(config, simulator)?;
+        source.simulator = Some(simulator);
     }
+    let is_demo = source.simulator.is_some();
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Arc::new(telemetry::Metrics::new());
     let dir = DataDir::open(&config.settings.data_dir).map_err(|error| error.to_string())?;
     let hasher = KeyHasher::new(&dir.pepper().map_err(|error| error.to_string())?);
-    let master = MasterKey::of(&config, &dir)?;
+    let master = MasterKey::of(config, &dir)?;
     let body_dir = dir.path().join("bodies");
     let observer = observe::observer(Arc::clone(&metrics));
-    let state = store::open(dir, spool_settings(&config), &*clock, observer)
+    let state = store::open(dir, spool_settings(config), &*clock, observer)
         .map_err(|error| error.to_string())?;
 
-    let egress = Egress::new(egress_settings(&config)).map_err(|error| error.to_string())?;
+    let egress = way_out(config)?;
     let gateway = Gateway::new(
         Parts {
             clock: Arc::clone(&clock),
@@ -114,7 +148,7 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
             spool_dir: body_dir,
             seed: u64::from_le_bytes(base::id::random().map_err(|error| error.to_string())?),
         },
-        &config,
+        config,
     )
     .await?;
     gateway.tell(Box::new(observe::Told(Arc::clone(&metrics))));
@@ -141,34 +175,38 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
         drain_timeout: Duration::from_millis(listen.drain_timeout_ms),
     };
     let journal = Arc::clone(&state.journal);
-    let observed = Arc::clone(&gateway);
+    let (observed, counted) = (Arc::clone(&gateway), log.clone());
     let console = Console::new(console::Parts {
         gateway: Arc::clone(&gateway),
         render_metrics: Arc::new(move || {
             let waiting = i64::try_from(journal.depth()).unwrap_or(i64::MAX);
             metrics.gauges.spool_records.store(waiting, Ordering::Relaxed);
+            let dropped = i64::try_from(counted.dropped()).unwrap_or(i64::MAX);
+            metrics.gauges.log_lines_dropped.store(dropped, Ordering::Relaxed);
             observe::levels(&observed, &metrics);
             metrics.render()
         }),
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
-    let source = Source { file: asked.config.clone(), simulator };
     let reload = Reload {
         source,
         gateway: Arc::clone(&gateway),
-        log,
+        log: log.clone(),
         certificate,
         had_master_key: config.access.master_key.is_some(),
     };
-    tokio::spawn(reload.watch(hangup, seen));
+    tokio::spawn(reload.watch(hangup, files.into()));
 
-    say::out(&banner::ready(&Ready {
+    let banner = banner::ready(&Ready {
         url: &url,
         model: Some(demo::MODEL),
         new_master_key: master.is_new.then(|| master.key.expose()),
         master_key_file: master.file.as_deref(),
-        demo: simulator.is_some(),
-    }));
+        demo: is_demo,
+    });
+    // On a thread of its own: standard output may be a pipe that nobody reads.
+    let said = std::thread::Builder::new().spawn(move || say::out(&banner));
+    drop(said.map_err(|error| error.to_string())?);
     let (stop, stopped) = watch::channel(false);
     let stopping = Arc::clone(&door);
     let delay = Duration::from_millis(listen.drain_delay_ms);
@@ -222,15 +260,22 @@ fn spool_settings(config: &Config) -> store::Settings {
     }
 }
 
-pub(crate) fn egress_settings(config: &Config) -> egress::Settings {
+/// Makes the way out that a configuration asks for; no origin is allowed yet.
+///
+/// # Errors
+/// No root certificates can be had.
+pub(crate) fn way_out(config: &Config) -> Result<Egress, String> {
     let roots = match &config.settings.roots {
         config::Roots::Webpki => egress::Roots::Webpki,
         config::Roots::Native => egress::Roots::Native,
-        config::Roots::Pem(files) => {
-            egress::Roots::Files(files.iter().map(|(file, _)| file.clone()).collect())
-        }
+        config::Roots::Pem(files) => egress::Roots::Pem(files.clone()),
     };
-    egress::Settings { roots, ..egress::Settings::default() }
+    let settings = egress::Settings { roots, ..egress::Settings::default() };
+    // The system's roots are files.
+    let egress = in_time(move || Egress::new(settings));
+    egress
+        .ok_or("the system's root certificates could not be read in time")?
+        .map_err(|error| error.to_string())
 }
 
 fn warn_if_open(bound: SocketAddr, tls: bool) {

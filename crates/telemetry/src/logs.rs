@@ -2,16 +2,20 @@
 //!
 //! Every line passes through the set of secrets on its way out, so that a
 //! careless field or a library's own message cannot leak one. Which lines are
-//! written is set for each target (module path), without patterns.
+//! written is set for each target (module path), without patterns. Nothing that
+//! logs waits for standard error: see `lines` and `repeats`.
 
+use crate::lines::{Lines, Reports};
+use crate::repeats::{LeftOut, Repeats};
 use arc_swap::ArcSwap;
 use base::Redactor;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -28,7 +32,7 @@ pub enum Format {
     Json,
 }
 
-/// Why logging did not start.
+/// Reason why logging did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A part of the filter is not understood.
@@ -40,36 +44,102 @@ pub enum Error {
     /// Something in this process logs already.
     #[error("logging was started before: {0}")]
     Started(SetGlobalDefaultError),
+    /// There is no thread to write with.
+    #[error("logging cannot start: {0}")]
+    Thread(io::Error),
 }
 
-/// The secrets that are kept out of the logs. Clones share the set.
+/// The process's log. Clones share it.
+#[derive(Clone)]
+pub struct Log {
+    redaction: Redaction,
+    lines: Lines,
+    repeats: Repeats,
+}
+
+impl Log {
+    /// Swaps the secrets that are kept out of the log; lines from now on are
+    /// cleaned of the new ones.
+    pub fn set(&self, redactor: Redactor) {
+        self.redaction.set(redactor);
+    }
+
+    /// Writes text of several lines, such as the problems of a configuration,
+    /// as it is.
+    pub fn text(&self, text: &str) {
+        let clean = self.redaction.0.load();
+        self.lines.push(&format!("{}\n", clean.clean(text).trim_end()));
+    }
+
+    /// Returns the number of lines that were dropped because standard error
+    /// did not take them.
+    pub fn dropped(&self) -> u64 {
+        self.lines.dropped()
+    }
+
+    /// Writes what waits before the process ends, for at most `limit`.
+    pub fn finish(&self, limit: Duration) {
+        report_repeats(&self.repeats, true);
+        self.lines.flush(limit);
+    }
+}
+
+/// The secrets that are kept out of the log. Clones share the set.
 #[derive(Clone, Default)]
-pub struct Redaction(Arc<ArcSwap<Redactor>>);
+struct Redaction(Arc<ArcSwap<Redactor>>);
 
 impl Redaction {
-    /// Swaps the set; lines from now on are cleaned of the new one.
-    pub fn set(&self, redactor: Redactor) {
+    fn set(&self, redactor: Redactor) {
         self.0.store(Arc::new(redactor));
     }
 }
 
-/// Starts logging to standard error for the whole process. `filter` is a level
-/// or `target=level`, separated by commas: `info,egress=debug,hyper=off`.
+/// Starts logging to standard error for the whole process, panics included.
+/// `filter` is a level or `target=level`, separated by commas:
+/// `info,egress=debug,hyper=off`.
 ///
 /// # Errors
-/// Where the filter is not understood, or logging was started before.
-pub fn init(format: Format, filter: &str) -> Result<Redaction, Error> {
+/// The filter is not understood, logging was started before, or there is no
+/// thread to write with.
+pub fn init(format: Format, filter: &str) -> Result<Log, Error> {
     let json = match format {
         Format::Auto => !io::stderr().is_terminal(),
         Format::Text => false,
         Format::Json => true,
     };
-    let redaction = Redaction::default();
-    let writer = Redacting { redaction: redaction.clone(), to: io::stderr };
-    let lines = layer(json, writer).with_filter(targets(filter)?);
-    let subscriber = tracing_subscriber::registry().with(lines);
+    let targets = targets(filter)?;
+    let (redaction, repeats) = (Redaction::default(), Repeats::default());
+    let reports = Reporter(repeats.clone());
+    let lines = Lines::start(io::stderr(), reports).map_err(Error::Thread)?;
+    let writer = Redacting { redaction: redaction.clone(), to: lines.clone() };
+    let layer = layer(json, writer).with_filter(targets.and(repeats.clone()));
+    let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(Error::Started)?;
-    Ok(redaction)
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let said = panic.payload_as_str().unwrap_or_default();
+        tracing::error!(place, said, "panicked");
+    }));
+    Ok(Log { redaction, lines, repeats })
+}
+
+/// Logs what the writing thread has to say itself.
+struct Reporter(Repeats);
+
+impl Reports for Reporter {
+    fn dropped(&self, lines: u64) {
+        tracing::warn!(lines, "{lines} log lines were dropped: standard error did not take them");
+    }
+
+    fn periodic(&self) {
+        report_repeats(&self.0, false);
+    }
+}
+
+fn report_repeats(repeats: &Repeats, all: bool) {
+    for LeftOut { message, status, lines } in repeats.take_left_out(all) {
+        tracing::info!(lines, like = message, status, "{lines} more lines said the same");
+    }
 }
 
 fn layer<S, W>(json: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -102,45 +172,51 @@ fn level(text: &str) -> Option<LevelFilter> {
     if named { text.parse().ok() } else { None }
 }
 
-/// Makes writers that clean what goes through them.
-struct Redacting<W> {
-    redaction: Redaction,
-    to: fn() -> W,
+/// Where clean text goes.
+trait Sink {
+    fn push(&self, text: &str);
 }
 
-impl<'a, W: Write + 'a> MakeWriter<'a> for Redacting<W> {
-    type Writer = RedactingWriter<W>;
-
-    fn make_writer(&'a self) -> RedactingWriter<W> {
-        RedactingWriter { redaction: self.redaction.clone(), to: (self.to)() }
+impl Sink for Lines {
+    fn push(&self, text: &str) {
+        Self::push(self, text);
     }
 }
 
-/// Takes a whole line in each call, as the subscriber writes them.
-struct RedactingWriter<W> {
+/// Makes writers that clean what goes through them.
+struct Redacting<W> {
     redaction: Redaction,
     to: W,
 }
 
-impl<W: Write> Write for RedactingWriter<W> {
+impl<'a, W: Sink + 'a> MakeWriter<'a> for Redacting<W> {
+    type Writer = RedactingWriter<'a, W>;
+
+    fn make_writer(&'a self) -> RedactingWriter<'a, W> {
+        RedactingWriter(self)
+    }
+}
+
+/// Takes a whole line in each call, as the subscriber writes them.
+struct RedactingWriter<'a, W>(&'a Redacting<W>);
+
+impl<W: Sink> Write for RedactingWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes);
-        let clean = self.redaction.0.load().clean(&line).into_owned();
-        self.to.write_all(clean.as_bytes())?;
+        self.0.to.push(&self.0.redaction.0.load().clean(&line));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Redacting, Redaction, layer, targets};
+    use super::{Redacting, Redaction, Sink, layer, targets};
     use base::{Redactor, Secret};
-    use std::io::Write;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::Mutex;
     use tracing::Level;
     use tracing_subscriber::Layer;
     use tracing_subscriber::layer::SubscriberExt;
@@ -149,13 +225,9 @@ mod tests {
 
     struct Memory;
 
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
+    impl Sink for Memory {
+        fn push(&self, text: &str) {
+            WRITTEN.lock().unwrap().extend_from_slice(text.as_bytes());
         }
     }
 
@@ -164,7 +236,7 @@ mod tests {
         let redaction = Redaction::default();
         for json in [false, true] {
             WRITTEN.lock().unwrap().clear();
-            let writer = Redacting { redaction: redaction.clone(), to: || Memory };
+            let writer = Redacting { redaction: redaction.clone(), to: Memory };
             let lines = layer(json, writer).with_filter(targets("info").unwrap());
             let subscriber = tracing_subscriber::registry().with(lines);
             tracing::subscriber::with_default(subscriber, || {

@@ -30,6 +30,8 @@ pub struct Gauges {
     pub spool_records: AtomicI64,
     /// Uses of canaries that were told of since the process began.
     pub canary_uses: AtomicI64,
+    /// Log lines that were dropped since the process began.
+    pub log_lines_dropped: AtomicI64,
 }
 
 /// All metrics of the process.
@@ -147,11 +149,22 @@ impl Metrics {
         let mut family = Family::new("keymoat_spool_records", help, LEVEL, Vec::new(), 1);
         family.set(&[], waiting.into());
         family.render(&mut text);
-        let uses = self.gauges.canary_uses.load(Ordering::Relaxed);
-        let help = "Uses of decoy keys; each one is an alarm.";
-        let mut family = Family::new("keymoat_canary_uses", help, COUNT, Vec::new(), 1);
-        family.add(&[], uses.into());
-        family.render(&mut text);
+        for (name, help, count) in [
+            (
+                "keymoat_canary_uses",
+                "Uses of decoy keys; each one is an alarm.",
+                &self.gauges.canary_uses,
+            ),
+            (
+                "keymoat_log_lines_dropped",
+                "Log lines that standard error did not take in time.",
+                &self.gauges.log_lines_dropped,
+            ),
+        ] {
+            let mut family = Family::new(name, help, COUNT, Vec::new(), 1);
+            family.add(&[], count.load(Ordering::Relaxed).into());
+            family.render(&mut text);
+        }
         text
     }
 

@@ -11,6 +11,10 @@ fn testdata(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
+fn roots_of(file: &str) -> Roots {
+    Roots::Pem(vec![(file.into(), std::fs::read(testdata(file)).unwrap())])
+}
+
 /// Shows the certificate of `name`, and offers `alpn`.
 pub(crate) fn acceptor(name: &str, alpn: &[&str]) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(testdata(&format!("{name}.pem"))).unwrap();
@@ -28,7 +32,7 @@ pub(crate) fn acceptor(name: &str, alpn: &[&str]) -> TlsAcceptor {
 
 /// Believes the test authority only.
 pub(crate) fn trusting() -> Settings {
-    Settings { roots: Roots::Files(vec![testdata("authority.pem")]), ..Settings::default() }
+    Settings { roots: roots_of("authority.pem"), ..Settings::default() }
 }
 
 async fn https(name: &'static str) -> Server {
@@ -115,12 +119,12 @@ async fn plain_text_on_a_tls_port_is_a_tls_error() {
 
 #[test]
 fn root_files_that_are_none_are_named() {
-    for (file, said) in [("missing.pem", "No such file"), ("make.sh", "no certificate")] {
-        let roots = Roots::Files(vec![testdata(file)]);
+    for (file, said) in [("localhost.key", "no certificate"), ("make.sh", "no certificate")] {
+        let roots = roots_of(file);
         let error = Egress::new(Settings { roots, ..Settings::default() }).unwrap_err();
         let message = error.to_string();
         assert!(message.contains(file) && message.contains(said), "{message}");
     }
-    let roots = Roots::Files(Vec::new());
+    let roots = Roots::Pem(Vec::new());
     assert!(Egress::new(Settings { roots, ..Settings::default() }).is_err());
 }

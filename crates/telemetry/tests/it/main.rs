@@ -75,6 +75,7 @@ fn the_text_is_the_golden_one() {
     metrics.set_levels([(deployment(&first), DeploymentState::Outage)], [budget("88dc28")]);
     metrics.gauges.spool_records.store(3, std::sync::atomic::Ordering::Relaxed);
     metrics.gauges.canary_uses.store(1, std::sync::atomic::Ordering::Relaxed);
+    metrics.gauges.log_lines_dropped.store(2, std::sync::atomic::Ordering::Relaxed);
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/metrics.txt");
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
