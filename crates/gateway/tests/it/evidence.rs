@@ -288,7 +288,7 @@ async fn a_clients_own_time_limit_ends_the_wait_and_not_the_attempt() {
 async fn a_web_search_is_charged_to_keys_without_a_budget_too() {
     let upstream = Upstream::start().await;
     let list = format!(
-        "model_list:\n  - model_name: m\n    litellm_params: {{model: gemini/gemini-exp-1206, \
+        "model_list:\n  - model_name: m\n    litellm_params: {{model: gemini/gemini-2.5-flash, \
          api_base: \"{}\", api_key: sk-upstream-0000}}\n",
         upstream.url()
     );
