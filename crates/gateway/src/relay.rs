@@ -259,7 +259,10 @@ fn broken(mut permit: Box<Permit>, error: &ReadError<egress::Error>) -> Failed {
 fn encoded(mut permit: Box<Permit>) -> Failed {
     permit.blame("server");
     permit.settle(Ending::UpstreamErrorBefore);
-    unreadable("it is in a content encoding that was not asked for")
+    let mut failed = unreadable("it is in a content encoding that was not asked for");
+    // Asked again, it would come in the same encoding and cost as much again.
+    failed.again = false;
+    failed
 }
 
 fn unreadable(cause: &str) -> Failed {
