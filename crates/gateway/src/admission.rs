@@ -86,6 +86,10 @@ pub struct Admission {
     pub wishes: Wishes,
     /// Where it goes first.
     pub found: Found,
+    /// The model's name as the client wrote it, before any alias.
+    asked_model: Arc<str>,
+    /// Another group answers than the one that was asked for.
+    pub fell_back: bool,
     hold: Option<Hold>,
 }
 
@@ -152,7 +156,8 @@ impl Admitted {
             let text = format!("`model` is longer than {MODEL_MAX_BYTES} bytes.");
             return Err(Failure::bad_request(text).param("model"));
         }
-        let named = principal::resolve_model(&principal, named, received.runtime.compat)?;
+        let asked = named;
+        let named = principal::resolve_model(&principal, asked, received.runtime.compat)?;
         let Some(others) = price_keys::other_models(&head, &body.bytes) else {
             return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
         };
@@ -162,7 +167,8 @@ impl Admitted {
         let Some(found) = received.runtime.routes.find(named) else {
             return Err(unknown_model(received.route, named));
         };
-        let requested_model = named.into();
+        let requested_model: Arc<str> = named.into();
+        let asked_model = if asked == named { Arc::clone(&requested_model) } else { asked.into() };
         let call =
             Arc::new(call(&received, Arc::clone(&principal), &head, requested_model, body_wait));
         Ok(Box::new(Admission {
@@ -174,6 +180,8 @@ impl Admitted {
             head,
             wishes,
             found,
+            asked_model,
+            fell_back: false,
             hold,
         }))
     }
@@ -270,9 +278,10 @@ impl Admission {
         self.head.drop_params().unwrap_or(self.runtime.drop_params)
     }
 
-    /// The model name to show, where not the upstream's own.
+    /// The model name to show, where not the upstream's own. After a fallback,
+    /// as in LiteLLM, it is the name of the model that answered.
     pub fn shown_model(&self) -> Option<&str> {
-        self.runtime.shows_group.then_some(&*self.call.requested_model)
+        (self.runtime.shows_group && !self.fell_back).then_some(&*self.asked_model)
     }
 
     /// The client's request in the neutral model, without what it says to us.

@@ -6,10 +6,11 @@ use crate::gateway::Gateway;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::model::Event;
+use dialect::retouch::{self, ModelName};
 use dialect::sse;
 use dialect::tap::Class;
 use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ToolNames, Usage, retouch};
+use dialect::{ApiError, Dialect, ToolNames, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(crate) fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
 /// How events are changed on their way.
 pub(crate) enum Mode {
     /// Not at all, but for these.
-    Same { strip_usage: bool, model: Option<Arc<str>> },
+    Same { strip_usage: bool, model: Option<ModelName> },
     /// From the upstream's dialect to the client's.
     Translated(Box<Translator>),
 }
@@ -102,9 +103,9 @@ impl Mode {
                     true => owned(retouch::strip_usage(&frame)),
                     false => None,
                 };
-                let shown = model.as_ref().and_then(|model| {
-                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
-                });
+                let shown = model
+                    .as_mut()
+                    .and_then(|model| owned(model.put(stripped.as_ref().unwrap_or(&frame))));
                 let unchanged = stripped.is_none() && shown.is_none();
                 out.push(shown.or(stripped).unwrap_or(frame));
                 unchanged

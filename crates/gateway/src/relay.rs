@@ -23,6 +23,7 @@ use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -173,9 +174,10 @@ fn client_body(bytes: &Bytes, exchange: &Exchange, admission: &Admission) -> Res
         } else {
             bytes.clone()
         };
-        return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
-            None => bytes,
+        let renamed = admission.shown_model().map(|model| retouch::set_model(&bytes, model));
+        return Ok(match renamed {
+            Some(Cow::Owned(renamed)) => renamed.into(),
+            Some(Cow::Borrowed(_)) | None => bytes,
         });
     };
     let response = answer(bytes, theirs, exchange)?;

@@ -90,6 +90,7 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
             Ok(candidate) => candidate,
             Err(failure) => return Err(named(failure, &admission)),
         };
+        admission.fell_back = route.fallbacks > 0;
         if let Some(answer) = local::answer(&admission, &candidate) {
             return answer.map_err(|failure| named(failure, &admission));
         }

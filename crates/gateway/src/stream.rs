@@ -21,6 +21,7 @@ use crate::wire;
 use bytes::Bytes;
 use catalog::Disconnect;
 use dialect::head::{Head, Surface};
+use dialect::retouch::ModelName;
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
 use dialect::{ApiError, Dialect, ErrorClass, Shown};
@@ -111,7 +112,7 @@ impl Stream {
         let mode = match exchange.translated {
             None => Mode::Same {
                 strip_usage: exchange.usage_is_ours,
-                model: admission.shown_model().map(Arc::from),
+                model: admission.shown_model().map(|name| ModelName::new(name, theirs)),
             },
             Some(theirs) => {
                 let shown = Shown {

@@ -161,7 +161,9 @@ async fn a_choice_that_never_came_is_no_end() {
 
 #[tokio::test]
 async fn an_event_too_long_to_observe_passes_and_the_stream_ends_without_an_error() {
-    let (upstream, bench) = served("openai/gpt-up").await;
+    let upstream = Upstream::start().await;
+    let list = [deployment("m", "openai/gpt-up", &upstream.url())];
+    let bench = Bench::new(&config(&list, "keymoat: {response_model: upstream}\n")).await;
     let long = format!("data: {{\"x\":\"{}\"}}\n\n", "y".repeat(LONG));
     let events = chat_events();
     let all = [&events[..2], &[long], &events[2..]].concat();
