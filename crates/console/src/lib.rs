@@ -95,7 +95,10 @@ impl Console {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let Ok(response) = self.router.clone().call(request).await;
+        let dialect = reply::dialect_of(request.headers());
+        let Ok(mut response) = self.router.clone().call(request).await;
+        let id = self.shared.gateway.new_call_id().to_string();
+        gateway::headers::of_id(&id, dialect, response.headers_mut());
         response
     }
 }

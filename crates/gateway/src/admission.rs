@@ -11,6 +11,7 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::expansion;
 use crate::gateway::Gateway;
+use crate::headers;
 use crate::late::Face;
 use crate::price_keys;
 use crate::principal::{self, Asker, Principal};
@@ -187,7 +188,6 @@ impl Admitted {
     }
 }
 
-const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
@@ -204,7 +204,7 @@ fn call(
     let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
     let end_user = head.user().or_else(|| text(END_USER_ID));
     Call {
-        id: call::shown_id(text(CALL_ID), record_call),
+        id: call::shown_id(text(headers::CALL_ID), record_call),
         record_call,
         client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
         surface: received.surface,

@@ -14,7 +14,7 @@ use crate::runtime::{Lasting, Prepared, Runtime, prepare};
 use crate::unsettled::Unsettled;
 use crate::witness::{Ended, Witness};
 use arc_swap::ArcSwap;
-use base::{Clock, KeyHash, Redactor};
+use base::{CallId, Clock, KeyHash, Redactor};
 use config::Config;
 use dialect::{ApiError, ErrorClass};
 use egress::Egress;
@@ -169,6 +169,11 @@ impl Gateway {
             return Some("unwritable");
         }
         self.journal.is_full().then_some("full")
+    }
+
+    /// A new id for a call or for an answer, unique on its own.
+    pub fn new_call_id(&self) -> CallId {
+        CallId::new(self.clock.unix_ms(), self.dice.ten_bytes())
     }
 
     /// Everything that must never be shown, since the process began.

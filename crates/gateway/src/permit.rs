@@ -124,6 +124,8 @@ pub struct Settled {
     pub cost: NanoUsd,
     /// What it consumed, where known.
     pub usage: Option<Usage>,
+    /// The parts of the cost, if it was computed from the provider's usage.
+    pub parts: Option<catalog::Cost>,
 }
 
 impl Permit {
@@ -275,6 +277,7 @@ impl Permit {
             ending => ending,
         };
         let (cost, source) = self.price(ending);
+        let parts = (source == CostSource::Computed).then(|| self.parts()).flatten();
         let usage = self.seen.usage;
         let reserved_ms =
             self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
@@ -308,7 +311,7 @@ impl Permit {
         }
         let record = self.record(ending, cost, source, reserved_ms);
         self.gateway.unsettled.settle(&*self.gateway.journal, record);
-        Settled { cost, usage }
+        Settled { cost, usage, parts }
     }
 
     /// Whether what the client saw, before it went away, is all that was made.
@@ -359,11 +362,8 @@ impl Permit {
                 _ => (NanoUsd::ZERO, CostSource::None),
             };
         };
-        if let Some(usage) = self.seen.usage.filter(|_| self.seen.whole) {
-            // OpenAI searches once where it is asked to, and does not count it.
-            let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
-            let searches = usage.searches.max(self.candidate.facts.own_searches).max(asked_once);
-            let cost = self.cost(prices, &Usage { searches, ..usage });
+        if let Some(usage) = self.whole_usage() {
+            let cost = self.cost(prices, &usage);
             return match held {
                 Some(held) if cost.unpriced || !self.covered => {
                     (cost.total.max(held), CostSource::Estimated)
@@ -404,6 +404,21 @@ impl Permit {
         let cost = self.cost(prices, &usage);
         let most = held.filter(|_| cost.unpriced).unwrap_or(cost.total);
         (cost.total.max(most), CostSource::Estimated)
+    }
+
+    /// The provider's final usage, with the searches that it does not count.
+    fn whole_usage(&self) -> Option<Usage> {
+        let usage = self.seen.usage.filter(|_| self.seen.whole)?;
+        // OpenAI searches once where it is asked to, and does not count it.
+        let asked_once = u64::from(self.bound.search_key == Some("web_search_options"));
+        let searches = usage.searches.max(self.candidate.facts.own_searches).max(asked_once);
+        Some(Usage { searches, ..usage })
+    }
+
+    /// The parts of a cost that was computed from final usage.
+    fn parts(&self) -> Option<catalog::Cost> {
+        let prices = self.candidate.facts.prices.as_ref()?;
+        Some(self.cost(prices, &self.whole_usage()?))
     }
 
     fn cost(&self, prices: &Prices, usage: &Usage) -> catalog::Cost {

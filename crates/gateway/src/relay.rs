@@ -36,6 +36,9 @@ pub struct Relayed {
     pub status: StatusCode,
     /// Who gave it.
     pub candidate: crate::deployment::Candidate,
+    /// Time from the request's last byte to the answer, or to a stream's first
+    /// semantic event.
+    pub upstream_time: Duration,
 }
 
 /// A whole answer, or the rest of one.
@@ -55,6 +58,7 @@ pub enum Answer {
 pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<Relayed, Failed> {
     let Dispatched { permit, response, exchange } = dispatched;
     let candidate = permit.candidate().clone();
+    let sent_at = permit.sent_at;
     let (parts, upstream) = response.into_parts();
     if headers::is_encoded(&parts.headers) {
         return Err(encoded(permit));
@@ -68,7 +72,13 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     } else {
         unary(permit, upstream, exchange, admission).await?
     };
-    Ok(Relayed { upstream_headers: parts.headers, status: parts.status, answer, candidate })
+    Ok(Relayed {
+        upstream_headers: parts.headers,
+        status: parts.status,
+        answer,
+        candidate,
+        upstream_time: admission.gateway.clock.monotonic().saturating_sub(sent_at),
+    })
 }
 
 async fn unary(

@@ -280,7 +280,9 @@ async fn the_providers_headers_come_back_under_litellms_names() {
     assert_eq!(answer.header("llm_provider-x-request-id"), Some("req_1"));
     assert_eq!(answer.header("llm_provider-set-cookie"), None);
     assert_eq!(answer.header("x-litellm-call-id"), Some("call-7"));
+    assert_eq!(answer.header("x-request-id"), Some("call-7"));
     assert_eq!(answer.header("x-litellm-model-group"), Some("m"));
+    assert_eq!(answer.header("x-litellm-model-name"), Some("openai/gpt-up"));
     assert_eq!(answer.header("x-litellm-model-api-base"), Some(upstream.url().as_str()));
     assert_eq!(bench.record().await.request_id.as_ref(), "call-7");
 }
