@@ -222,6 +222,32 @@ struct Inner<'a> {
     code: Option<&'a str>,
 }
 
+/// Returns true for a status that the same request gets again, however often it
+/// is sent.
+fn is_final(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400..=406 | 410..=417 | 422 | 501)
+}
+
+/// Returns true if a provider's error is about the credential that it was sent:
+/// its words may repeat that credential in any spelling.
+pub(crate) fn is_about_credential(error: &ApiError) -> bool {
+    matches!(error.class, ErrorClass::Authentication | ErrorClass::Permission)
+        || matches!(error.status, 401 | 403 | 407)
+}
+
+/// Puts our words in the place of a provider's that are about its credential.
+pub(crate) fn withhold(error: &mut ApiError) {
+    let what = match error.class {
+        ErrorClass::Authentication => "refused the gateway's credential",
+        ErrorClass::ContentPolicy => "refused the call by its content policy",
+        _ => "does not let the gateway's credential make this call",
+    };
+    error.message = format!(
+        "The provider {what}. Its own words are left out, since they may repeat the credential."
+    );
+    (error.kind, error.code, error.param) = (None, None, None);
+}
+
 /// The usual status of a class.
 pub fn status_of(class: ErrorClass) -> StatusCode {
     match class {

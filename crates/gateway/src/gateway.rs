@@ -5,7 +5,7 @@ use crate::canary::Watch;
 use crate::deployment::Candidate;
 use crate::detach::Drains;
 use crate::dice::Dice;
-use crate::error::{Failure, Fault};
+use crate::error::{self, Failure, Fault};
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
 use crate::proxy_budget::Plan;
@@ -253,8 +253,13 @@ impl Gateway {
     }
 
     /// Removes secrets from all that a provider says of a failure: it may hold
-    /// the key that it was sent.
+    /// the key that it was sent. Nothing is kept of an error that is about that
+    /// key.
     pub(crate) fn clean_error(&self, error: &mut ApiError) {
+        if error::is_about_credential(error) {
+            error::withhold(error);
+            return;
+        }
         error.message = self.clean(&error.message);
         for text in [&mut error.kind, &mut error.code, &mut error.param] {
             *text = text.as_ref().map(|text| self.clean(text));

@@ -88,38 +88,59 @@ fn idempotency_key(admission: &Admission) -> Option<HeaderValue> {
 }
 
 /// The provider's headers as clients of LiteLLM know them: rate limits under
-/// their own names, all of them with a prefix. A header that echoes a secret,
-/// or is named like one, stays behind.
+/// their own names, all of them with a prefix. A header that echoes a secret in
+/// its name or its value, or is named like one, is left out.
 pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
     for (name, value) in from {
         let text = name.as_str();
         if is_private(text) || redactor.finds(value.as_bytes()) {
             continue;
         }
-        if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
-        {
+        let Some(prefixed) = prefixed(name, redactor) else { continue };
+        if text.starts_with("x-ratelimit-") || *name == RETRY_AFTER_MS || *name == SHOULD_RETRY {
             into.append(name.clone(), value.clone());
         }
-        if let Some(prefixed) = prefixed(name) {
-            into.append(prefixed, value.clone());
+        into.append(prefixed, value.clone());
+    }
+}
+
+/// The provider's own id of the request, by which its support can find it.
+pub fn provider_request_id(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
+    for name in [REQUEST_ID, ANTHROPIC_REQUEST_ID] {
+        let value = from.get(&name).filter(|value| !redactor.finds(value.as_bytes()));
+        if let (Some(value), Some(prefixed)) = (value, prefixed(&name, redactor)) {
+            into.insert(prefixed, value.clone());
         }
     }
 }
 
-/// The name with [`PROVIDER_PREFIX`]. Providers send the same names with every
-/// answer, so each is made once; a few hundred are remembered.
-fn prefixed(name: &HeaderName) -> Option<HeaderName> {
-    thread_local! {
-        static MADE: RefCell<HashMap<HeaderName, HeaderName>> = RefCell::default();
+/// The name with [`PROVIDER_PREFIX`]; `None` if it holds a secret. Providers send
+/// the same names with every answer, so each is looked at once; a few hundred
+/// are remembered.
+fn prefixed(name: &HeaderName, redactor: &Redactor) -> Option<HeaderName> {
+    #[derive(Default)]
+    struct Names {
+        made: HashMap<HeaderName, HeaderName>,
+        /// The set of secrets that none of them holds.
+        clean_of: u64,
     }
-    MADE.with_borrow_mut(|made| {
-        if let Some(known) = made.get(name) {
+    thread_local! {
+        static NAMES: RefCell<Names> = RefCell::default();
+    }
+    NAMES.with_borrow_mut(|names| {
+        if names.clean_of != redactor.id() {
+            *names = Names { made: HashMap::new(), clean_of: redactor.id() };
+        }
+        if let Some(known) = names.made.get(name) {
             return Some(known.clone());
+        }
+        if redactor.finds(name.as_str().as_bytes()) {
+            return None;
         }
         let new = [PROVIDER_PREFIX, name.as_str()].concat();
         let new = HeaderName::from_bytes(new.as_bytes()).ok()?;
-        if made.len() < REMEMBERED_MAX {
-            made.insert(name.clone(), new.clone());
+        if names.made.len() < REMEMBERED_MAX {
+            names.made.insert(name.clone(), new.clone());
         }
         Some(new)
     })
@@ -353,6 +374,21 @@ mod tests {
         let mut into = HeaderMap::new();
         provider(&from, &Redactor::new(&secrets), &mut into);
         assert_eq!(into, headers(&[("llm_provider-x-request-id", "req_1")]));
+    }
+
+    #[test]
+    fn a_name_that_is_made_of_a_credential_stays_behind_also_after_a_reload() {
+        let from = headers(&[("x-sk-upstream-1234", "1"), ("x-other", "1")]);
+        let before = Redactor::default();
+        let mut into = HeaderMap::new();
+        provider(&from, &before, &mut into);
+        assert_eq!(into.len(), 2);
+        let after = before.and(&Redactor::new(&[Secret::new("sk-upstream-1234".into())]));
+        for _ in 0..2 {
+            let mut into = HeaderMap::new();
+            provider(&from, &after, &mut into);
+            assert_eq!(into, headers(&[("llm_provider-x-other", "1")]));
+        }
     }
 
     #[test]

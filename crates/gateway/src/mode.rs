@@ -2,6 +2,7 @@
 //! bytes but for a closed list of changes, or the client's dialect. An error
 //! goes on without any secret in it.
 
+use crate::error::is_about_credential;
 use crate::gateway::Gateway;
 use bytes::Bytes;
 use dialect::head::Surface;
@@ -75,7 +76,8 @@ impl Mode {
     }
 
     /// What the client gets in place of an error of the provider's; none where
-    /// the event may go on as it is: the same dialect, and no secret in it.
+    /// the event may go on as it is: the same dialect, not about our
+    /// credential, and no secret in it.
     pub(crate) fn error_event(
         &self,
         frame: &[u8],
@@ -84,7 +86,7 @@ impl Mode {
         gateway: &Gateway,
     ) -> Option<Bytes> {
         let same = matches!(self, Self::Same { .. });
-        if same && !gateway.redactor.load().finds(frame) {
+        if same && !is_about_credential(error) && !gateway.redactor.load().finds(frame) {
             return None;
         }
         let mut text = Vec::new();

@@ -8,7 +8,7 @@
 use crate::admission::Admission;
 use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
-use crate::error::{Failure, Fault, class_word};
+use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::headers;
 use crate::mode::error_inside;
 use crate::permit::{Permit, Seen, Settled};
@@ -105,7 +105,8 @@ async fn unary(
         permit.settle(Ending::UpstreamErrorBefore);
         let crosses = exchange.crosses(surface);
         let mut failed = in_band(&error, crosses, admission);
-        if !crosses && !admission.gateway.redactor.load().finds(&bytes) {
+        let withheld = is_about_credential(&error);
+        if !crosses && !withheld && !admission.gateway.redactor.load().finds(&bytes) {
             failed.failure.relayed = Some(bytes);
         }
         return Err(failed);

@@ -13,6 +13,7 @@ mod money;
 mod proxy_budget;
 mod retries;
 mod secrets;
+mod spellings;
 mod surfaces;
 mod timeouts;
 mod unfit;

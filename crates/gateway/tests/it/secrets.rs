@@ -42,7 +42,10 @@ async fn a_key_echoed_in_an_error_status_never_reaches_the_client() {
             upstream.script(Script::on("").answer(status, &headers, body));
             let answer = bench.post(path, MASTER, CHAT).answer().await;
             assert!(!answer.status.is_success());
-            assert!(answer.message().contains("[redacted]"), "{}", answer.text());
+            // Errors about the key itself are replaced whole, whatever their status.
+            let message = answer.message();
+            let is_left_out = message.contains("words are left out");
+            assert!(is_left_out || (status != 401 && message.contains("[redacted]")), "{message}");
             assert_no_leak(&bench, &answer, 1).await;
         }
     }
