@@ -27,7 +27,7 @@ use bytes::Bytes;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, ErrorClass};
+use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
@@ -166,7 +166,7 @@ impl Admitted {
             principal::check_model(&principal, other, received.runtime.compat)?;
         }
         let Some(found) = received.runtime.routes.find(named) else {
-            return Err(unknown_model(received.route, named));
+            return Err(unknown_model(&received, named));
         };
         let requested_model: Arc<str> = named.into();
         let asked_model = if asked == named { Arc::clone(&requested_model) } else { asked.into() };
@@ -379,11 +379,23 @@ fn unscanned(error: &HeadError) -> Failure {
     failure.kind("invalid_request_error")
 }
 
-fn unknown_model(route: &str, model: &str) -> Failure {
-    Failure::bad_request(format!(
-        "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
-         view available models for your key.'}}"
-    ))
-    .param("model")
-    .status(StatusCode::BAD_REQUEST)
+/// LiteLLM's 400 for OpenAI's clients. Anthropic's know a 404, and show its
+/// sentence to people.
+fn unknown_model(received: &Received, model: &str) -> Failure {
+    let failure = match received.surface.dialect() {
+        Dialect::OpenAiChat => Failure::bad_request(format!(
+            "{{'error': '{}: Invalid model name passed in model={model}. Call `/v1/models` to \
+             view available models for your key.'}}",
+            received.route
+        )),
+        Dialect::AnthropicMessages => Failure::new(
+            ErrorClass::NotFound,
+            Fault::Client,
+            format!(
+                "There is no model `{model}` here. GET /v1/models lists the models that this key \
+                 may use."
+            ),
+        ),
+    };
+    failure.param("model")
 }

@@ -6,6 +6,7 @@
 //! (reference: LiteLLM's error table for 1.83 and 1.109).
 
 use crate::Body;
+use crate::headers::{RETRY_AFTER_MS, SHOULD_RETRY};
 use bytes::Bytes;
 use dialect::{ApiError, DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -180,7 +181,11 @@ impl Failure {
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(after_ms) = self.retry_after_ms {
+        if is_final(self.status) {
+            // The official clients and Claude Code read this before the status.
+            headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+            headers.remove(RETRY_AFTER_MS);
+        } else if let Some(after_ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
         // A provider that refuses our credential says nothing of the client's.

@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod money;
 mod proxy_budget;
+mod refusals;
 mod retries;
 mod secrets;
 mod spellings;

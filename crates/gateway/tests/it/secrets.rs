@@ -206,7 +206,7 @@ async fn without_a_key_or_with_a_wrong_one_nothing_is_called() {
     let expired = bench.key(|key| key.expires_at_ms = Some(crate::harness::NOW_MS)).await;
     let other = bench.key(|key| key.models = vec!["other".into()]).await;
     for (key, status, word) in
-        [(blocked, 401, "blocked"), (expired, 400, "Expired"), (other, 401, "key not allowed")]
+        [(blocked, 401, "blocked"), (expired, 400, "Expired"), (other, 403, "key not allowed")]
     {
         let answer = bench.post("/v1/chat/completions", &key, CHAT).answer().await;
         assert_eq!(answer.status, status, "{}", answer.text());
