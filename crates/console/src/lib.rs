@@ -12,6 +12,8 @@
 //! once, SQL, and floats: money enters and leaves as decimal text.
 
 mod caller;
+mod cost;
+mod event_log;
 mod fields;
 mod health;
 mod keys;
@@ -23,9 +25,11 @@ mod money;
 mod params;
 mod reply;
 mod router;
+mod routes;
 mod shown;
 mod spend;
 mod spend_row;
+mod token_counter;
 
 use axum::Router;
 use bytes::Bytes;
