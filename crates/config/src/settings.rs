@@ -108,9 +108,9 @@ pub enum Roots {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseModel {
     /// The one that the provider gave.
-    #[default]
     Upstream,
-    /// The one that the client asked for, as LiteLLM does.
+    /// The one that the client asked for, as in LiteLLM.
+    #[default]
     Group,
 }
 

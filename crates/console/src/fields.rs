@@ -137,6 +137,19 @@ impl<'a> Fields<'a> {
         Ok(self.read(name, strings)?.map(Option::unwrap_or_default))
     }
 
+    /// The elements of a list, as their JSON text.
+    pub(crate) fn list(&mut self, name: &'static str) -> Result<Option<Vec<&'a str>>, Failure> {
+        let Some(text) = self.raw(name) else { return Ok(None) };
+        let items: Vec<&'a RawValue> =
+            serde_json::from_str(text).map_err(|_| invalid(name, "must be a list"))?;
+        Ok(Some(items.into_iter().map(RawValue::get).collect()))
+    }
+
+    /// A value of any kind, as its JSON text.
+    pub(crate) fn raw(&mut self, name: &str) -> Option<&'a str> {
+        self.take(name).filter(|text| *text != "null")
+    }
+
     pub(crate) fn flag(&mut self, name: &'static str) -> Given<bool> {
         self.read(name, |text| text.parse().map_err(|_| "must be true or false".to_owned()))
     }

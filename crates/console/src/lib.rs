@@ -12,6 +12,8 @@
 //! once, SQL, and floats: money enters and leaves as decimal text.
 
 mod caller;
+mod cost;
+mod event_log;
 mod fields;
 mod health;
 mod keys;
@@ -23,9 +25,11 @@ mod money;
 mod params;
 mod reply;
 mod router;
+mod routes;
 mod shown;
 mod spend;
 mod spend_row;
+mod token_counter;
 
 use axum::Router;
 use bytes::Bytes;
@@ -95,7 +99,10 @@ impl Console {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let Ok(response) = self.router.clone().call(request).await;
+        let dialect = reply::dialect_of(request.headers());
+        let Ok(mut response) = self.router.clone().call(request).await;
+        let id = self.shared.gateway.new_call_id().to_string();
+        gateway::headers::of_id(&id, dialect, response.headers_mut());
         response
     }
 }

@@ -9,11 +9,13 @@ use crate::reply::{self, Answer};
 use axum::extract::Request;
 use base::Decimal;
 use catalog::{Model, Prices, Tier, Unit};
+use gateway::Runtime;
 use gateway::deployment::Deployment;
-use gateway::principal::check_model;
+use gateway::principal::{Principal, check_model};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -37,18 +39,23 @@ struct ShownParams<'a> {
     weight: u32,
 }
 
+/// Deployments that `principal` may use.
+fn usable<'a>(
+    runtime: &'a Runtime,
+    principal: &'a Principal,
+) -> impl Iterator<Item = &'a Arc<Deployment>> {
+    let may = |name: &str| check_model(principal, name, runtime.compat).is_ok();
+    let groups = runtime.routes.groups().filter(move |group| may(&group.name));
+    groups.flat_map(|group| &group.deployments)
+}
+
 pub(crate) async fn info(app: App, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let asked = params.text("litellm_model_id");
     let runtime = app.gateway.runtime();
-    let may = |name: &str| check_model(&principal, name, runtime.compat).is_ok();
-    let data: Vec<Row<'_>> = runtime
-        .routes
-        .groups()
-        .filter(|group| may(&group.name))
-        .flat_map(|group| &group.deployments)
+    let data: Vec<Row<'_>> = usable(&runtime, &principal)
         .filter(|deployment| asked.is_none_or(|id| *deployment.id == *id))
         .map(|deployment| row(deployment))
         .collect();
@@ -57,6 +64,51 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
         return Err(invalid("litellm_model_id", why));
     }
     reply::json(&List { data })
+}
+
+#[derive(Serialize)]
+struct Paged<'a> {
+    data: Vec<Row<'a>>,
+    total_count: usize,
+    current_page: u64,
+    total_pages: usize,
+    size: usize,
+}
+
+/// Parameters of LiteLLM's that would change which deployments are shown, or
+/// in which order.
+const REFUSED: [&str; 6] =
+    ["teamId", "include_team_models", "user_models_only", "sortBy", "sortOrder", "access_group"];
+
+/// `GET /v2/model/info`: the same by page; `model` is a group's name, `search` a
+/// part of it.
+pub(crate) async fn page(app: App, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let principal = anyone(&app, &parts).await?;
+    let params = Params::of(&parts.uri)?;
+    params.refuse(&REFUSED)?;
+    let (model, id) = (params.text("model"), params.text("modelId"));
+    let search = params.text("search").map(str::to_lowercase);
+    let current_page = params.number("page", 1, 1, u64::from(u32::MAX))?;
+    let size = params.number("size", 50, 1, 1000)? as usize;
+    let runtime = app.gateway.runtime();
+    let wanted: Vec<&Arc<Deployment>> = usable(&runtime, &principal)
+        .filter(|deployment| model.is_none_or(|model| *deployment.model_group == *model))
+        .filter(|deployment| id.is_none_or(|id| *deployment.id == *id))
+        .filter(|deployment| {
+            let group = deployment.model_group.to_lowercase();
+            search.as_ref().is_none_or(|part| group.contains(part))
+        })
+        .collect();
+    let start = (current_page as usize - 1).saturating_mul(size);
+    let shown = wanted.iter().skip(start).take(size);
+    reply::json(&Paged {
+        data: shown.map(|deployment| row(deployment)).collect(),
+        total_count: wanted.len(),
+        current_page,
+        total_pages: wanted.len().div_ceil(size),
+        size,
+    })
 }
 
 fn row(deployment: &Deployment) -> Row<'_> {

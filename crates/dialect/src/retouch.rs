@@ -6,6 +6,7 @@
 //! provider sends them.
 
 use crate::{
+    Dialect,
     skim::Skim,
     splice::quoted,
     sse::{self, Data},
@@ -65,13 +66,70 @@ fn usage_member(data: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Range<usize
 /// Puts `name` where an event or a whole answer names its model: at the top
 /// level, and in the `message` of Anthropic's first event.
 pub fn set_model<'a>(bytes: &'a [u8], name: &str) -> Cow<'a, [u8]> {
-    let found =
-        if bytes.trim_ascii_start().starts_with(b"{") { Some((0, bytes)) } else { data(bytes) };
-    let Some((start, data)) = found else { return Cow::Borrowed(bytes) };
-    match model_value(&mut Skim::new(data), true) {
-        Some(span) => splice(bytes, start + span.start..start + span.end, quoted(name).as_bytes()),
+    match model_span(bytes) {
+        Some(span) => splice(bytes, span, quoted(name).as_bytes()),
         None => Cow::Borrowed(bytes),
     }
+}
+
+/// A name for the model of all events of a stream.
+///
+/// The events of a stream mostly begin alike, up to and with the model's name:
+/// that beginning is remembered, with the other name in it, and an event that
+/// begins so again is not read.
+pub struct ModelName {
+    quoted: Box<[u8]>,
+    /// Only one event names the model, and it has been.
+    is_over: bool,
+    is_named_once: bool,
+    theirs: Vec<u8>,
+    ours: Vec<u8>,
+}
+
+impl ModelName {
+    /// Shows `name` in the events of a stream in `dialect`.
+    pub fn new(name: &str, dialect: Dialect) -> Self {
+        Self {
+            quoted: quoted(name).into_bytes().into(),
+            is_over: false,
+            is_named_once: dialect == Dialect::AnthropicMessages,
+            theirs: Vec::new(),
+            ours: Vec::new(),
+        }
+    }
+
+    /// Puts the name into an event; borrowed if the event names no model.
+    pub fn put<'a>(&mut self, frame: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.is_over {
+            return Cow::Borrowed(frame);
+        }
+        if !self.theirs.is_empty()
+            && let Some(rest) = frame.strip_prefix(&*self.theirs)
+        {
+            return Cow::Owned([&*self.ours, rest].concat());
+        }
+        let Some(span) = model_span(frame) else { return Cow::Borrowed(frame) };
+        self.is_over = self.is_named_once;
+        let (Some(before), Some(named)) = (frame.get(..span.start), frame.get(..span.end)) else {
+            return Cow::Borrowed(frame);
+        };
+        self.theirs.clear();
+        self.theirs.extend_from_slice(named);
+        self.ours.clear();
+        self.ours.extend_from_slice(before);
+        self.ours.extend_from_slice(&self.quoted);
+        splice(frame, span, &self.quoted)
+    }
+}
+
+/// Where an event or a whole answer names its model.
+fn model_span(bytes: &[u8]) -> Option<Range<usize>> {
+    static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""model""#));
+    MODEL.find(bytes)?;
+    let is_whole = bytes.trim_ascii_start().starts_with(b"{");
+    let (start, data) = if is_whole { (0, bytes) } else { data(bytes)? };
+    let span = model_value(&mut Skim::new(data), true)?;
+    Some(start + span.start..start + span.end)
 }
 
 fn model_value(skim: &mut Skim<'_>, is_top: bool) -> Option<Range<usize>> {
@@ -101,6 +159,9 @@ fn data(frame: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 fn splice<'a>(bytes: &'a [u8], cut: Range<usize>, text: &[u8]) -> Cow<'a, [u8]> {
+    if bytes.get(cut.clone()) == Some(text) {
+        return Cow::Borrowed(bytes);
+    }
     let (Some(before), Some(after)) = (bytes.get(..cut.start), bytes.get(cut.end..)) else {
         return Cow::Borrowed(bytes);
     };
@@ -162,6 +223,39 @@ mod tests {
             ),
             "event: message_start\ndata: {\"message\":{\"id\":1,\"model\":\"my \\\"group\\\"\"},\"type\":\"message_start\"}\n\n"
         );
+    }
+
+    #[test]
+    fn every_event_of_a_stream_gets_the_name_whatever_it_begins_with() {
+        let mut name = ModelName::new("m", Dialect::OpenAiChat);
+        let chunk = |id: u32, model: &str, more: &str| {
+            format!("data: {{\"id\":{id},\"model\":\"{model}\",{more}}}\n\n")
+        };
+        for (id, model, more) in [
+            (1, "gpt", r#""choices":[]"#),
+            (1, "gpt", r#""choices":[{"delta":{"content":"\"model\":\"gpt\""}}]"#),
+            (1, "gpt-longer", r#""choices":[]"#),
+            (2, "gpt", r#""choices":[1]"#),
+            (1, "gpt", r#""choices":[2]"#),
+            (1, "m", r#""choices":[3]"#),
+        ] {
+            let shown = name.put(chunk(id, model, more).as_bytes()).into_owned();
+            assert_eq!(String::from_utf8(shown).unwrap(), chunk(id, "m", more));
+        }
+        let late = "data: {\"choices\":[{\"text\":\"a\"}],\"model\":\"gpt\"}\n\n";
+        assert_eq!(name.put(late.as_bytes()).as_ref(), late.replace("gpt", "m").as_bytes());
+        for other in ["data: [DONE]\n\n", ": model\n\n", "data: {\"model\":null}\n\n"] {
+            assert_eq!(name.put(other.as_bytes()).as_ref(), other.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_stream_of_anthropics_names_its_model_once() {
+        let mut name = ModelName::new("m", Dialect::AnthropicMessages);
+        let start = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"c\"}}\n\n";
+        assert_eq!(name.put(start.as_bytes()).as_ref(), start.replace("\"c\"", "\"m\"").as_bytes());
+        let ping = "data: {\"model\":\"c\"}\n\n";
+        assert!(matches!(name.put(ping.as_bytes()), Cow::Borrowed(_)));
     }
 
     #[test]

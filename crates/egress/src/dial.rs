@@ -10,6 +10,7 @@ use crate::h1::H1;
 use crate::h2::H2;
 use crate::resolve::Resolve;
 use crate::site::Site;
+use crate::socket::Socket;
 use crate::transport::Transport;
 use crate::vet::VettedAddr;
 use crate::{Certainty, settings::millis};
@@ -78,6 +79,7 @@ async fn connect(
         site.forget_addresses();
         Error::Connect { origin: site.origin.clone(), source }
     })?;
+    let stream = Socket::new(stream);
     if site.origin.scheme() == Scheme::Http {
         return Ok(Transport::Plain(stream));
     }

@@ -3,6 +3,7 @@
 
 use crate::deadline::Deadline;
 use crate::hub::Hub;
+use crate::socket::Look;
 use crate::transport::Transport;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -36,18 +37,25 @@ pub(crate) struct H1 {
     connection: Option<Connection<TokioIo<Transport>, Full<Bytes>>>,
     hub: Hub,
     deadline: Deadline,
+    look: Look,
 }
 
 impl H1 {
     /// Speaks HTTP/1.1 over `transport`.
     pub(crate) async fn handshake(transport: Transport) -> Result<Box<Self>, hyper::Error> {
+        let look = transport.look();
         let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(transport)).await?;
         let (hub, deadline) = (Hub::new(), Deadline::new());
-        Ok(Box::new(Self { sender, connection: Some(connection), hub, deadline }))
+        Ok(Box::new(Self { sender, connection: Some(connection), hub, deadline, look }))
     }
 
     /// Sends `request` and waits for the response's head until `late_at`.
+    ///
+    /// The socket is read before the request is written: bytes that came since
+    /// the last answer belong to no request, and the connection is given up.
+    /// What arrives after the request has left cannot be told from its answer
+    /// in HTTP/1.1; in HTTP/2 it can, which is why that is offered first.
     pub(crate) async fn exchange(
         &mut self,
         request: WireRequest,
@@ -55,9 +63,12 @@ impl H1 {
     ) -> Result<Response<Incoming>, Failure> {
         let mut response = pin!(self.sender.try_send_request(request));
         let (hub, connection, deadline) = (&self.hub, &mut self.connection, &mut self.deadline);
+        let look = &self.look;
+        look.set(true);
         let answer = poll_fn(|cx| {
             let answer = hub.drive(cx, |cx| {
                 advance(connection, cx);
+                look.set(false);
                 response.as_mut().poll(cx)
             });
             match answer {

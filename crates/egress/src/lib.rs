@@ -26,6 +26,7 @@ mod policy;
 mod resolve;
 mod settings;
 mod site;
+mod socket;
 mod tls;
 mod transport;
 pub mod vet;

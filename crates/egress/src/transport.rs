@@ -1,19 +1,27 @@
 //! A connected byte stream, plain or TLS, behind one type.
 
+use crate::socket::{Look, Socket};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// What HTTP is spoken over.
 pub(crate) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
+    /// What makes it look at its socket.
+    pub(crate) fn look(&self) -> Look {
+        match self {
+            Self::Plain(socket) => socket.look(),
+            Self::Tls(stream) => stream.get_ref().0.look(),
+        }
+    }
+
     /// Whether the handshake agreed on HTTP/2.
     pub(crate) fn is_http2(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::expansion;
 use crate::gateway::Gateway;
+use crate::headers;
 use crate::late::Face;
 use crate::off_worker::off_worker;
 use crate::price_keys;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, ErrorClass};
+use dialect::{DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
@@ -87,6 +88,10 @@ pub struct Admission {
     pub wishes: Wishes,
     /// Where it goes first.
     pub found: Found,
+    /// The model's name as the client wrote it, before any alias.
+    asked_model: Arc<str>,
+    /// Another group answers than the one that was asked for.
+    pub fell_back: bool,
     hold: Option<Hold>,
 }
 
@@ -154,7 +159,8 @@ impl Admitted {
             let text = format!("`model` is longer than {MODEL_MAX_BYTES} bytes.");
             return Err(Failure::bad_request(text).param("model"));
         }
-        let named = principal::resolve_model(&principal, named, received.runtime.compat)?;
+        let asked = named;
+        let named = principal::resolve_model(&principal, asked, received.runtime.compat)?;
         let Some(others) = price_keys::other_models(&head, &body.bytes) else {
             return Err(Failure::bad_request("`models` must be a list of names.").param("models"));
         };
@@ -162,9 +168,10 @@ impl Admitted {
             principal::check_model(&principal, other, received.runtime.compat)?;
         }
         let Some(found) = received.runtime.routes.find(named) else {
-            return Err(unknown_model(received.route, named));
+            return Err(unknown_model(&received, named));
         };
-        let requested_model = named.into();
+        let requested_model: Arc<str> = named.into();
+        let asked_model = if asked == named { Arc::clone(&requested_model) } else { asked.into() };
         let call =
             Arc::new(call(&received, Arc::clone(&principal), &head, requested_model, body_wait));
         Ok(Box::new(Admission {
@@ -176,12 +183,13 @@ impl Admitted {
             head,
             wishes,
             found,
+            asked_model,
+            fell_back: false,
             hold,
         }))
     }
 }
 
-const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
@@ -198,7 +206,7 @@ fn call(
     let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
     let end_user = head.user().or_else(|| text(END_USER_ID));
     Call {
-        id: call::shown_id(text(CALL_ID), record_call),
+        id: call::shown_id(text(headers::CALL_ID), record_call),
         record_call,
         client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
         surface: received.surface,
@@ -272,9 +280,10 @@ impl Admission {
         self.head.drop_params().unwrap_or(self.runtime.drop_params)
     }
 
-    /// The model name to show, where not the upstream's own.
+    /// The model name to show, where not the upstream's own. After a fallback,
+    /// as in LiteLLM, it is the name of the model that answered.
     pub fn shown_model(&self) -> Option<&str> {
-        self.runtime.shows_group.then_some(&*self.call.requested_model)
+        (self.runtime.shows_group && !self.fell_back).then_some(&*self.asked_model)
     }
 
     /// The client's request in the neutral model, without what it says to us.
@@ -357,11 +366,23 @@ fn unscanned(error: &HeadError) -> Failure {
     failure.kind("invalid_request_error")
 }
 
-fn unknown_model(route: &str, model: &str) -> Failure {
-    Failure::bad_request(format!(
-        "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
-         view available models for your key.'}}"
-    ))
-    .param("model")
-    .status(StatusCode::BAD_REQUEST)
+/// LiteLLM's 400 for OpenAI's clients. Anthropic's know a 404, and show its
+/// sentence to people.
+fn unknown_model(received: &Received, model: &str) -> Failure {
+    let failure = match received.surface.dialect() {
+        Dialect::OpenAiChat => Failure::bad_request(format!(
+            "{{'error': '{}: Invalid model name passed in model={model}. Call `/v1/models` to \
+             view available models for your key.'}}",
+            received.route
+        )),
+        Dialect::AnthropicMessages => Failure::new(
+            ErrorClass::NotFound,
+            Fault::Client,
+            format!(
+                "There is no model `{model}` here. GET /v1/models lists the models that this key \
+                 may use."
+            ),
+        ),
+    };
+    failure.param("model")
 }

@@ -3,7 +3,7 @@
 use crate::admission::Admission;
 use crate::deployment::endpoint;
 use crate::effective::Effective;
-use crate::error::{Failure, Fault, class_word};
+use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::off_worker::off_worker;
 use crate::permit::Permit;
 use crate::route::Failed;
@@ -102,8 +102,8 @@ pub async fn dispatch(
 /// The upstream answered with an error status.
 ///
 /// Its status is the client's too, in the same dialect, as LiteLLM has it. A
-/// 401 speaks of our credential, not of the client's key: it says so, in our
-/// words and without a challenge.
+/// 401 or 403 is about our credential, not about the client's key: it says so,
+/// in our words alone and without a challenge.
 async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Failed {
     let Dispatched { mut permit, response, exchange } = dispatched;
     let (parts, body) = response.into_parts();
@@ -116,28 +116,25 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     permit.seen.fail(error.class, None);
     permit.settle(Ending::UpstreamErrorBefore);
     let redactor = admission.gateway.redactor.load();
-    let credential_refused = status == StatusCode::UNAUTHORIZED;
-    let message = if credential_refused {
-        format!("The provider refused the gateway's credential: {}", error.message)
-    } else {
-        error.message
-    };
-    let mut failure = Failure::new(error.class, Fault::Upstream, message)
+    let withheld = is_about_credential(&error);
+    let mut failure = Failure::new(error.class, Fault::Upstream, error.message)
         .retry_after_ms(headers::retry_after_ms(&parts.headers));
     let crosses = exchange.crosses(admission.call.surface);
     failure.status = admission.face().status_for(error.class, status, crosses);
     failure.code = error.code;
     failure.param = error.param;
-    headers::provider(&parts.headers, &redactor, &mut failure.headers);
+    if withheld {
+        headers::provider_request_id(&parts.headers, &redactor, &mut failure.headers);
+        failure.cause = Some(format!("the provider answered {status}; its words are not kept"));
+    } else {
+        headers::provider(&parts.headers, &redactor, &mut failure.headers);
+    }
     let whole = !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if !crosses && whole && !credential_refused && !redactor.finds(&body) {
+    if !crosses && whole && !withheld && !redactor.finds(&body) {
         failure.relayed = Some(body);
     }
-    if credential_refused {
-        failure.cause = Some(failure.message.clone().into_owned());
-    }
     let again = matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error();
-    let asked = parts.headers.get("x-should-retry").map(http::HeaderValue::as_bytes);
+    let asked = parts.headers.get(headers::SHOULD_RETRY).map(http::HeaderValue::as_bytes);
     Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
 }
 

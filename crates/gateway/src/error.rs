@@ -6,6 +6,7 @@
 //! (reference: LiteLLM's error table for 1.83 and 1.109).
 
 use crate::Body;
+use crate::headers::{RETRY_AFTER_MS, SHOULD_RETRY};
 use bytes::Bytes;
 use dialect::{ApiError, DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -180,7 +181,11 @@ impl Failure {
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(after_ms) = self.retry_after_ms {
+        if is_final(self.status) {
+            // The official clients and Claude Code read this before the status.
+            headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+            headers.remove(RETRY_AFTER_MS);
+        } else if let Some(after_ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
         // A provider that refuses our credential says nothing of the client's.
@@ -220,6 +225,32 @@ struct Inner<'a> {
     kind: &'a str,
     param: Option<&'a str>,
     code: Option<&'a str>,
+}
+
+/// Returns true for a status that the same request gets again, however often it
+/// is sent.
+fn is_final(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400..=406 | 410..=417 | 422 | 501)
+}
+
+/// Returns true if a provider's error is about the credential that it was sent:
+/// its words may repeat that credential in any spelling.
+pub(crate) fn is_about_credential(error: &ApiError) -> bool {
+    matches!(error.class, ErrorClass::Authentication | ErrorClass::Permission)
+        || matches!(error.status, 401 | 403 | 407)
+}
+
+/// Puts our words in the place of a provider's that are about its credential.
+pub(crate) fn withhold(error: &mut ApiError) {
+    let what = match error.class {
+        ErrorClass::Authentication => "refused the gateway's credential",
+        ErrorClass::ContentPolicy => "refused the call by its content policy",
+        _ => "does not let the gateway's credential make this call",
+    };
+    error.message = format!(
+        "The provider {what}. Its own words are left out, since they may repeat the credential."
+    );
+    (error.kind, error.code, error.param) = (None, None, None);
 }
 
 /// The usual status of a class.

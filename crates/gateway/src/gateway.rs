@@ -5,7 +5,7 @@ use crate::canary::Watch;
 use crate::deployment::Candidate;
 use crate::detach::Drains;
 use crate::dice::Dice;
-use crate::error::{Failure, Fault};
+use crate::error::{self, Failure, Fault};
 use crate::estimates::Estimates;
 use crate::health::Outcome;
 use crate::principal::{Principal, Principals};
@@ -15,7 +15,7 @@ use crate::runtime::{Lasting, Prepared, Runtime, apply, build};
 use crate::unsettled::Unsettled;
 use crate::witness::{Ended, Witness};
 use arc_swap::ArcSwap;
-use base::{Clock, KeyHash, Redactor};
+use base::{CallId, Clock, KeyHash, Redactor};
 use config::Config;
 use dialect::ApiError;
 use egress::Egress;
@@ -178,6 +178,11 @@ impl Gateway {
         self.journal.is_full().then_some("full")
     }
 
+    /// A new id for a call or for an answer, unique on its own.
+    pub fn new_call_id(&self) -> CallId {
+        CallId::new(self.clock.unix_ms(), self.dice.ten_bytes())
+    }
+
     /// Everything that must never be shown, since the process began.
     pub fn redactor(&self) -> Arc<Redactor> {
         self.redactor.load_full()
@@ -255,8 +260,13 @@ impl Gateway {
     }
 
     /// Removes secrets from all that a provider says of a failure: it may hold
-    /// the key that it was sent.
+    /// the key that it was sent. Nothing is kept of an error that is about that
+    /// key.
     pub(crate) fn clean_error(&self, error: &mut ApiError) {
+        if error::is_about_credential(error) {
+            error::withhold(error);
+            return;
+        }
         error.message = self.clean(&error.message);
         for text in [&mut error.kind, &mut error.code, &mut error.param] {
             *text = text.as_ref().map(|text| self.clean(text));

@@ -6,13 +6,14 @@ use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
-use base::Redactor;
+use base::{NanoUsd, Redactor};
 use dialect::Dialect;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::VirtualKey;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Client headers that mean something to the provider. No other is forwarded:
 /// not cookies, not credentials, not what names the client's network.
@@ -87,38 +88,59 @@ fn idempotency_key(admission: &Admission) -> Option<HeaderValue> {
 }
 
 /// The provider's headers as clients of LiteLLM know them: rate limits under
-/// their own names, all of them with a prefix. A header that echoes a secret,
-/// or is named like one, stays behind.
+/// their own names, all of them with a prefix. A header that echoes a secret in
+/// its name or its value, or is named like one, is left out.
 pub fn provider(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
     for (name, value) in from {
         let text = name.as_str();
         if is_private(text) || redactor.finds(value.as_bytes()) {
             continue;
         }
-        if text.starts_with("x-ratelimit-") || text == "retry-after-ms" || text == "x-should-retry"
-        {
+        let Some(prefixed) = prefixed(name, redactor) else { continue };
+        if text.starts_with("x-ratelimit-") || *name == RETRY_AFTER_MS || *name == SHOULD_RETRY {
             into.append(name.clone(), value.clone());
         }
-        if let Some(prefixed) = prefixed(name) {
-            into.append(prefixed, value.clone());
+        into.append(prefixed, value.clone());
+    }
+}
+
+/// The provider's own id of the request, by which its support can find it.
+pub fn provider_request_id(from: &HeaderMap, redactor: &Redactor, into: &mut HeaderMap) {
+    for name in [REQUEST_ID, ANTHROPIC_REQUEST_ID] {
+        let value = from.get(&name).filter(|value| !redactor.finds(value.as_bytes()));
+        if let (Some(value), Some(prefixed)) = (value, prefixed(&name, redactor)) {
+            into.insert(prefixed, value.clone());
         }
     }
 }
 
-/// The name with [`PROVIDER_PREFIX`]. Providers send the same names with every
-/// answer, so each is made once; a few hundred are remembered.
-fn prefixed(name: &HeaderName) -> Option<HeaderName> {
-    thread_local! {
-        static MADE: RefCell<HashMap<HeaderName, HeaderName>> = RefCell::default();
+/// The name with [`PROVIDER_PREFIX`]; `None` if it holds a secret. Providers send
+/// the same names with every answer, so each is looked at once; a few hundred
+/// are remembered.
+fn prefixed(name: &HeaderName, redactor: &Redactor) -> Option<HeaderName> {
+    #[derive(Default)]
+    struct Names {
+        made: HashMap<HeaderName, HeaderName>,
+        /// The set of secrets that none of them holds.
+        clean_of: u64,
     }
-    MADE.with_borrow_mut(|made| {
-        if let Some(known) = made.get(name) {
+    thread_local! {
+        static NAMES: RefCell<Names> = RefCell::default();
+    }
+    NAMES.with_borrow_mut(|names| {
+        if names.clean_of != redactor.id() {
+            *names = Names { made: HashMap::new(), clean_of: redactor.id() };
+        }
+        if let Some(known) = names.made.get(name) {
             return Some(known.clone());
+        }
+        if redactor.finds(name.as_str().as_bytes()) {
+            return None;
         }
         let new = [PROVIDER_PREFIX, name.as_str()].concat();
         let new = HeaderName::from_bytes(new.as_bytes()).ok()?;
-        if made.len() < REMEMBERED_MAX {
-            made.insert(name.clone(), new.clone());
+        if names.made.len() < REMEMBERED_MAX {
+            names.made.insert(name.clone(), new.clone());
         }
         Some(new)
     })
@@ -164,17 +186,35 @@ pub fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let number = |name: &HeaderName| -> Option<f64> {
         headers.get(name)?.to_str().ok()?.trim().parse().ok().filter(|n: &f64| *n >= 0.0)
     };
-    number(&HeaderName::from_static("retry-after-ms"))
+    number(&RETRY_AFTER_MS)
         .or_else(|| number(&RETRY_AFTER).map(|seconds| seconds * 1000.0))
         .map(|ms| ms.min(86_400_000.0) as u64)
 }
 
-const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+/// Milliseconds, where `retry-after` has seconds.
+pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// `true` or `false`; the official clients read it before the status.
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// LiteLLM's id of a call; a client may choose it.
+pub const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+/// Where OpenAI's clients read an answer's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's clients do.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const MODEL_NAME: HeaderName = HeaderName::from_static("x-litellm-model-name");
 const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
 const MODEL_GROUP: HeaderName = HeaderName::from_static("x-litellm-model-group");
 const API_BASE: HeaderName = HeaderName::from_static("x-litellm-model-api-base");
 const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
+const COST_ORIGINAL: HeaderName = HeaderName::from_static("x-litellm-response-cost-original");
+const COST_INPUT: HeaderName = HeaderName::from_static("x-litellm-response-cost-input");
+const COST_OUTPUT: HeaderName = HeaderName::from_static("x-litellm-response-cost-output");
+const COST_CACHE_READ: HeaderName = HeaderName::from_static("x-litellm-response-cost-cache-read");
+const COST_CACHE_WRITE: HeaderName =
+    HeaderName::from_static("x-litellm-response-cost-cache-creation");
+const COST_REASONING: HeaderName = HeaderName::from_static("x-litellm-response-cost-reasoning");
+const COST_TOOLS: HeaderName = HeaderName::from_static("x-litellm-response-cost-tool-usage");
 const KEY_SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
 const KEY_MAX_BUDGET: HeaderName = HeaderName::from_static("x-litellm-key-max-budget");
 const KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
@@ -182,10 +222,22 @@ const KEY_TPM: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
 const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-litellm-overhead-duration-ms");
+
+/// An answer's id, under LiteLLM's name and under the client's own.
+pub fn of_id(id: &str, dialect: Dialect, into: &mut HeaderMap) {
+    let Ok(value) = HeaderValue::from_str(id) else { return };
+    let own = match dialect {
+        Dialect::OpenAiChat => REQUEST_ID,
+        Dialect::AnthropicMessages => ANTHROPIC_REQUEST_ID,
+    };
+    into.insert(own, value.clone());
+    into.insert(CALL_ID, value);
+}
 
 /// LiteLLM's headers that are known before any attempt, for failures too.
 pub fn of_call(call: &Call, into: &mut HeaderMap) {
-    insert_text(into, CALL_ID, &call.id);
+    of_id(&call.id, call.surface.dialect(), into);
     insert_text(into, MODEL_GROUP, &call.requested_model);
     into.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     let principal = &call.principal;
@@ -194,7 +246,7 @@ pub fn of_call(call: &Call, into: &mut HeaderMap) {
         into.insert(name.clone(), value.clone());
     }
     let spent = match &principal.tally {
-        Some(cell) => base::NanoUsd(cell.usage().spent),
+        Some(cell) => NanoUsd(cell.usage().spent),
         None => key.spend,
     };
     insert_text(into, KEY_SPEND, &spent.to_string());
@@ -213,25 +265,66 @@ pub fn of_limits(key: &VirtualKey) -> Vec<(HeaderName, HeaderValue)> {
     .collect()
 }
 
+/// How an answer came about.
+pub struct Answered<'a> {
+    /// Who gave it.
+    pub candidate: &'a Candidate,
+    /// Where the call has been.
+    pub route: &'a Route,
+    /// Time that the call's upstreams took, all attempts together.
+    pub upstream_time: Duration,
+    /// Its cost, if that is known by now.
+    pub settled: Option<&'a Settled>,
+}
+
 /// LiteLLM's headers of an answer; the cost only where it is known by now.
-pub fn of_answer(
-    admission: &Admission,
-    candidate: &Candidate,
-    route: &Route,
-    settled: Option<&Settled>,
-    into: &mut HeaderMap,
-) {
+pub fn of_answer(admission: &Admission, answered: &Answered<'_>, into: &mut HeaderMap) {
+    let Answered { candidate, route, upstream_time, settled } = *answered;
     of_call(&admission.call, into);
+    let name = [candidate.deployment.provider.id, "/", &candidate.upstream_model].concat();
+    insert_text(into, MODEL_NAME, &name);
     into.insert(MODEL_ID, candidate.deployment.id_header.clone());
     into.insert(API_BASE, candidate.deployment.api_base_header.clone());
     into.insert(RETRIES, HeaderValue::from(route.retries));
     into.insert(FALLBACKS, HeaderValue::from(route.fallbacks));
     let elapsed = admission.gateway.clock.monotonic().saturating_sub(admission.call.received_at);
-    let tenths = elapsed.as_micros() / 100;
-    insert_text(into, DURATION, &format!("{}.{}", tenths / 10, tenths % 10));
+    insert_text(into, DURATION, &millis(elapsed));
+    insert_text(into, OVERHEAD, &millis(elapsed.saturating_sub(upstream_time)));
     if let Some(settled) = settled {
-        insert_text(into, COST, &settled.cost.to_string());
+        of_cost(settled, into);
     }
+    if admission.call.principal.is_admin() {
+        // The master key has no row; LiteLLM counts the call alone.
+        let spent = settled.map_or(NanoUsd::ZERO, |settled| settled.cost);
+        insert_text(into, KEY_SPEND, &spent.to_string());
+    }
+}
+
+/// The cost and those of its parts that are not zero.
+fn of_cost(settled: &Settled, into: &mut HeaderMap) {
+    if let Ok(cost) = HeaderValue::try_from(settled.cost.to_string()) {
+        into.insert(COST_ORIGINAL, cost.clone());
+        into.insert(COST, cost);
+    }
+    let Some(parts) = &settled.parts else { return };
+    for (name, part) in [
+        (COST_INPUT, parts.input),
+        (COST_OUTPUT, parts.output),
+        (COST_CACHE_READ, parts.cache_read),
+        (COST_CACHE_WRITE, parts.cache_write),
+        (COST_REASONING, parts.reasoning),
+        (COST_TOOLS, parts.searches),
+    ] {
+        if part > NanoUsd::ZERO {
+            insert_text(into, name, &part.to_string());
+        }
+    }
+}
+
+/// Milliseconds with one digit after the point.
+fn millis(time: Duration) -> String {
+    let tenths = time.as_micros() / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// Left out where the text cannot stand in a header.
@@ -281,6 +374,21 @@ mod tests {
         let mut into = HeaderMap::new();
         provider(&from, &Redactor::new(&secrets), &mut into);
         assert_eq!(into, headers(&[("llm_provider-x-request-id", "req_1")]));
+    }
+
+    #[test]
+    fn a_name_that_is_made_of_a_credential_stays_behind_also_after_a_reload() {
+        let from = headers(&[("x-sk-upstream-1234", "1"), ("x-other", "1")]);
+        let before = Redactor::default();
+        let mut into = HeaderMap::new();
+        provider(&from, &before, &mut into);
+        assert_eq!(into.len(), 2);
+        let after = before.and(&Redactor::new(&[Secret::new("sk-upstream-1234".into())]));
+        for _ in 0..2 {
+            let mut into = HeaderMap::new();
+            provider(&from, &after, &mut into);
+            assert_eq!(into, headers(&[("llm_provider-x-other", "1")]));
+        }
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //! bytes but for a closed list of changes, or the client's dialect. An error
 //! goes on without any secret in it.
 
+use crate::error::is_about_credential;
 use crate::gateway::Gateway;
 use bytes::Bytes;
 use dialect::head::Surface;
 use dialect::model::Event;
+use dialect::retouch::{self, ModelName};
 use dialect::sse;
 use dialect::tap::Class;
 use dialect::translate::{StreamDecoder, StreamEncoder};
-use dialect::{ApiError, Dialect, ToolNames, Usage, retouch};
+use dialect::{ApiError, Dialect, ToolNames, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ pub(crate) fn error_inside(theirs: Dialect, data: &[u8]) -> ApiError {
 /// How events are changed on their way.
 pub(crate) enum Mode {
     /// Not at all, but for these.
-    Same { strip_usage: bool, model: Option<Arc<str>> },
+    Same { strip_usage: bool, model: Option<ModelName> },
     /// From the upstream's dialect to the client's.
     Translated(Box<Translator>),
 }
@@ -74,7 +76,8 @@ impl Mode {
     }
 
     /// What the client gets in place of an error of the provider's; none where
-    /// the event may go on as it is: the same dialect, and no secret in it.
+    /// the event may go on as it is: the same dialect, not about our
+    /// credential, and no secret in it.
     pub(crate) fn error_event(
         &self,
         frame: &[u8],
@@ -83,7 +86,7 @@ impl Mode {
         gateway: &Gateway,
     ) -> Option<Bytes> {
         let same = matches!(self, Self::Same { .. });
-        if same && !gateway.redactor.load().finds(frame) {
+        if same && !is_about_credential(error) && !gateway.redactor.load().finds(frame) {
             return None;
         }
         let mut text = Vec::new();
@@ -102,9 +105,9 @@ impl Mode {
                     true => owned(retouch::strip_usage(&frame)),
                     false => None,
                 };
-                let shown = model.as_ref().and_then(|model| {
-                    owned(retouch::set_model(stripped.as_ref().unwrap_or(&frame), model))
-                });
+                let shown = model
+                    .as_mut()
+                    .and_then(|model| owned(model.put(stripped.as_ref().unwrap_or(&frame))));
                 let unchanged = stripped.is_none() && shown.is_none();
                 out.push(shown.or(stripped).unwrap_or(frame));
                 unchanged

@@ -28,6 +28,25 @@ const PLAIN: [(&str, Surface, &str); 5] = [
 const NAMING: [(&str, &str); 2] =
     [("/engines/", "/engines/{model}"), ("/openai/deployments/", "/openai/deployments/{model}")];
 
+/// The templates of all paths that [`surface`] knows, each with `/v1` where it
+/// exists with and without.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/engines/{model}/chat/completions",
+        "/engines/{model}/completions",
+        "/engines/{model}/embeddings",
+        "/openai/deployments/{model}/chat/completions",
+        "/openai/deployments/{model}/completions",
+        "/openai/deployments/{model}/embeddings",
+    ]
+    .into_iter()
+}
+
 /// The surface of a path, if it is one.
 pub fn surface(path: &str) -> Option<Matched> {
     let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
@@ -101,6 +120,16 @@ mod tests {
         );
         assert_eq!(found("/v1/messages"), Some((Surface::AnthropicMessages, None)));
         assert_eq!(found("/v1/messages/count_tokens"), Some((Surface::AnthropicCountTokens, None)));
+    }
+
+    #[test]
+    fn every_path_that_is_listed_is_served() {
+        for path in super::all() {
+            assert!(found(&path.replace("{model}", "m")).is_some(), "{path}");
+        }
+        let plain = super::PLAIN.len();
+        let naming = super::NAMING.len() * 3;
+        assert_eq!(super::all().count(), plain + naming);
     }
 
     #[test]

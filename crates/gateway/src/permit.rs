@@ -139,6 +139,8 @@ pub struct Settled {
     pub cost: NanoUsd,
     /// What it consumed, where known.
     pub usage: Option<Usage>,
+    /// The parts of the cost, if it was computed from the provider's usage.
+    pub parts: Option<catalog::Cost>,
 }
 
 impl Permit {
@@ -309,7 +311,7 @@ impl Permit {
             ) => Ending::Timeout,
             (ending, _) => ending,
         };
-        let Charge { cost, source, usage, .. } = self.charge(ending);
+        let Charge { cost, source, usage, parts, .. } = self.charge(ending);
         let reserved_ms =
             self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
         self.account(cost, source);
@@ -339,7 +341,7 @@ impl Permit {
         }
         let record = self.record(ending, cost, source, usage.as_ref(), reserved_ms);
         self.gateway.unsettled.settle(&*self.gateway.journal, record);
-        Settled { cost, usage }
+        Settled { cost, usage, parts }
     }
 
     /// Money that is reserved: what is not known is charged at it.

@@ -108,6 +108,8 @@ pub struct Charge {
     pub source: CostSource,
     /// Usage as priced; `None` where nothing was used.
     pub usage: Option<Usage>,
+    /// The parts of a cost that was computed from final usage.
+    pub parts: Option<catalog::Cost>,
     /// The row that decided.
     pub row: Row,
 }
@@ -194,19 +196,23 @@ pub fn charge(evidence: &Evidence, conditions: &Conditions<'_>) -> Charge {
     let is_possible = usage == reported;
     let charge = |cost, source| {
         let source = if is_possible { source } else { CostSource::OutOfBounds };
-        Charge { cost, source, usage, row }
+        Charge { cost, source, usage, parts: None, row }
     };
     match (row, usage, evidence.held) {
         (Row::FreeSurface | Row::NotSent | Row::FreeStatus, ..) | (_, None, _) => {
-            Charge { cost: NanoUsd::ZERO, source: CostSource::None, usage, row }
+            Charge { cost: NanoUsd::ZERO, source: CostSource::None, usage, parts: None, row }
         }
         (Row::UnknownStatus | Row::Held, _, Some(held)) => charge(held, CostSource::Estimated),
         (Row::Stated, Some(usage), _) => {
             let stated = catalog::stated(&usage).unwrap_or_default();
             match conditions.prices.map(|prices| most(prices, conditions)) {
-                Some(most) if stated > most => {
-                    Charge { cost: most, source: CostSource::OutOfBounds, usage: Some(usage), row }
-                }
+                Some(most) if stated > most => Charge {
+                    cost: most,
+                    source: CostSource::OutOfBounds,
+                    usage: Some(usage),
+                    parts: None,
+                    row,
+                },
                 _ => charge(stated, CostSource::Provider),
             }
         }
@@ -227,7 +233,8 @@ pub fn charge(evidence: &Evidence, conditions: &Conditions<'_>) -> Charge {
             };
             // What has no price may cost all that was held.
             let least = held.filter(|_| !is_complete).unwrap_or(NanoUsd::ZERO);
-            charge(cost.total.max(least), source)
+            let parts = (source == CostSource::Computed && is_possible).then_some(cost);
+            Charge { parts, ..charge(cost.total.max(least), source) }
         }
     }
 }

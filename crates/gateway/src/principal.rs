@@ -394,21 +394,19 @@ pub fn check_model(principal: &Principal, model: &str, compat: Compat) -> Result
     if key.models.is_empty() || key.models.iter().any(allows) {
         return Ok(());
     }
-    let failure = match compat {
-        Compat::V1_83 => denied(format!(
+    let message = match compat {
+        Compat::V1_83 => format!(
             "key not allowed to access model. This key can only access models={:?}. Tried to \
              access {model}",
             key.models
-        )),
-        Compat::V1_109 => Failure::new(
-            ErrorClass::Permission,
-            Fault::Client,
-            format!(
-                "The requested model '{model}' is not available for this API key, or the model \
-                 name is invalid. Check the models available to you and try again."
-            ),
+        ),
+        Compat::V1_109 => format!(
+            "The requested model '{model}' is not available for this API key, or the model name \
+             is invalid. Check the models available to you and try again."
         ),
     };
+    // 403 in both lines: agents that get 1.83's 401 ask for minutes.
+    let failure = Failure::new(ErrorClass::Permission, Fault::Client, message);
     Err(failure.kind("key_model_access_denied").param("model"))
 }
 

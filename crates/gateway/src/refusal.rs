@@ -1,6 +1,7 @@
 //! How a refused allowance is told to a client, in LiteLLM's words.
 
 use crate::error::{Compat, Failure, Fault};
+use crate::headers::SHOULD_RETRY;
 use crate::permit::Refused;
 use base::NanoUsd;
 use dialect::ErrorClass;
@@ -86,8 +87,8 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
     });
     let resets =
         resets_at.as_ref().map_or_else(String::new, |at| format!(" Limit resets at: {at}"));
-    // More than the whole allowance: no waiting helps.
-    let never = refusal.cause == Cause::TooLarge;
+    // More than the whole allowance, or an allowance of nothing: no waiting helps.
+    let never = refusal.cause == Cause::TooLarge || refusal.allowance.limit <= 0;
     let advice = match refusal.allowance.unit {
         Unit::Tokens if never => format!(
             "{} This call may use up to {} tokens; a smaller max_tokens lowers that.",
@@ -116,6 +117,7 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
         headers.insert(RESET_AT, at);
     }
     if never {
+        // The official clients try a 429 again unless this forbids it.
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     failure
@@ -123,8 +125,6 @@ pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
 
 const RATE_LIMIT_TYPE: HeaderName = HeaderName::from_static("rate_limit_type");
 const RESET_AT: HeaderName = HeaderName::from_static("reset_at");
-/// The official clients try a 429 again unless told not to.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 fn over_budget(refusal: &Refusal, compat: Compat) -> Failure {
     if refusal.cause == Cause::Held {

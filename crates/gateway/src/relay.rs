@@ -8,7 +8,7 @@
 use crate::admission::Admission;
 use crate::body::{self, ReadError};
 use crate::dispatch::{Dispatched, Exchange};
-use crate::error::{Failure, Fault, class_word};
+use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::headers;
 use crate::mode::error_inside;
 use crate::off_worker::off_worker;
@@ -24,6 +24,7 @@ use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// An answer that is committed to.
@@ -38,6 +39,9 @@ pub struct Relayed {
     pub candidate: crate::deployment::Candidate,
     /// The output limit that was sent in place of the client's.
     pub output_limit: Option<u64>,
+    /// Time from the request's last byte to the answer, or to a stream's first
+    /// semantic event.
+    pub upstream_time: Duration,
 }
 
 /// A whole answer, or the rest of one.
@@ -58,6 +62,7 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
     let Dispatched { permit, response, exchange } = dispatched;
     let candidate = permit.candidate().clone();
     let output_limit = permit.bound().clamp;
+    let sent_at = permit.sent_at;
     let (parts, upstream) = response.into_parts();
     if headers::is_encoded(&parts.headers) {
         return Err(encoded(permit));
@@ -77,6 +82,7 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
         answer,
         candidate,
         output_limit,
+        upstream_time: admission.gateway.clock.monotonic().saturating_sub(sent_at),
     })
 }
 
@@ -117,7 +123,8 @@ async fn unary(
         permit.settle(Ending::UpstreamErrorBefore);
         let crosses = exchange.crosses(surface);
         let mut failed = in_band(&error, crosses, admission);
-        if !crosses && !admission.gateway.redactor.load().finds(&bytes) {
+        let withheld = is_about_credential(&error);
+        if !crosses && !withheld && !admission.gateway.redactor.load().finds(&bytes) {
             failed.failure.relayed = Some(bytes);
         }
         return Err(failed);
@@ -197,9 +204,10 @@ fn client_body(bytes: &Bytes, exchange: &Exchange, admission: &Admission) -> Res
         } else {
             bytes.clone()
         };
-        return Ok(match admission.shown_model() {
-            Some(model) => retouch::set_model(&bytes, model).into_owned().into(),
-            None => bytes,
+        let renamed = admission.shown_model().map(|model| retouch::set_model(&bytes, model));
+        return Ok(match renamed {
+            Some(Cow::Owned(renamed)) => renamed.into(),
+            Some(Cow::Borrowed(_)) | None => bytes,
         });
     };
     let response = answer(bytes, theirs, exchange)?;
@@ -284,7 +292,10 @@ fn broken(mut permit: Box<Permit>, error: &ReadError<egress::Error>) -> Failed {
 fn encoded(mut permit: Box<Permit>) -> Failed {
     permit.blame("server");
     permit.settle(Ending::UpstreamErrorBefore);
-    unreadable("it is in a content encoding that was not asked for")
+    let mut failed = unreadable("it is in a content encoding that was not asked for");
+    // Asked again, it would come in the same encoding and cost as much again.
+    failed.again = false;
+    failed
 }
 
 fn unreadable(cause: &str) -> Failed {

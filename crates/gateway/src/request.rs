@@ -14,6 +14,7 @@
 
 use crate::Body;
 use crate::admission::{Admission, Received};
+use crate::call;
 use crate::detach::Detach;
 use crate::dispatch::dispatch;
 use crate::effective::Effective;
@@ -30,6 +31,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ledger::Hold;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Answers one request, whatever comes of it.
 pub async fn handle<B>(received: Received, body: B) -> Response<Body>
@@ -40,10 +42,17 @@ where
     let (dialect, compat, route) =
         (received.surface.dialect(), received.runtime.compat, received.route);
     let gateway = Arc::clone(&received.gateway);
+    let asked_id = received.headers.get(headers::CALL_ID).cloned();
     match answer(received, body).await {
         Ok(response) => response,
         Err(mut failure) => {
             gateway.ended(route, &mut failure, None);
+            if !failure.headers.contains_key(headers::CALL_ID) {
+                // Refused before it became a call.
+                let asked = asked_id.as_ref().and_then(|id| id.to_str().ok());
+                let id = call::shown_id(asked, gateway.new_call_id());
+                headers::of_id(&id, dialect, &mut failure.headers);
+            }
             failure.log(route);
             failure.into_response(dialect, compat)
         }
@@ -89,11 +98,13 @@ async fn counted(admission: Box<Admission>) -> Result<Response<Body>, Failure> {
 /// Tries until something semantic comes back, or nothing is left to try.
 async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failure> {
     let mut route = Route::new(admission.found.clone(), &admission.wanted());
+    let mut upstream_time = Duration::ZERO;
     loop {
         let candidate = match route.next(&admission.wanted()).await {
             Ok(candidate) => candidate,
             Err(failure) => return Err(named(failure, &admission)),
         };
+        admission.fell_back = route.fallbacks > 0;
         if let Some(answer) = local::answer(&admission, &candidate) {
             return answer.map_err(|failure| named(failure, &admission));
         }
@@ -115,17 +126,20 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
             }
         };
         let candidate = permit.candidate().clone();
+        let began_at = admission.gateway.clock.monotonic();
         let relayed = match dispatch(permit, effective, &admission).await {
             Ok(dispatched) => relay(dispatched, &mut admission).await,
             Err(failed) => Err(failed),
         };
         match relayed {
             Ok(relayed) => {
+                upstream_time += relayed.upstream_time;
                 admission.gateway.succeeded(&candidate, &admission.runtime);
                 route.succeeded(&candidate, &admission.wanted());
-                return Ok(respond(relayed, &route, &mut admission));
+                return Ok(respond(relayed, &route, upstream_time, &mut admission));
             }
             Err(failed) => {
+                upstream_time += admission.gateway.clock.monotonic().saturating_sub(began_at);
                 admission.gateway.failed(&candidate, &failed, &admission.runtime);
                 if admission.call.client.is_gone() {
                     return Err(failed.failure);
@@ -149,9 +163,14 @@ fn named(mut failure: Failure, admission: &Admission) -> Failure {
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-keymoat-max-tokens");
 
 /// Room for an answer's headers; rarely more.
-const HEADERS: usize = 24;
+const HEADERS: usize = 32;
 
-fn respond(relayed: Relayed, route: &Route, admission: &mut Admission) -> Response<Body> {
+fn respond(
+    relayed: Relayed,
+    route: &Route,
+    upstream_time: Duration,
+    admission: &mut Admission,
+) -> Response<Body> {
     let mut response_headers = HeaderMap::with_capacity(HEADERS);
     let redactor = admission.gateway.redactor.load();
     headers::provider(&relayed.upstream_headers, &redactor, &mut response_headers);
@@ -159,7 +178,9 @@ fn respond(relayed: Relayed, route: &Route, admission: &mut Admission) -> Respon
         Answer::Whole(_, settled) | Answer::Events(_, settled) => Some(settled),
         Answer::Stream(_) => None,
     };
-    headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
+    let answered =
+        headers::Answered { candidate: &relayed.candidate, route, upstream_time, settled };
+    headers::of_answer(admission, &answered, &mut response_headers);
     if let Some(limit) = relayed.output_limit {
         response_headers.insert(MAX_TOKENS, HeaderValue::from(limit));
     }

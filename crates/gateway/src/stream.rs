@@ -22,6 +22,7 @@ use crate::permit::Permit;
 use crate::wire;
 use bytes::Bytes;
 use dialect::head::{Head, Surface};
+use dialect::retouch::ModelName;
 use dialect::sse::{self, Framer};
 use dialect::tap::{Class, Tap};
 use dialect::{ApiError, Dialect, ErrorClass, Shown};
@@ -113,7 +114,7 @@ impl Stream {
         let mode = match exchange.translated {
             None => Mode::Same {
                 strip_usage: exchange.usage_is_ours,
-                model: admission.shown_model().map(Arc::from),
+                model: admission.shown_model().map(|name| ModelName::new(name, theirs)),
             },
             Some(theirs) => {
                 let shown = Shown {

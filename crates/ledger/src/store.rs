@@ -66,6 +66,8 @@ pub struct KeyFilter {
     pub alias: Option<String>,
     /// With this text somewhere in alias or name, case ignored for ASCII.
     pub search: Option<String>,
+    /// Only those that have an alias.
+    pub has_alias: bool,
     /// What orders them.
     pub sort: KeySort,
     /// Smallest first.

@@ -98,7 +98,7 @@ fn every_setting_of_our_own_arrives() {
     let settings = &config.settings;
     assert_eq!(settings.data_dir, testdata().join("keymoat_section").join("state"));
     assert_eq!(settings.compat, Compat::V1_109);
-    assert_eq!(settings.response_model, ResponseModel::Group);
+    assert_eq!(settings.response_model, ResponseModel::Upstream);
     assert_eq!(settings.unknown_price, UnknownPrice::CeilingPerCall("0.25".parse().unwrap()));
     assert_eq!(settings.metrics_key, MetricsKey::Any);
     assert_eq!(settings.peek_timeout_ms, 2000);

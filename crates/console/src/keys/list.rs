@@ -101,6 +101,7 @@ async fn filter(app: &App, params: &Params) -> Result<KeyFilter, Failure> {
         hash,
         alias: params.owned("key_alias"),
         search: params.owned("search"),
+        has_alias: false,
         sort: params.one_of("sort_by", &SORTS)?.unwrap_or_default(),
         ascending: order.unwrap_or(false),
     })

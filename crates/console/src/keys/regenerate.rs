@@ -22,11 +22,14 @@ use ledger::public_name;
 
 /// With the key in the path.
 pub(crate) async fn of_path(app: App, mut request: Request) -> Answer {
-    let Path(key) = request
-        .extract_parts::<Path<String>>()
-        .await
-        .map_err(|_| invalid("key", "in the path cannot be read"))?;
+    let key = key_in_path(&mut request).await?;
     regenerate(app, request, Some(key)).await
+}
+
+/// The key that the path names.
+pub(super) async fn key_in_path(request: &mut Request) -> Result<String, Failure> {
+    let path = request.extract_parts::<Path<String>>().await;
+    path.map(|Path(key)| key).map_err(|_| invalid("key", "in the path cannot be read"))
 }
 
 /// With the key in the body.

@@ -31,6 +31,7 @@ impl Lifetime {
 }
 
 /// The fields that both have. Absent is `None`, null is `Some(None)`.
+#[derive(Default)]
 #[expect(clippy::option_option, reason = "absent, null and given are three things")]
 pub(crate) struct KeyFields {
     pub(crate) alias: Option<Option<String>>,

@@ -7,8 +7,9 @@ use crate::fields::{self, Fields};
 use crate::params::invalid;
 use crate::reply::{self, Answer};
 use crate::shown::{KeyRow, Settings};
-use crate::{App, live};
+use crate::{App, Shared, live};
 use axum::extract::Request;
+use gateway::Failure;
 use ledger::{KeyPatch, VirtualKey};
 use serde::Serialize;
 
@@ -28,28 +29,39 @@ pub(crate) async fn update(app: App, request: Request) -> Answer {
     let given = fields.text("key")?.flatten();
     let given = given.ok_or_else(|| invalid("key", "is required: the key, or its hash"))?;
     let asked = KeyFields::take(fields, "/key/update")?;
-
-    if asked.max_budget.is_some() || asked.budget_duration.is_some() || asked.spend.is_some() {
-        // A budget begins with what the row says: let it catch up.
-        live::drained(&app).await;
-    }
-    let changing = app.changes.lock().await;
-    let before = must_find(&app, &given).await?;
-    if let Some(alias) = &asked.alias {
-        check_alias(&app, alias.as_deref(), Some(before.hash)).await?;
-    }
-    let spend_was_set = asked.spend.is_some();
-    let now_ms = app.gateway.clock().unix_ms();
-    let mut patch = asked.into_patch(&before, author(&parts.headers), now_ms);
-    leave_old_window(&mut patch, &before, now_ms);
-    let after = app.gateway.store().update_key(before.hash, patch).await.map_err(store_failed)?;
-    live::follow(&app, &before, &after, spend_was_set);
-    drop(changing);
-    tracing::info!(key = %after.hash, alias = after.alias, "a virtual key was changed");
+    let (_, after) = change(&app, author(&parts.headers), &given, asked).await?;
 
     let settings = Settings::parse(&after.settings);
     let balance = live::balance(&app, &after);
     reply::json(&Updated { key: &given, row: KeyRow::new(&after, &settings, balance) })
+}
+
+/// Makes a change of the key that `given` means; returns the key as it was and
+/// as it is.
+pub(super) async fn change(
+    app: &Shared,
+    author: String,
+    given: &str,
+    asked: KeyFields,
+) -> Result<(VirtualKey, VirtualKey), Failure> {
+    if asked.max_budget.is_some() || asked.budget_duration.is_some() || asked.spend.is_some() {
+        // A budget begins with what the row says: let it catch up.
+        live::drained(app).await;
+    }
+    let changing = app.changes.lock().await;
+    let before = must_find(app, given).await?;
+    if let Some(alias) = &asked.alias {
+        check_alias(app, alias.as_deref(), Some(before.hash)).await?;
+    }
+    let spend_was_set = asked.spend.is_some();
+    let now_ms = app.gateway.clock().unix_ms();
+    let mut patch = asked.into_patch(&before, author, now_ms);
+    leave_old_window(&mut patch, &before, now_ms);
+    let after = app.gateway.store().update_key(before.hash, patch).await.map_err(store_failed)?;
+    live::follow(app, &before, &after, spend_was_set);
+    drop(changing);
+    tracing::info!(key = %after.hash, alias = after.alias, "a virtual key was changed");
+    Ok((before, after))
 }
 
 /// A new window does not begin with what was spent in an old one that has

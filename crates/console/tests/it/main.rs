@@ -8,4 +8,5 @@ mod input;
 mod keys;
 mod models;
 mod replaced;
+mod routes;
 mod spend;

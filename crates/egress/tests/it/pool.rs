@@ -119,6 +119,38 @@ async fn a_pooled_connection_that_the_server_closed_is_replaced_unseen() {
     }
 }
 
+/// The peer's second answer is in the socket, and the reactor has had no turn in
+/// which to report it.
+#[tokio::test]
+async fn an_answer_that_nobody_asked_for_never_answers_the_next_request() {
+    let evil = PONG.to_ascii_uppercase();
+    let evil = [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", &evil[evil.len() - 4..]].concat();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (say, said) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for round in 0..20 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            assert!(length > 0, "round {round}");
+            stream.write_all(PONG).unwrap();
+            say.1.recv().unwrap();
+            stream.write_all(&evil).unwrap();
+            said.0.send(()).unwrap();
+        }
+    });
+    let origin = crate::server::origin(&format!("http://127.0.0.1:{port}"));
+    let egress = crate::server::egress(Settings::default(), &[(origin.clone(), Reach::Named)]);
+    for round in 0..20 {
+        assert_eq!(ask(&egress, &origin).await.unwrap().1, "pong", "round {round}");
+        say.0.send(()).unwrap();
+        said.1.recv().unwrap();
+    }
+    server.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_after_the_request_is_not_retried() {
     let requests = Arc::new(AtomicUsize::new(0));

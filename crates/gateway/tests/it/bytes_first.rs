@@ -7,6 +7,9 @@ use testkit::canned::{self, Reply};
 use testkit::random::Random;
 use testkit::{Script, Upstream};
 
+/// The one change that is made by default, switched off.
+const UPSTREAM: &str = "keymoat: {response_model: upstream}\n";
+
 async fn openai(more: &str, sections: &str) -> (Upstream, Bench) {
     let upstream = Upstream::start().await;
     let list = [deployment_with("m", "openai/gpt-up", &upstream.url(), more)];
@@ -27,14 +30,14 @@ const ODD: &str = "{ \"temperature\" : 1.0e-1,\n\t\"model\": \"m\" ,\"zzz\":[1E2
 
 #[tokio::test]
 async fn the_upstream_sees_the_clients_bytes_but_for_the_model() {
-    let (upstream, bench) = openai("", "").await;
+    let (upstream, bench) = openai("", UPSTREAM).await;
     upstream.script(canned::openai_chat("Hello"));
     assert_eq!(bench.chat(ODD).answer().await.status, 200);
     let sent = &upstream.received()[0];
     assert_eq!(sent.body, ODD.replace("\"m\"", "\"gpt-up\""));
     assert_eq!((sent.method.as_str(), sent.route()), ("POST", "/chat/completions"));
 
-    let (upstream, bench) = anthropic("").await;
+    let (upstream, bench) = anthropic(UPSTREAM).await;
     let odd = ODD.replace("{ ", "{ \"max_tokens\":  9, ");
     upstream.script(canned::anthropic_message("Hello"));
     assert_eq!(bench.message(odd.clone()).answer().await.status, 200);
@@ -54,7 +57,7 @@ async fn a_body_with_nothing_to_change_goes_up_as_it_came() {
 
 #[tokio::test]
 async fn a_large_body_that_was_spooled_goes_up_unchanged() {
-    let (upstream, bench) = openai("", "").await;
+    let (upstream, bench) = openai("", UPSTREAM).await;
     upstream.script(canned::openai_chat("Hello"));
     let text = "0123456789abcdef".repeat(160 << 10);
     let body =
@@ -66,7 +69,7 @@ async fn a_large_body_that_was_spooled_goes_up_unchanged() {
 #[tokio::test]
 async fn a_whole_answer_comes_back_byte_for_byte() {
     for split in [&[][..], &[1], &[50, 51, 52, 100]] {
-        let (upstream, bench) = openai("", "").await;
+        let (upstream, bench) = openai("", UPSTREAM).await;
         let body = "{ \"zzz\": 1.50, \"id\":\"x\",\"model\" :\"theirs\",\"choices\":[{\"index\":0,\
             \"message\":{\"role\":\"assistant\",\"content\":\"\\u00e9\"},\"finish_reason\":\"stop\"}],\
             \"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,\"total_tokens\":18} }\n";
@@ -90,7 +93,7 @@ async fn a_stream_comes_back_byte_for_byte_at_any_split() {
     events.insert(2, "id: 7\r\nretry: 10\r\n\r\n".to_owned());
     events[3] = events[3].replace("\n\n", "\r\n\r\n").replace("data: {", "data:{ \"zzz\":1.0,");
     let whole = events.concat();
-    let (upstream, bench) = openai("", "").await;
+    let (upstream, bench) = openai("", UPSTREAM).await;
     for round in 1..=25 {
         let cut = |random: &mut Random| {
             let mut offsets: Vec<usize> = (0..6).map(|_| random.below(whole.len())).collect();
@@ -115,7 +118,7 @@ async fn a_stream_comes_back_byte_for_byte_at_any_split() {
 
 #[tokio::test]
 async fn an_anthropic_stream_comes_back_byte_for_byte() {
-    let (upstream, bench) = anthropic("").await;
+    let (upstream, bench) = anthropic(UPSTREAM).await;
     let events = canned::anthropic_events(&Reply::text("claude", &["Hel", "lo"]));
     upstream.script(Script::on("").sse(&events));
     let body = r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#;
@@ -126,7 +129,7 @@ async fn an_anthropic_stream_comes_back_byte_for_byte() {
 
 #[tokio::test]
 async fn usage_that_nobody_asked_for_is_asked_for_and_taken_out_again() {
-    let (upstream, bench) = openai("", "").await;
+    let (upstream, bench) = openai("", UPSTREAM).await;
     let mut events = canned::openai_chat_events(&Reply::text("gpt", &["Hel", "lo"]));
     let without: String = events.iter().filter(|e| !e.contains("\"usage\"")).cloned().collect();
     // As OpenAI does it: `usage: null` in every other chunk.
@@ -149,20 +152,28 @@ async fn usage_that_nobody_asked_for_is_asked_for_and_taken_out_again() {
 }
 
 #[tokio::test]
-async fn response_model_group_changes_only_the_model() {
-    let (upstream, bench) = openai("", "keymoat: {response_model: group}\n").await;
+async fn an_answer_names_the_model_that_was_asked_for_and_is_the_providers_otherwise() {
+    let (upstream, bench) = openai("", "").await;
     let body = canned::openai_chat_body(&Reply::text("gpt-theirs", &["Hello"]));
     upstream.script(Script::on("").json(200, body.clone()));
     let shown = body.replace("\"gpt-theirs\"", "\"m\"");
     assert_eq!(bench.chat(ODD).answer().await.text(), shown);
     let events = canned::openai_chat_events(&Reply::text("gpt-theirs", &["gpt-theirs", "lo"]));
-    upstream.script(Script::on("").sse(&events));
+    let whole = events.concat();
     let stream =
         r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]}"#;
-    let shown = events.concat().replace("\"model\":\"gpt-theirs\"", "\"model\":\"m\"");
-    assert_eq!(bench.chat(stream).answer().await.text(), shown);
+    let shown = whole.replace("\"model\":\"gpt-theirs\"", "\"model\":\"m\"");
+    for at in [1, 40, 150, whole.len() / 2, whole.len() - 3] {
+        let (first, rest) = whole.as_bytes().split_at(at);
+        upstream.script(Script::on("").sse([first, rest]));
+        assert_eq!(bench.chat(stream).answer().await.text(), shown);
+    }
 
-    let (upstream, bench) = anthropic("keymoat: {response_model: group}\n").await;
+    let (upstream, bench) = anthropic("").await;
+    let body = canned::anthropic_body(&Reply::text("claude-theirs", &["Hello"]));
+    upstream.script(Script::on("").json(200, body.clone()));
+    let ask = r#"{"model":"m","max_tokens":9,"messages":[]}"#;
+    assert_eq!(bench.message(ask).answer().await.text(), body.replace("claude-theirs", "m"));
     let events = canned::anthropic_events(&Reply::text("claude-theirs", &["Hel", "lo"]));
     upstream.script(Script::on("").sse(&events));
     let stream = r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#;
@@ -171,8 +182,59 @@ async fn response_model_group_changes_only_the_model() {
 }
 
 #[tokio::test]
-async fn by_default_the_model_is_the_upstreams_own() {
+async fn an_answer_in_another_dialect_names_the_model_that_was_asked_for_too() {
+    for (model, path) in
+        [("anthropic/claude-up", "/v1/chat/completions"), ("openai/gpt-up", "/v1/messages")]
+    {
+        let upstream = Upstream::start().await;
+        let bench = Bench::new(&config(&[deployment("m", model, &upstream.url())], "")).await;
+        for stream in [false, true] {
+            let reply = Reply::text("theirs", &["Hello"]);
+            upstream.script(match (model.starts_with("openai"), stream) {
+                (true, true) => Script::on("").sse(canned::openai_chat_events(&reply)),
+                (true, false) => Script::on("").json(200, canned::openai_chat_body(&reply)),
+                (false, true) => Script::on("").sse(canned::anthropic_events(&reply)),
+                (false, false) => Script::on("").json(200, canned::anthropic_body(&reply)),
+            });
+            let body = format!(
+                "{{\"model\":\"m\",\"max_tokens\":9,\"stream\":{stream},\"messages\":[{{\"role\":\
+                 \"user\",\"content\":\"Hi\"}}]}}"
+            );
+            let answer = bench.post(path, crate::harness::MASTER, body).answer().await;
+            let text = answer.text();
+            assert!(text.contains("\"model\":\"m\"") && !text.contains("theirs"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_keys_own_alias_is_the_name_that_was_asked_for() {
     let (upstream, bench) = openai("", "").await;
+    upstream.script(canned::openai_chat("Hello").always());
+    let aliased = r#"{"aliases":{"fast":"m"}}"#;
+    let key = bench.key(|key| key.settings = aliased.to_owned()).await;
+    let body = r#"{"model":"fast","messages":[]}"#;
+    let answer = bench.post("/v1/chat/completions", &key, body).answer().await;
+    assert_eq!(answer.json()["model"], "fast");
+}
+
+#[tokio::test]
+async fn after_a_fallback_an_answer_names_the_model_that_gave_it() {
+    let (first, second) = (Upstream::start().await, Upstream::start().await);
+    let list = [
+        deployment("m", "openai/gpt-up", &first.url()),
+        deployment("other", "openai/gpt-up", &second.url()),
+    ];
+    let sections = "router_settings: {num_retries: 0, fallbacks: [{m: [other]}]}\n";
+    let bench = Bench::new(&config(&list, sections)).await;
+    first.script(canned::openai_error(500).always());
+    second.script(canned::openai_chat("Hello").always());
+    assert_eq!(bench.chat(ODD).answer().await.json()["model"], "gpt-canned");
+}
+
+#[tokio::test]
+async fn response_model_upstream_keeps_the_providers_own_name() {
+    let (upstream, bench) = openai("", UPSTREAM).await;
     upstream.script(canned::openai_chat("Hello"));
     assert_eq!(bench.chat(ODD).answer().await.json()["model"], "gpt-canned");
 }
@@ -204,7 +266,7 @@ async fn a_deployments_defaults_and_drops_are_the_only_other_changes() {
 
 #[tokio::test]
 async fn the_providers_headers_come_back_under_litellms_names() {
-    let (upstream, bench) = openai("", "").await;
+    let (upstream, bench) = openai("", UPSTREAM).await;
     let headers = [
         ("content-type", "application/json"),
         ("x-ratelimit-remaining-requests", "9"),
@@ -218,7 +280,9 @@ async fn the_providers_headers_come_back_under_litellms_names() {
     assert_eq!(answer.header("llm_provider-x-request-id"), Some("req_1"));
     assert_eq!(answer.header("llm_provider-set-cookie"), None);
     assert_eq!(answer.header("x-litellm-call-id"), Some("call-7"));
+    assert_eq!(answer.header("x-request-id"), Some("call-7"));
     assert_eq!(answer.header("x-litellm-model-group"), Some("m"));
+    assert_eq!(answer.header("x-litellm-model-name"), Some("openai/gpt-up"));
     assert_eq!(answer.header("x-litellm-model-api-base"), Some(upstream.url().as_str()));
     assert_eq!(bench.record().await.request_id.as_ref(), "call-7");
 }

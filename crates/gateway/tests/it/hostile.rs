@@ -112,6 +112,21 @@ async fn an_error_answer_leaks_no_key_however_it_is_spelled() {
     }
 }
 
+/// Each attempt costs the same again, and its answer cannot be read either.
+#[tokio::test]
+async fn an_answer_in_an_encoding_that_nobody_asked_for_is_not_asked_for_again() {
+    for (stream, body) in [(false, WHOLE), (true, STREAM)] {
+        let upstream = Upstream::start().await;
+        let list = [deployment("m", "openai/gpt-up", &upstream.url())];
+        let bench = Bench::new(&config(&list, "router_settings: {num_retries: 3}\n")).await;
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        let headers = [("content-type", kind), ("content-encoding", "x-odd")];
+        upstream.script(Script::on("").answer(200, &headers, "\u{1}\u{2}").always());
+        assert_eq!(bench.chat(body).answer().await.status, 502);
+        assert_eq!((upstream.received().len(), bench.settled()), (1, 1));
+    }
+}
+
 #[tokio::test]
 async fn a_refused_provider_key_does_not_read_as_the_clients() {
     let (upstream, bench) = served("openai/gpt-up").await;
@@ -148,7 +163,9 @@ async fn a_choice_that_never_came_is_no_end() {
 
 #[tokio::test]
 async fn an_event_too_long_to_observe_passes_and_the_usage_after_it_counts() {
-    let (upstream, bench) = served("openai/gpt-up").await;
+    let upstream = Upstream::start().await;
+    let list = [deployment("m", "openai/gpt-up", &upstream.url())];
+    let bench = Bench::new(&config(&list, "keymoat: {response_model: upstream}\n")).await;
     let long = format!("data: {{\"x\":\"{}\"}}\n\n", "y".repeat(LONG));
     let events = chat_events();
     let all = [&events[..2], &[long], &events[2..]].concat();

@@ -39,6 +39,16 @@ async fn settled_equals_the_cost_by_price_and_the_headers_say_so() {
             answer.header("x-litellm-response-cost"),
             Some(dollars(CANNED_COST_NANOUSD).as_str())
         );
+        for (name, cost) in [
+            ("x-litellm-response-cost-original", CANNED_COST_NANOUSD),
+            ("x-litellm-response-cost-input", 11 * 1000),
+            ("x-litellm-response-cost-output", 7 * 2000),
+        ] {
+            assert_eq!(answer.header(name), Some(dollars(cost).as_str()), "{name}");
+        }
+        assert_eq!(answer.header("x-litellm-response-cost-cache-read"), None);
+        assert_eq!(answer.header("x-litellm-response-duration-ms"), Some("0.0"));
+        assert_eq!(answer.header("x-litellm-overhead-duration-ms"), Some("0.0"));
         assert_eq!(
             answer.header("x-litellm-key-spend"),
             Some(dollars(round * CANNED_COST_NANOUSD).as_str())
@@ -47,7 +57,9 @@ async fn settled_equals_the_cost_by_price_and_the_headers_say_so() {
     }
     let usage = bench.money(&key, limit);
     assert_eq!((usage.spent, usage.held), (3 * CANNED_COST_NANOUSD, 0));
-    for (record, opened) in bench.records(3).await.iter().zip(bench.opened()) {
+    let by_master = bench.chat(CHAT).answer().await;
+    assert_eq!(by_master.header("x-litellm-key-spend"), Some("0.000025"));
+    for (record, opened) in bench.records(4).await.iter().zip(bench.opened()) {
         assert_eq!((record.cost, record.cost_source), (NanoUsd(25_000), CostSource::Computed));
         assert_eq!((record.id, opened.reserved), (opened.id, NanoUsd(WORST_NANOUSD)));
         assert_eq!(record.key_hash, Some(bench.hash(&key)));

@@ -477,7 +477,9 @@ async fn a_client_that_hangs_up_while_a_retry_waits_causes_no_other_attempt() {
 async fn a_slow_first_event_sends_a_200_and_keep_alives_and_then_the_stream() {
     let upstream = Upstream::start().await;
     let list = [deployment("m", "openai/gpt-up", &upstream.url())];
-    let bench = Bench::new(&config(&list, "keymoat: {peek_timeout_ms: 1}\n")).await;
+    let bench =
+        Bench::new(&config(&list, "keymoat: {peek_timeout_ms: 1, response_model: upstream}\n"))
+            .await;
     let gate = Gate::new();
     let events = canned::openai_chat_events(&canned::Reply::text("gpt", &["Hello"]));
     upstream.script(Script::on("").stall(&gate).sse(&events));

@@ -26,6 +26,7 @@ macro_rules! filtered {
            AND (:created_by IS NULL OR created_by = :created_by)
            AND (:hash IS NULL OR hash = :hash)
            AND (:alias IS NULL OR alias = :alias)
+           AND (NOT :has_alias OR alias IS NOT NULL)
            AND (:search IS NULL OR instr(lower(coalesce(alias, '') || ' ' || name), lower(:search)))"
     };
 }
@@ -213,6 +214,7 @@ pub(super) fn list(
                 ":user_id": filter.user_id, ":team_id": filter.team_id,
                 ":organization_id": filter.organization_id, ":created_by": filter.created_by,
                 ":hash": hash, ":alias": filter.alias, ":search": filter.search,
+                ":has_alias": filter.has_alias,
             },
             |row| row.get(0),
         )
@@ -225,6 +227,7 @@ pub(super) fn list(
                 ":user_id": filter.user_id, ":team_id": filter.team_id,
                 ":organization_id": filter.organization_id, ":created_by": filter.created_by,
                 ":hash": hash, ":alias": filter.alias, ":search": filter.search,
+                ":has_alias": filter.has_alias,
                 ":sort": sort, ":ascending": filter.ascending, ":limit": size, ":offset": offset,
             },
             read,

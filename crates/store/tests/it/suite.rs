@@ -110,6 +110,8 @@ pub(crate) async fn lists_are_filtered_sorted_and_paged(store: &dyn Store) {
     assert_eq!(numbers(spend, 1, 9).await.0, [5, 3, 1, 6, 4, 2, 7]);
     let alias = KeyFilter { sort: KeySort::Alias, ..all.clone() };
     assert_eq!(numbers(alias, 1, 3).await.0, [2, 1, 3]);
+    let named = KeyFilter { has_alias: true, sort: KeySort::Alias, ..up.clone() };
+    assert_eq!(numbers(named, 1, 9).await, (vec![1, 2], 2));
     let even = KeyFilter { user_id: Some("even".into()), ..up.clone() };
     assert_eq!(numbers(even, 1, 9).await, (vec![2, 4, 6], 3));
     let search = KeyFilter { search: Some("pROD2".into()), ..up.clone() };
