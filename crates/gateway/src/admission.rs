@@ -19,6 +19,7 @@ use crate::record;
 use crate::refusal;
 use crate::route::Wanted;
 use crate::routing::Found;
+use crate::rules;
 use crate::runtime::Runtime;
 use crate::wire;
 use crate::wishes::Wishes;
@@ -144,6 +145,10 @@ impl Admitted {
         let head = off_worker(body.bytes.len(), scan).await?;
         let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
         controls::check(&head, &body.bytes)?;
+        if principal.is_restricted() {
+            controls::check_model_choice(&head, &body.bytes)?;
+        }
+        rules::check_body(&received.runtime.rules, &received.headers, &head, &body.bytes)?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
         if named.is_empty() {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
@@ -162,7 +167,7 @@ impl Admitted {
             principal::check_model(&principal, other, received.runtime.compat)?;
         }
         let Some(found) = received.runtime.routes.find(named) else {
-            return Err(unknown_model(received.route, named));
+            return Err(refusal::of_unknown_model(received.route, named));
         };
         let requested_model = named.into();
         let call =
@@ -182,7 +187,7 @@ impl Admitted {
 }
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
-const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
+pub(crate) const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
 
@@ -355,13 +360,4 @@ fn unscanned(error: &HeadError) -> Failure {
     let mut failure = Failure::bad_request(error.to_string());
     failure.param = error.param().map(str::to_owned);
     failure.kind("invalid_request_error")
-}
-
-fn unknown_model(route: &str, model: &str) -> Failure {
-    Failure::bad_request(format!(
-        "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
-         view available models for your key.'}}"
-    ))
-    .param("model")
-    .status(StatusCode::BAD_REQUEST)
 }

@@ -69,6 +69,16 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
     }
 }
 
+/// Nobody configured the model.
+pub fn of_unknown_model(route: &str, model: &str) -> Failure {
+    Failure::bad_request(format!(
+        "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
+         view available models for your key.'}}"
+    ))
+    .param("model")
+    .status(StatusCode::BAD_REQUEST)
+}
+
 /// An allowance has not enough left.
 pub fn of_allowance(refusal: &Refusal, compat: Compat) -> Failure {
     if refusal.allowance.unit == Unit::Money {

@@ -8,6 +8,7 @@ use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
 use crate::proxy_budget::{self, Plan, Tally};
 use crate::routing::{Alias, Routes};
+use crate::rules::KeyLimits;
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, MetricsKey, ResponseModel, UnknownPrice};
@@ -93,6 +94,12 @@ pub struct Runtime {
     pub metrics_need_key: bool,
     /// Whether the one that it wants may be any.
     pub metrics_take_any_key: bool,
+    /// Who may send requests, and what each must say.
+    pub rules: config::Rules,
+    /// Limits of new keys where the caller says none.
+    pub key_defaults: KeyLimits,
+    /// Highest limits that a key may be given.
+    pub key_ceilings: KeyLimits,
 }
 
 /// What outlives a reload.
@@ -221,6 +228,8 @@ pub fn apply(
         (a.name.to_string(), Alias { group: a.model_group.to_string(), hidden: a.hidden })
     };
     let access = &config.access;
+    let key_defaults = KeyLimits::new(&access.key_defaults)?;
+    let key_ceilings = KeyLimits::new(&access.key_ceilings)?;
     let proxy_in_flight = access.global_max_parallel_requests.map(|limit| {
         book.open(Allowance::in_flight(Subject::Proxy, u64::from(limit)), Opening::default())
     });
@@ -275,6 +284,9 @@ pub fn apply(
         key_cache_ttl: access.key_cache_ttl_ms.map(Duration::from_millis),
         metrics_need_key: access.metrics_need_key,
         metrics_take_any_key: settings.metrics_key == MetricsKey::Any,
+        rules: access.rules.clone(),
+        key_defaults,
+        key_ceilings,
     };
     Prepared { runtime, redactor }
 }

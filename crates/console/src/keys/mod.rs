@@ -6,6 +6,7 @@
 //! key may read its own row.
 
 pub(crate) mod block;
+mod ceilings;
 pub(crate) mod delete;
 pub(crate) mod find;
 pub(crate) mod generate;
