@@ -166,8 +166,11 @@ impl Admitted {
         for other in &others {
             principal::check_model(&principal, other, received.runtime.compat)?;
         }
-        let Some(found) = received.runtime.routes.find(named) else {
-            return Err(refusal::of_unknown_model(received.route, named));
+        let found = match received.runtime.routes.find(named) {
+            Some(found) => found,
+            // The route asks the fallbacks that are for any group.
+            None if received.runtime.has_fallback_for_any(named) => Found::unknown(named),
+            None => return Err(refusal::of_unknown_model(received.route, named)),
         };
         let requested_model = named.into();
         let call =

@@ -69,6 +69,20 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
     }
 }
 
+/// The model group is configured, and none of its deployments can be served.
+/// No retry changes that before the configuration does.
+pub fn of_left_out(model_group: &str, reason: &str) -> Failure {
+    let message = format!(
+        "The model group `{model_group}` is configured and cannot be served: {reason}. \
+         `keymoat check-config` says what to do."
+    );
+    let mut failure = Failure::new(ErrorClass::Overloaded, Fault::Gateway, message)
+        .kind("model_not_served")
+        .param("model");
+    failure.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    failure
+}
+
 /// Nobody configured the model.
 pub fn of_unknown_model(route: &str, model: &str) -> Failure {
     Failure::bad_request(format!(

@@ -102,6 +102,14 @@ pub struct Runtime {
     pub key_ceilings: KeyLimits,
 }
 
+impl Runtime {
+    /// Returns true if a fallback is configured for a name that nobody
+    /// configured.
+    pub fn has_fallback_for_any(&self, model: &str) -> bool {
+        !self.default_fallbacks.is_empty() || self.fallbacks.of(model).is_some()
+    }
+}
+
 /// What outlives a reload.
 #[derive(Default)]
 pub struct Lasting {
@@ -163,6 +171,8 @@ pub struct Built<'c> {
     deployments: Vec<Deployment>,
     policy: Policy,
     redactor: Redactor,
+    key_defaults: KeyLimits,
+    key_ceilings: KeyLimits,
 }
 
 /// A configuration that cannot be served: one line for each reason.
@@ -194,9 +204,15 @@ pub fn build(config: &Config) -> Result<Built<'_>, Unservable> {
         }
     }
     problems.extend(proxy_budget::check(config).err());
+    let mut limits = |limits| {
+        let read = KeyLimits::new(limits);
+        read.map_err(|problem| problems.push(problem)).unwrap_or_default()
+    };
+    let key_defaults = limits(&config.access.key_defaults);
+    let key_ceilings = limits(&config.access.key_ceilings);
     if problems.is_empty() {
         let redactor = Redactor::new(config.secrets());
-        Ok(Built { config, deployments, policy, redactor })
+        Ok(Built { config, deployments, policy, redactor, key_defaults, key_ceilings })
     } else {
         Err(Unservable(problems))
     }
@@ -213,7 +229,7 @@ pub fn apply(
     spool_dir: &Path,
     master: KeyHash,
 ) -> Prepared {
-    let Built { config, mut deployments, policy, redactor } = built;
+    let Built { config, mut deployments, policy, redactor, key_defaults, key_ceilings } = built;
     for (deployment, configured) in deployments.iter_mut().zip(&config.deployments) {
         let limit = configured.max_parallel_requests.or(config.routing.max_parallel_requests);
         deployment.in_flight = limit.map(|limit| {
@@ -228,15 +244,13 @@ pub fn apply(
         (a.name.to_string(), Alias { group: a.model_group.to_string(), hidden: a.hidden })
     };
     let access = &config.access;
-    let key_defaults = KeyLimits::new(&access.key_defaults)?;
-    let key_ceilings = KeyLimits::new(&access.key_ceilings)?;
     let proxy_in_flight = access.global_max_parallel_requests.map(|limit| {
         book.open(Allowance::in_flight(Subject::Proxy, u64::from(limit)), Opening::default())
     });
     let (proxy_tally, proxy_permit) = proxy_budget.apply(book);
     let runtime = Runtime {
         egress: egress.allowing(&policy),
-        routes: Routes::new(deployments, routing.aliases.iter().map(alias).collect()),
+        routes: Routes::new(deployments, &config.left_out, routing.aliases.iter().map(alias)),
         compat: match settings.compat {
             config::Compat::V1_83 => Compat::V1_83,
             config::Compat::V1_109 => Compat::V1_109,

@@ -9,6 +9,7 @@ mod endings;
 mod gone;
 mod harness;
 mod hostile;
+mod left_out;
 mod money;
 mod proxy_budget;
 mod reload;
