@@ -4,21 +4,44 @@
 use crate::cli::{CheckConfig, Doctor};
 use crate::say;
 use crate::serve::egress_settings;
-use config::{Config, ProcessEnv};
+use config::{Config, Loaded, ProcessEnv};
 use egress::{Egress, Limits, Policy, Reach};
 use http::{HeaderMap, Method};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use vault::Outgoing;
 
 /// A configuration that cannot be served, or a check that failed.
 const EXIT_PROBLEMS: u8 = 2;
 
+/// Reads the configuration in `file`, or the defaults; under `strict` one with
+/// a deployment that cannot be served is refused.
+pub(crate) fn load(file: Option<&PathBuf>, strict: bool) -> Loaded {
+    let loaded = match file {
+        Some(file) => config::load(file, &ProcessEnv),
+        None => config::defaults(&ProcessEnv),
+    };
+    if strict { loaded.strict() } else { loaded }
+}
+
+/// Writes a warning into the log for each deployment that is not served.
+pub(crate) fn warn_of_left_out(config: &Config) {
+    for left_out in &config.left_out {
+        tracing::warn!(
+            model_group = %left_out.model_group,
+            at = %left_out.place,
+            reason = %left_out.reason,
+            "a deployment is left out"
+        );
+    }
+}
+
 /// `keymoat check-config FILE`
 pub(crate) fn config(check: &CheckConfig) -> ExitCode {
-    let loaded = config::load(&check.file, &ProcessEnv);
+    let loaded = load(Some(&check.file), check.strict);
     let report = if check.json {
         loaded.report.render_json() + "\n"
     } else {
@@ -58,22 +81,27 @@ fn finding(verdict: Verdict, about: &str, message: impl Into<String>) -> Finding
 
 /// `keymoat doctor`
 pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
-    let loaded = match &doctor.config {
-        Some(file) => config::load(file, &ProcessEnv),
-        None => config::defaults(&ProcessEnv),
-    };
+    let loaded = load(doctor.config.as_ref(), false);
     let mut findings: Vec<Finding> = loaded
         .report
         .problems()
         .map(|entry| {
             let verdict = match entry.verdict {
-                config::Verdict::Error => Verdict::Problem,
+                config::Verdict::Error if !entry.leaves_out => Verdict::Problem,
                 _ => Verdict::Risk,
             };
-            let place = format!("{}:{}:{}", entry.file, entry.line, entry.column);
-            finding(verdict, &place, format!("{}: {}", entry.path, entry.message))
+            let message = format!("{}: {}", entry.path, entry.message);
+            finding(verdict, &entry.place(), message)
         })
         .collect();
+    if loaded.report.models_configured > 0 {
+        let verdict = match (loaded.report.has_errors(), loaded.report.left_out.is_empty()) {
+            (true, _) => Verdict::Problem,
+            (false, true) => Verdict::Ok,
+            (false, false) => Verdict::Risk,
+        };
+        findings.push(finding(verdict, "models", loaded.report.verdict()));
+    }
     if let Some(config) = &loaded.config {
         findings.extend(listener(config));
         findings.extend(keys(config));

@@ -1,8 +1,8 @@
 //! A changed configuration is taken over while serving: on SIGHUP, or when a
 //! file that it was read from changes. What cannot be read leaves the old one.
 
-use crate::{demo, say, tls};
-use config::{Config, ProcessEnv};
+use crate::{check, demo, say, tls};
+use config::Config;
 use gateway::Gateway;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) struct Source {
     /// None for the built-in demo.
     pub(crate) file: Option<PathBuf>,
+    /// A configuration with a deployment that cannot be served is refused.
+    pub(crate) strict: bool,
     /// The demo's upstream, where it is served.
     pub(crate) simulator: Option<SocketAddr>,
 }
@@ -31,10 +33,7 @@ impl Source {
     /// # Errors
     /// The problems, rendered.
     pub(crate) fn read(&self) -> Result<(Config, config::Report), String> {
-        let loaded = match &self.file {
-            Some(file) => config::load(file, &ProcessEnv),
-            None => config::defaults(&ProcessEnv),
-        };
+        let loaded = check::load(self.file.as_ref(), self.strict);
         let Some(mut config) = loaded.config else {
             return Err(loaded.report.render_problems(false));
         };
@@ -72,8 +71,10 @@ impl Reload {
             match self.source.read() {
                 Ok((config, report)) => match self.take_over(&config).await {
                     Ok(()) => {
+                        check::warn_of_left_out(&config);
                         tracing::info!(
                             deployments = config.deployments.len(),
+                            left_out = config.left_out.len(),
                             warnings = report.problems().count(),
                             "the configuration was taken over; listener, data directory, threads \
                              and roots change at a restart"

@@ -5,7 +5,7 @@ use crate::cli::Serve;
 use crate::door::Door;
 use crate::listen::{self, Limits};
 use crate::reload::{Reload, Source, Stamps};
-use crate::{demo, observe, say, tls};
+use crate::{check, demo, observe, say, tls};
 use base::{Clock, Redactor, Secret, SystemClock};
 use config::{Config, LogFormat, SpoolSync};
 use console::Console;
@@ -35,13 +35,13 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
     let seen = Stamps::take(&asked.config);
-    let loaded = match &asked.config {
-        Some(file) => config::load(file, &config::ProcessEnv),
-        None => config::defaults(&config::ProcessEnv),
-    };
+    let loaded = check::load(asked.config.as_ref(), asked.strict);
     let problems = loaded.report.render_problems(false);
     if !problems.is_empty() {
         say::err(&problems);
+    }
+    if loaded.report.models_configured > 0 {
+        say::err(&loaded.report.verdict());
     }
     let Some(config) = loaded.config else { return ExitCode::from(EXIT_CONFIG) };
     let seen = seen.of(&config.files);
@@ -152,7 +152,8 @@ async fn serve(asked: &Serve, mut config: Config, seen: Stamps) -> Result<(), St
         }),
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
-    let source = Source { file: asked.config.clone(), simulator };
+    let source = Source { file: asked.config.clone(), strict: asked.strict, simulator };
+    check::warn_of_left_out(&config);
     let reload = Reload {
         source,
         gateway: Arc::clone(&gateway),
