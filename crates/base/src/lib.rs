@@ -1,9 +1,10 @@
-//! Clock, money, ids, origins, secrets and the set of values to redact.
+//! Addresses, clock, money, ids, origins, secrets and the set of values to redact.
 //!
 //! The words that every other crate shares. Nothing here does I/O but
 //! [`SystemClock`] and [`id::random`], which ask the kernel for time and
 //! randomness.
 
+pub mod address;
 pub mod clock;
 pub mod decimal;
 pub mod id;

@@ -6,6 +6,8 @@
 
 use crate::env::Env;
 use crate::reader::{Field, Reader};
+use crate::report::Verdict;
+use base::address::Kind;
 use base::{Origin, Scheme, Secret};
 use catalog::{Provider, Unresolved};
 use std::net::IpAddr;
@@ -48,6 +50,8 @@ struct Base {
     is_default: bool,
     /// The provider's own variable may be used for it.
     takes_env_key: bool,
+    /// Variable that leads to it instead of the provider's own host.
+    moved_by: Option<&'static str>,
 }
 
 /// Resolves and binds; records why not.
@@ -60,6 +64,18 @@ pub(crate) fn bind(reader: &mut Reader<'_>, wanted: Wanted<'_, '_>) -> Option<Bo
         KeySaid::Nothing => env_key(reader, provider, &base, &wanted)?,
     };
     let at = wanted.api_base.map_or(wanted.model_at, |(field, _)| field);
+    if let Some(why) = unreachable(&base.origin) {
+        reader.leave_out(at, why, "name the host that serves the model");
+        return None;
+    }
+    if let Some(variable) = base.moved_by.filter(|_| api_key.is_some()) {
+        let message = format!(
+            "the key for {} goes to {}, as this variable says, and not to {}'s own host",
+            provider.name, base.origin, provider.name
+        );
+        let hint = "unset it, or give the deployment an api_base, to send the key elsewhere";
+        reader.push_variable(variable, Verdict::Warning, &message, hint);
+    }
     if api_key.is_some() && base.origin.scheme() == Scheme::Http && !is_near(base.origin.host()) {
         let message = "the key travels unencrypted to another machine";
         reader.warning(at, message, "use https://");
@@ -82,38 +98,36 @@ fn resolve<'w>(
     match catalog::resolve(wanted.model, wanted.custom_llm_provider, api_base) {
         Ok((provider, _)) if provider.oauth => {
             let why = format!(
-                "the deployment is left out: {} is reached by signing in with an account, which is not supported yet",
+                "{} is reached by signing in with an account, which is not supported yet",
                 provider.name
             );
-            reader.unsupported(wanted.model_at, why, "");
+            reader.leave_out(wanted.model_at, why, "");
             None
         }
         Ok((provider, upstream)) if provider.quirks.claude_elsewhere && is_claude(upstream) => {
-            let why = format!(
-                "the deployment is left out: {} serves Claude in Anthropic's format, at another path",
-                provider.name
-            );
+            let why =
+                format!("{} serves Claude in Anthropic's format, at another path", provider.name);
             let hint =
                 format!("use anthropic/{upstream} with the api_base that ends in /anthropic");
-            reader.unsupported(wanted.model_at, why, &hint);
+            reader.leave_out(wanted.model_at, why, &hint);
             None
         }
         Ok(resolved) => Some(resolved),
-        // A name that LiteLLM may know and we do not must not close the house.
+        // A name that LiteLLM may know and we do not.
         Err(error @ Unresolved::UnknownModel { .. }) if !wanted.model.contains('/') => {
-            reader.unsupported(wanted.model_at, format!("the deployment is left out: {error}"), "");
+            reader.leave_out(wanted.model_at, error.to_string(), "");
             None
         }
         Err(Unresolved::NotSupported(missing)) => {
             let why = format!(
-                "the deployment is left out: {} needs {}, which does not exist here yet",
+                "{} needs {}, which does not exist here yet",
                 missing.name, missing.missing
             );
             let hint = match missing.instead {
                 "" => String::new(),
                 instead => format!("use {instead}"),
             };
-            reader.unsupported(wanted.model_at, why, &hint);
+            reader.leave_out(wanted.model_at, why, &hint);
             None
         }
         Err(error) => {
@@ -149,7 +163,8 @@ fn base(
             .and_then(|(_, url)| Origin::parse_base(&url).ok())
             .is_some_and(|(named, _)| named == origin);
         let path = provider.base_path(origin.host(), &path);
-        return Some(Base { origin, path, is_default, takes_env_key: is_default || is_variable });
+        let takes_env_key = is_default || is_variable;
+        return Some(Base { origin, path, is_default, takes_env_key, moved_by: None });
     }
     let (source, url) = match from_variable {
         Some((name, url)) => (name, url),
@@ -174,7 +189,9 @@ fn base(
         Ok((origin, path)) => {
             let is_default = source.is_empty() || provider.owns(&url);
             let path = provider.base_path(origin.host(), &path);
-            Some(Base { origin, path, is_default, takes_env_key: true })
+            let has_own = provider.base_url.is_some() && !provider.local;
+            let moved_by = Some(source).filter(|_| has_own && !is_default);
+            Some(Base { origin, path, is_default, takes_env_key: true, moved_by })
         }
         Err(error) => {
             let message = format!("the environment variable {source}: {error}");
@@ -228,6 +245,24 @@ fn env_key(
     }
 }
 
+/// Names under which clouds give credentials to any local process.
+const METADATA_NAMES: [&str; 4] =
+    ["metadata.google.internal", "metadata.goog", "metadata.azure.internal", "instance-data"];
+
+/// Returns the reason for which no connection to `origin` is ever made.
+fn unreachable(origin: &Origin) -> Option<String> {
+    let host = origin.host();
+    let kind = match host.parse::<IpAddr>() {
+        Ok(ip) => base::address::judge(ip)?,
+        Err(_) if METADATA_NAMES.contains(&host) => Kind::Metadata,
+        Err(_) => return None,
+    };
+    match kind {
+        Kind::Loopback | Kind::Private => None,
+        _ => Some(format!("{host} is {kind}, and no connection to it is ever made")),
+    }
+}
+
 /// Names that mean one's own network.
 const NEAR: [&str; 5] = [".localhost", ".local", ".internal", ".svc", ".lan"];
 
@@ -235,10 +270,8 @@ const NEAR: [&str; 5] = [".localhost", ".local", ".internal", ".svc", ".lan"];
 fn is_near(host: &str) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         return match address.to_canonical() {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => {
-                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
-            }
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
         };
     }
     !host.contains('.') || NEAR.iter().any(|suffix| host.ends_with(suffix))

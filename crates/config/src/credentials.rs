@@ -32,8 +32,9 @@ pub(crate) fn read<'n>(
                 reader.error(&at, "this credential name is given twice", "");
             }
         } else {
-            let message = "a credential needs credential_name and credential_values";
-            reader.error(&item, message, "");
+            let message =
+                "a credential needs credential_name and credential_values: it cannot be used";
+            reader.warning(&item, message, "");
         }
     }
     credentials

@@ -1,6 +1,7 @@
 //! `general_settings` and the variables that stand for them: who may come in,
 //! and which store there is.
 
+use crate::cidr::Cidr;
 use crate::env::Env;
 use crate::known_keys::{GENERAL, VARIABLES};
 use crate::reader::{Field, Reader};
@@ -42,6 +43,10 @@ pub(crate) fn read(
     let mut general = General::default();
     for field in reader.fields(section) {
         match field.name {
+            // The variable that is LiteLLM's own for it stands in for one that
+            // is not set; without either, the error remains.
+            "master_key" if reader.env.var(MASTER_KEY).is_some() && reader.says_nothing(&field) => {
+            }
             "master_key" => {
                 general.master_key_said = !field.is_null();
                 access.master_key = master_key(reader, &field);
@@ -59,6 +64,22 @@ pub(crate) fn read(
                 general.body_max_bytes = megabytes.map(|megabytes| megabytes << 20);
             }
             "user_api_key_cache_ttl" => access.key_cache_ttl_ms = reader.seconds(&field),
+            "allowed_ips" => access.rules.allowed_ips = addresses(reader, &field),
+            "allowed_routes" => access.rules.allowed_routes = routes(reader, &field),
+            "admin_only_routes" => {
+                access.rules.admin_only_routes = routes(reader, &field).unwrap_or_default();
+            }
+            "enforce_user_param" => {
+                access.rules.enforce_user_param = reader.bool(&field).unwrap_or(false);
+            }
+            "enforced_params" => access.rules.enforced_params = reader.texts(&field),
+            "reject_clientside_metadata_tags" => {
+                access.rules.reject_client_tags = reader.bool(&field).unwrap_or(false);
+            }
+            "enforce_fallback_model_access" => {
+                let note = "a fallback that the key may not use is left out, whatever this says";
+                reader.bool(&field.approximately(note));
+            }
             "dangerously_permit_weak_or_unset_master_key" => {
                 let note =
                     "a weak key is warned of; without a key, one is made: nothing is ever open";
@@ -115,6 +136,66 @@ fn database_url(reader: &mut Reader<'_>, field: &Field<'_>, sqlite_is_meant: boo
         reader.hidden.push(Secret::new(text.value));
         reader.error(field, NO_POSTGRES, NO_POSTGRES_HINT);
     }
+}
+
+/// `allowed_ips`; an empty list allows none, and nothing allows all.
+fn addresses(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Cidr>> {
+    if field.is_null() {
+        reader.accept(field);
+        return None;
+    }
+    let mut allowed = Vec::new();
+    for item in reader.items(field) {
+        let address = reader.check(&item, |text| {
+            text.parse::<Cidr>()
+                .map_err(|error| (error.to_string(), "as in 10.0.0.0/8 or 192.168.1.7"))
+        });
+        allowed.extend(address);
+    }
+    Some(allowed)
+}
+
+/// Paths, each without `/v1`; LiteLLM's names for sets of paths are spelled out.
+fn routes(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+    if field.is_null() {
+        reader.accept(field);
+        return None;
+    }
+    let mut routes = Vec::new();
+    for item in reader.items(field) {
+        let Some(text) = reader.check(&item, |text| {
+            let hint = "as in /chat/completions, /key/*, or llm_api_routes";
+            let message = || ("this is neither a path nor a set of paths".to_owned(), hint);
+            let known = text.starts_with('/') || route_set(text).is_some();
+            known.then(|| text.to_owned()).ok_or_else(message)
+        }) else {
+            continue;
+        };
+        if let Some(set) = route_set(&text) {
+            routes.extend(set.split(' ').map(str::to_owned));
+        } else {
+            let bare = text.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
+            routes.push(bare.unwrap_or(&text).to_owned());
+        }
+    }
+    Some(routes)
+}
+
+/// Paths of one of LiteLLM's named sets.
+fn route_set(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "llm_api_routes" | "openai_routes" => {
+            "/chat/completions /completions /embeddings /engines/* /openai/* /models /models/* \
+             /messages /messages/*"
+        }
+        "anthropic_routes" => "/messages /messages/*",
+        "info_routes" => {
+            "/key/info /models /models/* /model/info /model_group/info /health /health/*"
+        }
+        "management_routes" => "/key/* /model/* /spend/*",
+        "spend_tracking_routes" => "/spend/*",
+        _ => return None,
+    })
 }
 
 fn header_name(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {

@@ -44,6 +44,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut 
                     said.data_dir = true;
                 }
             }
+            "accept_missing" => reader.accept_missing(&field),
             "store" => said.sqlite = reader.choice(&field, &[("sqlite", true)]).unwrap_or(false),
             "compat" => {
                 let choices = [("1.83", Compat::V1_83), ("1.109", Compat::V1_109)];

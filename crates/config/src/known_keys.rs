@@ -9,6 +9,10 @@
 pub(crate) struct Section {
     /// Keys that have a reader.
     pub(crate) supported: &'static str,
+    /// Keys that protect (they refuse, check or limit calls) and are not
+    /// honoured, grouped under one reason. What they cover is not served until
+    /// `keymoat.accept_missing` names them.
+    pub(crate) protective: &'static [(&'static str, &'static str)],
     /// Keys that are known and not honoured, grouped under one reason.
     pub(crate) unsupported: &'static [(&'static str, &'static str)],
     /// Among the unsupported, those that are on unless switched off: to write
@@ -27,19 +31,34 @@ impl Section {
         has(self.on_by_default, name)
     }
 
-    /// Why a known key is not honoured.
+    /// Returns the reason for which a known key is not honoured.
     pub(crate) fn why_unsupported(&self, name: &str) -> Option<&'static str> {
-        self.unsupported.iter().find(|(names, _)| has(names, name)).map(|(_, why)| *why)
+        let all = self.unsupported.iter().chain(self.protective);
+        all.into_iter().find(|(names, _)| has(names, name)).map(|(_, why)| *why)
+    }
+
+    /// Returns the name of a protective key as `keymoat.accept_missing` takes
+    /// it, and the reason for which it is not honoured.
+    pub(crate) fn protective(&self, name: &str) -> Option<(&'static str, &'static str)> {
+        self.protective.iter().find_map(|(names, why)| {
+            names.split_whitespace().find(|known| *known == name).map(|known| (known, *why))
+        })
+    }
+
+    /// Names of all protective keys.
+    pub(crate) fn protective_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.protective.iter().flat_map(|(names, _)| names.split_whitespace())
     }
 
     /// Every name in it.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let unsupported = self.unsupported.iter().flat_map(|(names, _)| names.split(' '));
-        self.supported.split(' ').chain(unsupported)
+        let others = self.unsupported.iter().chain(self.protective);
+        let others = others.flat_map(|(names, _)| names.split(' '));
+        self.supported.split(' ').chain(others)
     }
 }
 
-/// Whether `name` is one of the names, which spaces part.
+/// Returns true if `name` is one of `names`, which spaces separate.
 pub(crate) fn has(names: &str, name: &str) -> bool {
     names.split(' ').any(|known| known == name)
 }
@@ -54,8 +73,7 @@ const NO_CLOUD_AUTH: &str = "this provider's own sign-in is not supported yet: u
 const NO_TAGS: &str = "requests are not routed by tag yet: give tagged traffic its own model group";
 const NO_SSO: &str = "only virtual keys and the master key prove who calls";
 const NO_UI: &str = "there are no web pages yet";
-const NO_DEFAULTS: &str =
-    "keys get no default or ceiling from the file yet: give limits with each key";
+const NO_DEFAULTS: &str = "there are no users, teams or soft budgets here that this would apply to";
 const NO_CHECK: &str = "this check before a call does not exist yet";
 const NO_HEALTH: &str =
     "deployments are not probed in the background: failures of real calls cool them down";
@@ -64,14 +82,25 @@ const NO_STORE: &str =
     "configuration is read from files only, not from a database or another service";
 const NO_FEATURE: &str = "this does not exist here yet";
 const LOGS_NOTHING: &str = "prompts and answers are never stored or logged here";
+const NO_GUARDRAILS: &str = "guardrails do not run here, and requests would pass unchecked";
+const NO_LIST: &str = "requests are not checked against this list here";
+const NO_USER_BUDGET: &str = "users have no budget of their own here";
 const FIXED: &str = "there is no such switch here: it cannot be turned off or tuned";
+
+/// Parameters for which a deployment is left out: without them a call would
+/// reach the provider.
+pub(crate) const MOCKS: &str = "mock_response mock_timeout mock_tool_calls mock_testing_fallbacks \
+    mock_testing_context_fallbacks mock_testing_content_policy_fallbacks \
+    mock_testing_rate_limit_error";
+pub(crate) const NO_MOCKS: &str = "answers and failures are not made up here, and a call would \
+    go to the provider and be billed";
 
 /// The top of a file.
 pub(crate) const TOP: Section = Section {
     supported: "model_list litellm_settings router_settings general_settings environment_variables \
         include credential_list keymoat",
+    protective: &[("guardrails policies", NO_GUARDRAILS)],
     unsupported: &[
-        ("guardrails policies", "guardrails do not run yet: requests pass unchecked"),
         ("mcp_servers mcp_tools mcp_aliases", "the MCP gateway does not exist here yet"),
         ("callback_settings", NO_SINK),
         (
@@ -86,6 +115,7 @@ pub(crate) const TOP: Section = Section {
 /// An item of `model_list`.
 pub(crate) const MODEL: Section = Section {
     supported: "model_name litellm_params model_info",
+    protective: &[],
     unsupported: &[],
     on_by_default: "",
 };
@@ -97,14 +127,13 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
         request_timeout stream_timeout max_retries num_retries cooldown_time drop_params \
         additional_drop_params extra_headers headers extra_body search_context_cost_per_query \
         base_model",
+    protective: &[
+        ("guardrails", NO_GUARDRAILS),
+        ("max_budget", "a deployment has no budget of its own here"),
+    ],
     unsupported: &[
-        ("mock_response", "canned answers are not given here"),
-        (
-            "mock_delay mock_timeout mock_tool_calls mock_testing_fallbacks \
-        mock_testing_context_fallbacks mock_testing_content_policy_fallbacks \
-        mock_testing_rate_limit_error",
-            "failures and answers are not made up here",
-        ),
+        (MOCKS, NO_MOCKS),
+        ("mock_delay", "calls are not delayed here"),
         (
             "cache_control_injection_points",
             "cache hints are not added to requests: let the client set cache_control",
@@ -136,7 +165,7 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
         ),
         ("enable_tag_filtering", NO_TAGS),
         ("tags tag_regex", NO_TAGS),
-        ("max_budget budget_duration itpm otpm rpd tpd daily_reset_time", NO_LIMIT),
+        ("budget_duration itpm otpm rpd tpd daily_reset_time", NO_LIMIT),
         ("modify_params", "requests are translated as they are: nothing is added to make them fit"),
         (
             "allowed_openai_params",
@@ -166,7 +195,7 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
             "routers that pick a model by content do not exist here",
         ),
         ("tiered_pricing", "prices in steps cannot be overridden yet"),
-        ("guardrails guardrail_config", "guardrails do not run yet: requests pass unchecked"),
+        ("guardrail_config", "guardrails do not run here"),
         ("caching cache cache_key caching_groups preset_cache_key ttl s_max_age", NO_CACHE),
         (
             "fallbacks context_window_fallbacks content_policy_fallbacks \
@@ -183,23 +212,28 @@ pub(crate) const LITELLM_PARAMS: Section = Section {
         region silent_model use_litellm_proxy vector_store_ids",
             NO_FEATURE,
         ),
+        (
+            "stream stream_options messages prompt input previous_response_id background",
+            "only a client can say this, for one call: it is not sent",
+        ),
+        ("litellm_provider", "the provider follows from `model` or custom_llm_provider"),
+        (
+            "acompletion aembedding aimg_generation atext_completion text_completion client id \
+        shared_session litellm_logging_obj use_client azure custom_prompt_dict fallback_depth",
+            "LiteLLM keeps this for itself, and it has no meaning here",
+        ),
     ],
     on_by_default: "ssl_verify supports_system_message",
 };
 
-/// Request parameters that are well known; as defaults they mean exactly what
-/// they say.
-pub(crate) const BODY_PARAMS: &str = "audio dimensions encoding_format enable_thinking frequency_penalty functions \
-        function_call input_type logit_bias logprobs max_completion_tokens max_output_tokens \
-        max_tokens min_p modalities n parallel_tool_calls prediction \
-        presence_penalty prompt_cache_key provider reasoning reasoning_effort \
-        repetition_penalty response_format safety_identifier seed service_tier stop \
-        stop_sequences store stream_options system temperature thinking tool_choice tools \
-        top_k top_logprobs top_p transforms user verbosity voice web_search_options";
-
 /// `model_info`. Other keys are kept and returned by `/model/info`.
 pub(crate) const MODEL_INFO: Section = Section {
-    supported: "id mode base_model max_tokens max_input_tokens max_output_tokens",
+    supported: "id mode base_model max_tokens max_input_tokens max_output_tokens blocked \
+        supported_environments",
+    protective: &[(
+        "team_id",
+        "a deployment of one team does not exist here, and all keys could call it",
+    )],
     unsupported: &[
         ("access_groups", "keys name their models one by one yet: groups of them give no access"),
         (
@@ -207,15 +241,7 @@ pub(crate) const MODEL_INFO: Section = Section {
         health_check_max_tokens health_check_voice",
             NO_HEALTH,
         ),
-        (
-            "team_id team_public_model_name",
-            "a deployment of one team only does not exist yet: it would serve all",
-        ),
-        (
-            "supported_environments",
-            "deployments are not chosen by environment: give each environment its own file",
-        ),
-        ("blocked", "remove the deployment instead"),
+        ("team_public_model_name", "there are no teams here"),
         ("allowed_fails allowed_fails_policy", "set allowed_fails under router_settings"),
     ],
     on_by_default: "",
@@ -224,6 +250,7 @@ pub(crate) const MODEL_INFO: Section = Section {
 /// An item of `credential_list`.
 pub(crate) const CREDENTIAL: Section = Section {
     supported: "credential_name credential_values credential_info",
+    protective: &[],
     unsupported: &[],
     on_by_default: "",
 };
@@ -233,7 +260,16 @@ pub(crate) const ROUTER: Section = Section {
     supported: "model_group_alias routing_strategy num_retries max_fallbacks timeout stream_timeout \
         retry_after allowed_fails cooldown_time disable_cooldowns fallbacks \
         default_fallbacks context_window_fallbacks content_policy_fallbacks \
-        default_max_parallel_requests",
+        default_max_parallel_requests ignore_invalid_deployments",
+    protective: &[
+        ("provider_budget_config", "providers have no budget of their own here"),
+        (
+            "enable_tag_filtering",
+            "requests are not routed by tag here, and a deployment would serve what its tags \
+        exclude",
+        ),
+        ("guardrail_list", NO_GUARDRAILS),
+    ],
     unsupported: &[
         ("routing_strategy_args routing_groups", "only the weighted shuffle exists yet"),
         (
@@ -245,9 +281,8 @@ pub(crate) const ROUTER: Section = Section {
         model_group_affinity_config",
             NO_CHECK,
         ),
-        ("enable_tag_filtering tag_filtering_match_any tag_routing_prefix", NO_TAGS),
+        ("tag_filtering_match_any tag_routing_prefix", NO_TAGS),
         ("default_priority polling_interval", "requests are not queued by priority"),
-        ("provider_budget_config", NO_LIMIT),
         ("redis_url redis_host redis_port redis_password redis_db redis_ssl", NO_REDIS),
         ("cache_responses cache_kwargs caching_groups", NO_CACHE),
         ("client_ttl", "connections are pooled by origin: they need no such time"),
@@ -269,9 +304,7 @@ pub(crate) const ROUTER: Section = Section {
             "enable_mid_stream_fallback_continuation",
             "an answer that has begun is never continued by another model",
         ),
-        ("ignore_invalid_deployments", "a deployment that cannot be read is always refused"),
         ("fallback_on_unsupported_params", FIXED),
-        ("guardrail_list", "guardrails do not run yet: requests pass unchecked"),
         ("set_verbose debug_level", "set keymoat.log.level"),
         ("assistants_config search_tools router_general_settings", NO_FEATURE),
     ],
@@ -285,7 +318,26 @@ pub(crate) const LITELLM: Section = Section {
         cooldown_time max_budget budget_duration json_logs require_auth_for_metrics_endpoint \
         model_alias_map callbacks success_callback failure_callback service_callback \
         service_callbacks audit_log_callbacks turn_off_message_logging \
-        redact_user_api_key_info redact_messages_in_exceptions",
+        redact_user_api_key_info redact_messages_in_exceptions default_key_generate_params \
+        upperbound_key_generate_params",
+    protective: &[
+        ("guardrails", NO_GUARDRAILS),
+        (
+            "pre_call_rules post_call_rules",
+            "Python code cannot run here, and these rules refuse requests and answers",
+        ),
+        ("banned_keywords banned_keywords_list blocked_user_list", NO_LIST),
+        (
+            "max_user_budget max_internal_user_budget default_max_internal_user_budget",
+            NO_USER_BUDGET,
+        ),
+        (
+            "max_end_user_budget max_end_user_budget_id",
+            "end users have no budget of their own here",
+        ),
+        ("tag_budget_config", "tags have no budget here"),
+        ("network_mock", "answers are not made up here, and calls would be real and billed"),
+    ],
     unsupported: &[
         (
             "cache cache_params enable_redis_auth_cache \
@@ -302,14 +354,19 @@ pub(crate) const LITELLM: Section = Section {
         ("set_verbose", "set keymoat.log.level"),
         ("budget_exceeded_status_code", "the status follows keymoat.compat"),
         (
-            "max_user_budget max_internal_user_budget internal_user_budget_duration \
-        default_max_internal_user_budget max_ui_session_budget max_end_user_budget \
-        max_end_user_budget_id default_soft_budget tag_budget_config budget_rollover \
-        budget_exceeded_throttle_percentage default_key_generate_params \
-        upperbound_key_generate_params key_generation_settings default_internal_user_params \
+            "internal_user_budget_duration max_ui_session_budget default_soft_budget \
+        budget_rollover budget_exceeded_throttle_percentage default_internal_user_params \
         default_team_params default_team_settings enable_key_alias_format_validation",
             NO_DEFAULTS,
         ),
+        ("key_generation_settings", "only the master key makes keys here"),
+        (
+            "llamaguard_model_name llamaguard_unsafe_content_categories prompt_injection_params \
+        openai_moderations_model_name google_moderation_confidence_threshold \
+        presidio_ad_hoc_recognizers",
+            "it belongs to a check that does not run here",
+        ),
+        ("default_params", "write the parameters into each deployment"),
         (
             "disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only \
         extra_spend_tag_headers disable_add_user_agent_to_request_tags \
@@ -345,8 +402,7 @@ pub(crate) const LITELLM: Section = Section {
             "user_url_validation user_url_allowed_hosts provider_url_destination_allowed_hosts",
             "only the origins of configured deployments are ever reached; there is nothing to open",
         ),
-        ("post_call_rules custom_provider_map", NO_PYTHON),
-        ("guardrails", "guardrails do not run yet: requests pass unchecked"),
+        ("custom_provider_map", NO_PYTHON),
         (
             "model_group_settings forward_traceparent_to_llm_provider",
             "headers of the client are not forwarded to providers",
@@ -354,7 +410,7 @@ pub(crate) const LITELLM: Section = Section {
         ("max_tokens", "write max_tokens into each deployment that needs it"),
         (
             "public_model_groups public_model_groups_links priority_reservation \
-        enable_preview_features enable_json_schema_validation network_mock \
+        enable_preview_features enable_json_schema_validation \
         include_cost_in_streaming_usage always_include_stream_usage return_response_headers \
         route_all_chat_openai_to_responses use_chat_completions_url_for_anthropic_messages \
         mcp_aliases telemetry timezone check_provider_endpoint \
@@ -374,7 +430,20 @@ pub(crate) const LITELLM: Section = Section {
 pub(crate) const GENERAL: Section = Section {
     supported: "master_key database_url litellm_key_header_name max_parallel_requests \
         global_max_parallel_requests max_request_size_mb user_api_key_cache_ttl \
-        dangerously_permit_weak_or_unset_master_key",
+        dangerously_permit_weak_or_unset_master_key allowed_ips allowed_routes admin_only_routes \
+        enforce_user_param enforced_params reject_clientside_metadata_tags \
+        enforce_fallback_model_access",
+    protective: &[
+        (
+            "enable_jwt_auth enable_oauth2_auth enable_oauth2_proxy_auth",
+            "only virtual keys and the master key prove who calls here, and not tokens",
+        ),
+        ("enforce_rbac role_permissions", "roles and their permissions are not checked here"),
+        (
+            "custom_auth custom_key_generate",
+            "Python code cannot run here, and it decides who may call",
+        ),
+    ],
     unsupported: &[
         (
             "database_type database_args database_connection_pool_limit \
@@ -414,21 +483,15 @@ pub(crate) const GENERAL: Section = Section {
             NO_HEALTH,
         ),
         (
-            "enable_jwt_auth litellm_jwtauth enforce_rbac role_permissions enable_oauth2_auth \
-        enable_oauth2_proxy_auth oauth2_config_mappings password_policy \
+            "litellm_jwtauth oauth2_config_mappings password_policy \
         max_failed_login_attempts_per_source",
             NO_SSO,
         ),
+        ("custom_auth_run_common_checks custom_sso custom_ui_sso_sign_in_handler", NO_PYTHON),
+        ("public_routes", "no route but the probes is open without a key"),
         (
-            "custom_auth custom_auth_run_common_checks custom_sso custom_ui_sso_sign_in_handler \
-        custom_key_generate",
-            NO_PYTHON,
-        ),
-        (
-            "allowed_routes public_routes admin_only_routes allowed_ips enforce_user_param \
-        enforced_params service_account_settings reject_clientside_metadata_tags \
-        default_team_disabled enforce_fallback_model_access",
-            "this rule of access is not enforced: restrict the listener or the keys",
+            "service_account_settings default_team_disabled",
+            "there are no service accounts and teams here that this would apply to",
         ),
         (
             "use_x_forwarded_for",
@@ -479,7 +542,7 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("REDIS_URL REDIS_HOST REDIS_CLUSTER_NODES", NO_REDIS),
     ("STORE_MODEL_IN_DB LITELLM_CONFIG_BUCKET_NAME", NO_STORE),
     ("UI_USERNAME UI_PASSWORD", NO_UI),
-    ("SERVER_ROOT_PATH DISABLE_LLM_API_ENDPOINTS DISABLE_ADMIN_ENDPOINTS", NO_FEATURE),
+    ("SERVER_ROOT_PATH", NO_FEATURE),
     ("DATABASE_HOST", "SQLite in keymoat.data_dir is the only store yet"),
     ("DEFAULT_COOLDOWN_TIME_SECONDS", "set router_settings.cooldown_time"),
     ("SSL_VERIFY SSL_CERT_FILE", "name your own roots in keymoat.egress.roots"),
@@ -491,9 +554,16 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("SLACK_WEBHOOK_URL", NO_ALERT),
 ];
 
+/// Variables that switch endpoints off in LiteLLM, with the reason for which
+/// they are not honoured.
+pub(crate) const PROTECTIVE_VARIABLES: &[(&str, &str)] = &[
+    ("DISABLE_LLM_API_ENDPOINTS", "the endpoints for models cannot be switched off here"),
+    ("DISABLE_ADMIN_ENDPOINTS", "the endpoints for administrators cannot be switched off here"),
+];
+
 /// `keymoat` and the mappings in it.
 pub(crate) const KEYMOAT: Section = ours(
-    "listen data_dir store compat egress response_model unknown_price metrics_key \
+    "listen data_dir store compat accept_missing egress response_model unknown_price metrics_key \
         peek_timeout_ms \
         first_byte_timeout_ms idle_timeout_ms stream_max_ms output_floor_tokens \
         estimated_share_max_percent retries_count_as_requests drain spool log workers",
@@ -510,7 +580,7 @@ pub(crate) const SPOOL: Section = ours("sync max_bytes");
 pub(crate) const LOG: Section = ours("format level");
 
 const fn ours(supported: &'static str) -> Section {
-    Section { supported, unsupported: &[], on_by_default: "" }
+    Section { supported, protective: &[], unsupported: &[], on_by_default: "" }
 }
 
 #[cfg(test)]
@@ -526,7 +596,7 @@ mod tests {
                 || LITELLM_PARAMS.why_unsupported(name).is_some()
                 || crate::names::is_price_name(name);
             assert!(known, "{name}");
-            assert!(!super::has(super::BODY_PARAMS, name), "{name}");
+            assert!(crate::typed::kind(name).is_none(), "{name}");
         }
     }
 

@@ -17,8 +17,10 @@ mod general;
 mod identity;
 mod keymoat;
 mod known_keys;
+mod left_out;
 mod litellm;
 mod load;
+mod missing;
 mod model_list;
 mod names;
 mod node;
@@ -31,15 +33,18 @@ mod scalar;
 mod served;
 mod settings;
 mod suggest;
+mod typed;
 mod types;
 
 pub use cidr::{Cidr, CidrError};
 pub use env::{Env, ProcessEnv};
 pub use files::{PEM_MAX_BYTES, ReadFile, read_file};
 pub use load::{Loaded, defaults, load};
-pub use report::{Entry, Report, Verdict};
+pub use report::{Entry, LeftOut, Report, Verdict};
 pub use settings::{
     Compat, Drain, Listen, Log, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings,
     Spool, SpoolSync, Tls, UnknownPrice,
 };
-pub use types::{Access, Alias, Config, Deployment, Fallback, Period, PeriodUnit, Routing};
+pub use types::{
+    Access, Alias, Config, Deployment, Fallback, KeyLimits, Period, PeriodUnit, Routing, Rules,
+};

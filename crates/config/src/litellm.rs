@@ -4,7 +4,7 @@ use crate::known_keys::LITELLM;
 use crate::reader::{Field, Reader};
 use crate::router::Draft;
 use crate::settings::LogFormat;
-use crate::types::{Access, Period};
+use crate::types::{Access, KeyLimits, Period};
 use base::NanoUsd;
 
 /// Reads the section: routing into the draft that it gives, the rest where it
@@ -22,7 +22,14 @@ pub(crate) fn read<'n>(
             continue;
         }
         match field.name {
-            "drop_params" => draft.drop_params = reader.bool(&field),
+            "drop_params" | "json_logs" if reader.says_nothing(&field) => {}
+            "drop_params" => draft.drop_params = crate::param_values::drop_params(reader, &field),
+            "default_key_generate_params" => {
+                access.key_defaults = key_defaults(reader, &field);
+            }
+            "upperbound_key_generate_params" => {
+                access.key_ceilings = key_ceilings(reader, &field);
+            }
             "max_budget" => {
                 // LiteLLM's default of 0 means no cap.
                 let amount = reader.amount(&field).filter(|amount| !amount.is_zero());
@@ -85,6 +92,44 @@ fn period(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Period> {
     period
 }
 
+/// Limits that keys are given where nothing is said.
+fn key_defaults(reader: &mut Reader<'_>, section: &Field<'_>) -> KeyLimits {
+    let mut limits = KeyLimits::default();
+    for field in reader.fields(section) {
+        if field.name == "models" {
+            limits.models = reader.texts(&field);
+        } else if !key_limit(reader, &field, &mut limits) {
+            reader.unsupported(&field, "keys get no default for this", "");
+        }
+    }
+    limits
+}
+
+/// Highest limits that keys may be given.
+fn key_ceilings(reader: &mut Reader<'_>, section: &Field<'_>) -> KeyLimits {
+    let mut limits = KeyLimits::default();
+    for field in reader.fields(section) {
+        if !key_limit(reader, &field, &mut limits) {
+            reader.unsupported(&field, "keys have no ceiling for this", "");
+        }
+    }
+    limits
+}
+
+/// Reads one limit; false if it is none.
+fn key_limit(reader: &mut Reader<'_>, field: &Field<'_>, limits: &mut KeyLimits) -> bool {
+    match field.name {
+        "max_budget" => limits.max_budget = reader.amount(field).map(NanoUsd::from),
+        "budget_duration" => limits.budget_duration = period(reader, field),
+        "duration" => limits.duration = period(reader, field),
+        "max_parallel_requests" => limits.max_parallel_requests = reader.whole(field),
+        "tpm_limit" => limits.tpm_limit = reader.whole(field),
+        "rpm_limit" => limits.rpm_limit = reader.whole(field),
+        _ => return false,
+    }
+    true
+}
+
 /// One verdict for each callback in the list.
 fn callbacks(reader: &mut Reader<'_>, field: &Field<'_>) {
     if field.is_null() {
@@ -101,6 +146,7 @@ fn callbacks(reader: &mut Reader<'_>, field: &Field<'_>) {
         let Some(text) = reader.resolve(&item) else { continue };
         match text.value.as_str() {
             "prometheus" => reader.accept(&item),
+            name if reader.is_check(&item, name) => {}
             name if name.contains('.') => {
                 reader.unsupported(&item, "Python callbacks cannot run here", "");
             }

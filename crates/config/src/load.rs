@@ -1,7 +1,8 @@
 //! From a path and an environment to a [`Config`] and its [`Report`].
 //!
 //! Everything is read before anything is judged as a whole: one run names every
-//! problem. A configuration with an error is not given out at all.
+//! problem. A deployment with an error is left out; a configuration with an
+//! error elsewhere, or without any deployment that is left, is not given out.
 
 use crate::credentials;
 use crate::env::Env;
@@ -9,6 +10,7 @@ use crate::files::ReadFile;
 use crate::general::{self, limit_body};
 use crate::keymoat;
 use crate::known_keys::TOP;
+use crate::left_out::Models;
 use crate::litellm;
 use crate::model_list;
 use crate::names::is_secret_name;
@@ -36,6 +38,16 @@ pub struct Loaded {
     pub files: Vec<ReadFile>,
 }
 
+impl Loaded {
+    /// Refuses the configuration if a deployment is left out.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.report.refuse_left_out();
+        self.config = self.config.filter(|_| !self.report.has_errors());
+        self
+    }
+}
+
 /// Reads the configuration at `path`, what it includes, and the environment.
 pub fn load(path: &Path, env: &dyn Env) -> Loaded {
     let mut reader = Reader::new(env);
@@ -57,11 +69,18 @@ pub fn defaults(env: &dyn Env) -> Loaded {
     finish(reader, Some(config))
 }
 
-fn finish(mut reader: Reader<'_>, config: Option<Config>) -> Loaded {
+fn finish(mut reader: Reader<'_>, mut config: Option<Config>) -> Loaded {
     let mut seen = HashSet::new();
     reader.hidden.retain(|secret| seen.insert(secret.expose().to_owned()));
     let mut report = reader.report;
     report.finish(&reader.files, &reader.hidden);
+    for (left_out, shown) in
+        config.iter_mut().flat_map(|config| &mut config.left_out).zip(&report.left_out)
+    {
+        // Clients read these; the names are what they ask for.
+        left_out.model = shown.model.clone();
+        left_out.reason = shown.reason.clone();
+    }
     Loaded { config: config.filter(|_| !report.has_errors()), report, files: reader.read_files }
 }
 
@@ -181,11 +200,6 @@ fn sections<'n>(reader: &mut Reader<'_>, trees: &'n [Node]) -> Sections<'n> {
 
 fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     let all = |name: &str| sections.get(name).map(Vec::as_slice).unwrap_or_default();
-    for field in sections.values().flatten() {
-        if !TOP.supports(field.name) {
-            reader.leftover(field, &TOP);
-        }
-    }
     for section in all("environment_variables") {
         read_environment(reader, section);
     }
@@ -200,6 +214,14 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     {
         settings.data_dir = dir;
     }
+    for field in sections.values().flatten() {
+        match field.name {
+            "guardrails" => reader.guardrails(field, all("model_list")),
+            name if TOP.supports(name) => {}
+            _ => reader.leftover(field, &TOP),
+        }
+    }
+    reader.protective_variables();
     let mut access = Access::default();
     let mut general = general::General::default();
     for section in all("general_settings") {
@@ -225,14 +247,18 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     for section in all("credential_list") {
         credentials.extend(credentials::read(reader, section));
     }
-    let mut deployments = Vec::new();
+    let mut models = Models::default();
     let mut ids = HashSet::new();
     for section in all("model_list") {
-        deployments.extend(model_list::read(reader, section, &mut credentials, &mut ids));
+        model_list::read(reader, section, &mut credentials, &mut ids, &mut models);
     }
     credentials::check_unused(reader, &credentials);
-    let groups: Vec<_> = deployments.iter().map(|each| each.model_group.clone()).collect();
+    reader.check_accepted();
+    let served = models.deployments.iter().map(|each| each.model_group.clone());
+    let left_out = models.left_out.iter().map(|each| each.model_group.clone());
+    let groups: Vec<_> = served.chain(left_out).collect();
     router::check_mentions(reader, &mentions, &groups, &routing.aliases);
+    refuse_if_nothing_is_left(reader, &models, all("model_list"));
     if !sections.is_empty() && !sections.contains_key("model_list") {
         let hint = "add model_list: with a model_name and litellm_params for each model";
         reader.push(
@@ -251,7 +277,24 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     {
         settings.log.level = level;
     }
-    Config { deployments, routing, access, settings }
+    reader.report.models_configured = models.configured;
+    reader.report.models_served = models.served();
+    reader.report.left_out = models.left_out.clone();
+    let Models { deployments, left_out, .. } = models;
+    Config { deployments, left_out, routing, access, settings }
+}
+
+/// A gateway that can serve nothing must not look as if it ran. One whose
+/// deployments are withheld runs, and says why.
+fn refuse_if_nothing_is_left(reader: &mut Reader<'_>, models: &Models, lists: &[Field<'_>]) {
+    let withheld = models.left_out.iter().any(|left_out| left_out.is_withheld);
+    if models.configured == 0 || models.served() > 0 || withheld {
+        return;
+    }
+    if let Some(list) = lists.first() {
+        let message = "no deployment in model_list is left that can be served";
+        reader.push(list.key_pos, "", Verdict::Error, message, "each is named with its reason");
+    }
 }
 
 /// Defaults for variables; the process's own win, as in LiteLLM.
@@ -259,6 +302,9 @@ fn read_environment(reader: &mut Reader<'_>, section: &Field<'_>) {
     for field in reader.fields(section) {
         if field.is_null() {
             reader.accept(&field);
+            continue;
+        }
+        if reader.says_nothing(&field) {
             continue;
         }
         let Some(text) = reader.resolve(&field) else { continue };
@@ -367,9 +413,6 @@ mod tests {
                     entry.verdict
                 };
                 assert_eq!(verdict_of("on"), Verdict::Unsupported, "{name}");
-                if name == "mock_response" {
-                    continue; // its reader says more
-                }
                 let on = section.is_on_by_default(name);
                 let expected = if on { Verdict::Unsupported } else { Verdict::Exact };
                 assert_eq!(verdict_of("off"), expected, "{name}");

@@ -1,19 +1,23 @@
 //! `model_list`: one [`Deployment`] for each item that can be served.
 //!
-//! An item with a problem is left out of the result and the report says why,
-//! so that all items are checked in one go.
+//! An item with a problem is left out, and the report says why: see
+//! [`crate::left_out`].
 
 use crate::binding::{self, Bound, KeySaid, Wanted};
 use crate::credentials::Credential;
 use crate::env::Env;
 use crate::identity::Identity;
-use crate::known_keys::{BODY_PARAMS, LITELLM_PARAMS, MODEL, MODEL_INFO, has};
+use crate::known_keys::{LITELLM_PARAMS, MOCKS, MODEL, MODEL_INFO, NO_MOCKS, has};
+use crate::left_out::{Models, Named};
 use crate::names::{is_price_name, is_secret_name};
 use crate::node::{Kind, Node};
-use crate::param_values::{api_key, dropped_params, extra_headers, split_version};
+use crate::param_values::{
+    api_key, drop_params, dropped_params, extra_body, extra_headers, is_version, split_version,
+};
 use crate::reader::{Field, Reader};
 use crate::served::{self, Mode};
 use crate::suggest::{nearest, slip};
+use crate::typed;
 use crate::types::Deployment;
 use base::{Decimal, Secret};
 use catalog::{PriceError, Prices};
@@ -27,15 +31,24 @@ pub(crate) fn read<'n>(
     section: &Field<'n>,
     credentials: &mut HashMap<String, Credential<'n>>,
     ids: &mut HashSet<String>,
-) -> Vec<Deployment> {
-    let mut deployments = Vec::new();
+    models: &mut Models,
+) {
     for item in reader.items(section) {
-        let Some(draft) = Draft::read(reader, &item, credentials) else { continue };
-        for deployment in draft.finish(reader, &item, ids) {
-            deployments.push(deployment);
+        let first = reader.report.entries.len();
+        let (mut named, mut built) = (Named::default(), Vec::new());
+        if let Some(draft) = Draft::read(reader, &item, credentials) {
+            named = draft.named();
+            let identity = draft.identity.clone();
+            built = draft.finish(reader, &item, ids);
+            if let Some(deployment) = built.first() {
+                named.id = deployment.id.to_string();
+            } else if named.id.is_empty() {
+                // Taken, so that a twin keeps its id when this one is served.
+                named.id = identity.id(&named.model_group, ids);
+            }
         }
+        models.take(reader, &item, first, named, built);
     }
-    deployments
 }
 
 /// An item as far as it is read.
@@ -72,6 +85,8 @@ struct Draft<'n> {
     id: Option<(Field<'n>, String)>,
     model_info: Option<Box<RawValue>>,
     identity: Identity,
+    is_tagged: bool,
+    withheld: Option<Arc<str>>,
     left_out: bool,
     broken: bool,
 }
@@ -116,6 +131,16 @@ impl<'n> Draft<'n> {
         }
         draft.broken = reader.errors != before;
         Some(draft)
+    }
+
+    fn named(&self) -> Named {
+        Named {
+            model_group: self.model_name.clone().unwrap_or_default(),
+            id: self.id.as_ref().map(|(_, id)| id.clone()).unwrap_or_default(),
+            model: self.model.as_ref().map(|(_, model)| model.clone()).unwrap_or_default(),
+            is_tagged: self.is_tagged,
+            withheld: self.withheld.clone(),
+        }
     }
 
     fn read_params(
@@ -175,9 +200,13 @@ impl<'n> Draft<'n> {
             }
             "api_version" => {
                 let note = "sent as ?api-version= to hosts that are not the provider's own";
-                let version = reader.text(&field.clone().approximately(note));
+                let version = reader.check(&field.clone().approximately(note), |text| {
+                    let message = || ("this is not a version".to_owned(), "as in 2024-10-21");
+                    is_version(text).then(|| text.to_owned()).ok_or_else(message)
+                });
                 self.api_version = version.or_else(|| self.api_version.take());
             }
+            "organization" if reader.says_nothing(field) => {}
             "organization" => {
                 self.organization = reader.check(field, |text| {
                     let visible = text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
@@ -202,7 +231,7 @@ impl<'n> Draft<'n> {
                 self.max_retries = reader.whole_u32(&field.clone().approximately(note));
             }
             "cooldown_time" => self.cooldown_ms = reader.seconds(field),
-            "drop_params" => self.drop_params = reader.bool(field),
+            "drop_params" => self.drop_params = drop_params(reader, field),
             "additional_drop_params" => {
                 self.additional_drop_params = dropped_params(reader, field);
             }
@@ -213,17 +242,15 @@ impl<'n> Draft<'n> {
                 let name = reader.text(field);
                 self.base_model = self.base_model.take().or(name);
             }
-            "extra_body" => {
-                for part in reader.fields(field) {
-                    if let Some(json) = reader.json(&part) {
-                        self.extra_body.push((part.name.to_owned(), json));
-                    }
-                }
-            }
-            "mock_response" if !field.is_null() => {
+            "extra_body" => self.extra_body.extend(extra_body(reader, field)),
+            name if has(MOCKS, name) && !field.is_off() => {
                 self.left_out = true;
-                let why = "the deployment is left out: canned answers are not given here, and the provider would be called instead";
-                reader.unsupported(field, why, "");
+                reader.leave_out(field, NO_MOCKS, "");
+            }
+            "tags" => {
+                let tags = crate::missing::texts(field.node);
+                self.is_tagged = tags.iter().any(|tag| tag != "default");
+                reader.leftover(field, &LITELLM_PARAMS);
             }
             "search_context_cost_per_query" => {
                 for part in reader.fields(field) {
@@ -232,6 +259,9 @@ impl<'n> Draft<'n> {
                 }
             }
             name if is_price_name(name) => self.price(reader, field, name.to_owned()),
+            name if LITELLM_PARAMS.protective(name).is_some() && !field.is_off() => {
+                self.protected(reader, field, LITELLM_PARAMS.protective(name));
+            }
             name if LITELLM_PARAMS.why_unsupported(name).is_some() => {
                 reader.leftover(field, &LITELLM_PARAMS);
             }
@@ -239,17 +269,38 @@ impl<'n> Draft<'n> {
         }
     }
 
+    /// A setting of this deployment that protects and is not honoured.
+    fn protected(
+        &mut self,
+        reader: &mut Reader<'_>,
+        field: &Field<'n>,
+        setting: Option<(&'static str, &'static str)>,
+    ) {
+        if let Some((name, why)) = setting {
+            let reason = reader.refused_protection(field, name, why);
+            self.withheld = self.withheld.take().or(reason);
+        }
+    }
+
     /// LiteLLM passes what it does not know on to the provider; so do we,
     /// unless it looks like a slip or like a credential.
     fn body_default(&mut self, reader: &mut Reader<'_>, field: &Field<'n>) {
         let name = field.name;
-        if has(BODY_PARAMS, name) {
-            if let Some(json) = reader.json(field) {
+        if let Some(kind) = typed::kind(name) {
+            let mut field = field.clone();
+            if typed::is_of_some(name) {
+                let note = "only some providers know it: sent to this one in the request's body";
+                field = field.approximately(note);
+            }
+            if let Some(json) = reader.typed(&field, kind) {
                 self.body_defaults.push((name.to_owned(), json));
             }
             return;
         }
-        let near = slip(name, LITELLM_PARAMS.names().chain(BODY_PARAMS.split(' ')));
+        if field.is_null() {
+            return reader.accept(field);
+        }
+        let near = slip(name, LITELLM_PARAMS.names().chain(typed::names()));
         if let Some(near) = near {
             let hint = format!("did you mean {near}?");
             reader.unsupported(field, "no such parameter is known: it has no effect", &hint);
@@ -314,6 +365,18 @@ impl<'n> Draft<'n> {
                 "max_tokens" => self.max_tokens = reader.whole(&field),
                 "max_input_tokens" => self.max_input_tokens = reader.whole(&field),
                 "max_output_tokens" => self.max_output_tokens = reader.whole(&field),
+                "blocked" => {
+                    if reader.bool(&field) == Some(true) {
+                        self.left_out = true;
+                        reader.leave_out(&field, "it is blocked", "");
+                    }
+                }
+                "supported_environments" => {
+                    self.left_out |= !served::in_environment(reader, &field);
+                }
+                name if MODEL_INFO.protective(name).is_some() && !field.is_off() => {
+                    self.protected(reader, &field, MODEL_INFO.protective(name));
+                }
                 name if is_price_name(name) => info_prices.price(reader, &field, name.to_owned()),
                 name if MODEL_INFO.why_unsupported(name).is_some() => {
                     reader.leftover(&field, &MODEL_INFO);
@@ -353,7 +416,7 @@ impl<'n> Draft<'n> {
         };
         if self.broken
             || self.left_out
-            || !check_patterns(reader, item, &model_at, &model_name, &model)
+            || !check_names(reader, item, &model_at, &model_name, &model)
         {
             return Vec::new();
         }
@@ -375,6 +438,10 @@ impl<'n> Draft<'n> {
         }
         let id = match &self.id {
             Some((at, id)) => {
+                if !is_header_value(id) {
+                    reader.error(at, "an id is 1 to 256 visible ASCII characters", "");
+                    return Vec::new();
+                }
                 if !ids.insert(id.clone()) {
                     reader.error(at, "another deployment has this id", "ids must differ");
                     return Vec::new();
@@ -414,7 +481,7 @@ impl<'n> Draft<'n> {
                 }
             },
         };
-        reader.unsupported(at, format!("the deployment is left out: {why}"), hint);
+        reader.leave_out(at, why, hint);
         false
     }
 
@@ -460,7 +527,7 @@ impl<'n> Draft<'n> {
         }
         if names.is_empty() {
             let hint = "set OPENAI_API_KEY or the like, or name a provider: model: openai/*";
-            reader.warning(model_at, "no provider's key is set, so nothing is served", hint);
+            reader.leave_out(model_at, "no provider's key is set", hint);
         } else {
             let note = format!(
                 "serves PROVIDER/MODEL of the providers whose key is set: {}",
@@ -516,18 +583,24 @@ impl<'n> Draft<'n> {
     }
 }
 
-/// At most one `*` in each name, and none upstream without one in front.
-fn check_patterns(
+/// Returns true if requests can carry the names, with at most one `*` in each,
+/// and none upstream without one in front.
+fn check_names(
     reader: &mut Reader<'_>,
     item: &Field<'_>,
     model_at: &Field<'_>,
     model_name: &str,
     model: &str,
 ) -> bool {
+    for name in [model_name, model] {
+        if let Some(why) = crate::names::unusable(name) {
+            reader.leave_out(item, why, "");
+            return false;
+        }
+    }
     let stars = |text: &str| text.bytes().filter(|byte| *byte == b'*').count();
     if stars(model_name) > 1 || stars(model) > 1 {
-        let why = "the deployment is left out: a name may hold one '*' here, not several";
-        reader.unsupported(item, why, "as in openai/*");
+        reader.leave_out(item, "a name may hold one '*' here, not several", "as in openai/*");
         false
     } else if stars(model) == 1 && stars(model_name) == 0 {
         let hint = "give model_name a '*' too, or model a name";
@@ -536,6 +609,11 @@ fn check_patterns(
     } else {
         true
     }
+}
+
+/// Returns true if the header `x-litellm-model-id` can carry `id`.
+fn is_header_value(id: &str) -> bool {
+    (1..=256).contains(&id.len()) && id.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// `model_info` as JSON: what a secret's name covers is left out.

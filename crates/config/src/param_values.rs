@@ -4,7 +4,9 @@
 use crate::binding::KeySaid;
 use crate::node::Kind;
 use crate::reader::{Field, Reader};
+use crate::typed;
 use base::Secret;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// Names of parameters. LiteLLM also takes paths into them: those would be
@@ -24,11 +26,51 @@ pub(crate) fn dropped_params(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<
     names
 }
 
+/// `drop_params` of one deployment. LiteLLM takes a list for no answer: neither
+/// are the parameters in it dropped, nor is the general setting overruled.
+pub(crate) fn drop_params(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<bool> {
+    if matches!(field.node.kind, Kind::Seq(_)) {
+        let why = "a list has no effect here, as in LiteLLM, where this is true or false";
+        let hint = "to drop these parameters, name them in additional_drop_params";
+        reader.unsupported(field, why, hint);
+        return None;
+    }
+    reader.bool(field)
+}
+
+/// Parameters that are set in each request body. Those that only a client can
+/// give are left out of it; those that are known are read by their type.
+pub(crate) fn extra_body(
+    reader: &mut Reader<'_>,
+    section: &Field<'_>,
+) -> Vec<(String, Box<RawValue>)> {
+    const CLIENTS: &str = "model messages prompt input stream stream_options";
+    let mut body = Vec::new();
+    for field in reader.fields(section) {
+        if crate::known_keys::has(CLIENTS, field.name) {
+            let why = "only a client can say this, for one call: it is not sent";
+            reader.unsupported(&field, why, "");
+            continue;
+        }
+        let json = match typed::kind(field.name).filter(|_| !field.is_null()) {
+            Some(kind) => reader.typed(&field, kind),
+            None => reader.json(&field),
+        };
+        body.extend(json.map(|json| (field.name.to_owned(), json)));
+    }
+    body
+}
+
+/// Returns true if `text` can stand behind `?api-version=`.
+pub(crate) fn is_version(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
 /// Takes `?api-version=…` off a base URL: people copy it from Azure's pages.
 pub(crate) fn split_version(url: &mut String) -> Option<String> {
     let (before, version) = url.split_once("?api-version=")?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if version.is_empty() || !version.bytes().all(plain) {
+    if !is_version(version) {
         return None;
     }
     let version = version.to_owned();

@@ -7,6 +7,7 @@
 
 use crate::env::{Env, Layered};
 use crate::files::ReadFile;
+use crate::missing::{Covers, Missing};
 use crate::node::{Key, Kind, Node, Pos};
 use crate::report::{Entry, Report, Verdict};
 use crate::scalar;
@@ -26,7 +27,7 @@ pub(crate) struct Field<'n> {
     pub(crate) path: String,
     pub(crate) name: &'n str,
     pub(crate) node: &'n Node,
-    key_pos: Pos,
+    pub(crate) key_pos: Pos,
     verdict: Verdict,
     note: Cow<'static, str>,
 }
@@ -85,7 +86,7 @@ impl<'n> Field<'n> {
 }
 
 /// Names can be secrets too, where a line is broken in the wrong place.
-fn shown_key(key: &str) -> String {
+pub(crate) fn shown_key(key: &str) -> String {
     const MARKS: [&str; 9] =
         ["sk-", "sk_", "gsk_", "xai-", "AIza", "ghp_", "eyJ", "AKIA", "-----BEGIN"];
     if MARKS.iter().any(|mark| key.contains(mark)) {
@@ -117,6 +118,19 @@ pub(crate) struct Reader<'e> {
     pub(crate) errors: usize,
     /// Every file that was read or could not be read.
     pub(crate) read_files: Vec<ReadFile>,
+    /// Protective settings that `keymoat.accept_missing` names.
+    pub(crate) accepted: Vec<Accepted>,
+    /// Protective settings that are not honoured and not accepted.
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// A name in `keymoat.accept_missing`.
+pub(crate) struct Accepted {
+    pub(crate) name: String,
+    /// `keymoat.accept_missing[0]`
+    pub(crate) at: (Pos, String),
+    /// The configuration has the setting.
+    pub(crate) used: bool,
 }
 
 impl<'e> Reader<'e> {
@@ -129,6 +143,8 @@ impl<'e> Reader<'e> {
             base_dir: PathBuf::new(),
             errors: 0,
             read_files: Vec::new(),
+            accepted: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -151,6 +167,7 @@ impl<'e> Reader<'e> {
             verdict,
             message: message.into(),
             hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            leaves_out: false,
         });
     }
 
@@ -171,6 +188,7 @@ impl<'e> Reader<'e> {
             verdict,
             message: message.to_owned(),
             hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            leaves_out: false,
         });
     }
 
@@ -199,12 +217,45 @@ impl<'e> Reader<'e> {
         self.push(field.key_pos, &field.path, Verdict::Unsupported, message, hint);
     }
 
+    /// Records that the deployment which is being read is not served;
+    /// [`crate::left_out`] names it in the message.
+    pub(crate) fn leave_out(&mut self, field: &Field<'_>, message: impl Into<String>, hint: &str) {
+        self.unsupported(field, message, hint);
+        if let Some(entry) = self.report.entries.last_mut() {
+            entry.leaves_out = true;
+        }
+    }
+
+    /// Returns the variable that the field names, if it is not set or blank.
+    pub(crate) fn unset_variable<'f>(&self, field: &'f Field<'_>) -> Option<&'f str> {
+        let Kind::Scalar { text, .. } = &field.node.kind else { return None };
+        let name = text.strip_prefix("os.environ/")?;
+        let set = self.env.var(name).is_some_and(|value| !value.trim().is_empty());
+        (!set).then_some(name)
+    }
+
+    /// As LiteLLM, takes a value from a variable that is not set for no value.
+    /// Only for settings that neither protect nor bind: returns true, with a
+    /// warning, if that is so.
+    pub(crate) fn says_nothing(&mut self, field: &Field<'_>) -> bool {
+        let Some(name) = self.unset_variable(field) else { return false };
+        let message = format!(
+            "the environment variable {} is not set: nothing is taken to be said here",
+            shown_key(name)
+        );
+        self.warning(field, message, "");
+        true
+    }
+
     /// A key that no reader takes: known and unsupported, switched off, or
     /// unknown.
     pub(crate) fn leftover(&mut self, field: &Field<'_>, section: &crate::known_keys::Section) {
         if let Some(why) = section.why_unsupported(field.name) {
             let on_by_default = section.is_on_by_default(field.name);
-            if field.is_off() && !on_by_default {
+            let protective = section.protective(field.name).filter(|_| !field.is_off());
+            if let Some((name, why)) = protective {
+                self.protective(field, name, why, Covers::Everything);
+            } else if field.is_off() && !on_by_default {
                 let note = "switched off, as it is here";
                 self.push(field.key_pos, &field.path, Verdict::Exact, note, "");
             } else {

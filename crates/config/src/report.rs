@@ -64,11 +64,14 @@ pub struct Entry {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// True if the problem leaves out one deployment, and the rest of the
+    /// configuration can be served without it.
+    pub leaves_out: bool,
 }
 
 impl Entry {
-    /// `file:line:column`, or as much of it as there is.
-    fn place(&self) -> String {
+    /// Returns `file:line:column`, or as much of it as there is.
+    pub fn place(&self) -> String {
         if self.line == 0 {
             self.file.to_string()
         } else {
@@ -77,17 +80,41 @@ impl Entry {
     }
 }
 
+/// A deployment that the configuration names and that is not served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Model group that it would belong to; empty if the file gives no name.
+    pub model_group: Arc<str>,
+    /// Id that it would have; empty if the file gives neither an id nor a name.
+    pub id: Arc<str>,
+    /// `litellm_params.model` as it was written.
+    pub model: Arc<str>,
+    /// Reason in one sentence without its full stop; holds no secret.
+    pub reason: Arc<str>,
+    /// `file:line:column` of the reason.
+    pub place: Arc<str>,
+    /// True if nothing is wrong with the deployment, and it is held back by a
+    /// setting that protects and is not honoured here.
+    pub is_withheld: bool,
+}
+
 /// Every entry, in the order of the files; variables last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Secrets are removed from them by value.
     pub entries: Vec<Entry>,
+    /// Number of items in `model_list`.
+    pub models_configured: usize,
+    /// Number of those that can be served.
+    pub models_served: usize,
+    /// The others, each with the reason.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Report {
-    /// Whether `serve` must refuse.
+    /// Returns true if nothing of the configuration may be served.
     pub fn has_errors(&self) -> bool {
-        self.entries.iter().any(|entry| entry.verdict == Verdict::Error)
+        self.entries.iter().any(|entry| entry.verdict == Verdict::Error && !entry.leaves_out)
     }
 
     /// What `serve` prints when it starts: everything that is not exact.
@@ -134,7 +161,9 @@ impl Report {
         out
     }
 
-    /// For programs: `{"entries": [{file, line, column, path, verdict, message, hint}]}`.
+    /// For programs: `{"entries": [{file, line, column, path, verdict, message, hint,
+    /// leaves_out}], "models_configured": N, "models_served": N, "left_out": [{model_group, id,
+    /// model, reason, place}]}`.
     pub fn render_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -173,8 +202,31 @@ impl Report {
             format!("{count} {}", if count == 1 { one } else { many })
         })
         .collect();
-        let end = if self.has_errors() { "keymoat refuses to serve this" } else { "can be served" };
-        writeln!(out, "{}: {end}", parts.join(", ")).unwrap_or_default();
+        let (parts, verdict) = (parts.join(", "), self.verdict());
+        let mark = if self.has_errors() || self.models_configured == 0 { ": " } else { "\n" };
+        writeln!(out, "{parts}{mark}{verdict}").unwrap_or_default();
+    }
+
+    /// Returns the outcome in a few words, such as `can be served: 2 of 5 models`.
+    pub fn verdict(&self) -> String {
+        let (served, configured) = (self.models_served, self.models_configured);
+        if self.has_errors() {
+            "keymoat refuses to serve this".to_owned()
+        } else if configured == 0 {
+            "can be served".to_owned()
+        } else {
+            let models = if configured == 1 { "model" } else { "models" };
+            format!("can be served: {served} of {configured} {models}")
+        }
+    }
+
+    /// Turns each deployment that is left out into an error.
+    pub(crate) fn refuse_left_out(&mut self) {
+        for entry in &mut self.entries {
+            if std::mem::take(&mut entry.leaves_out) {
+                entry.verdict = Verdict::Error;
+            }
+        }
     }
 
     /// Files in the order they were read, top to bottom; variables last. An
@@ -212,11 +264,19 @@ impl Report {
             texts.insert(entry.message.clone());
             texts.extend(entry.hint.clone());
         }
+        for LeftOut { model_group, id, model, reason, .. } in &self.left_out {
+            texts.extend([model_group, id, model, reason].map(ToString::to_string));
+        }
         let all = texts.into_iter().collect::<Vec<_>>().join("\n");
         if !Redactor::new(secrets).finds(all.as_bytes()) {
             return;
         }
         let redactor = Redactor::new(secrets);
+        for LeftOut { model_group, id, model, reason, .. } in &mut self.left_out {
+            for text in [model_group, id, model, reason] {
+                *text = redactor.clean(text).into_owned().into();
+            }
+        }
         for entry in &mut self.entries {
             for text in [&mut entry.path, &mut entry.message] {
                 if redactor.finds(text.as_bytes()) {
@@ -264,7 +324,8 @@ mod tests {
     fn entry(line: u32, path: &str, verdict: Verdict, message: &str) -> Entry {
         let hint = (verdict == Verdict::Error).then(|| "write a number".to_owned());
         let (path, message) = (path.to_owned(), message.to_owned());
-        Entry { file: "c.yaml".into(), line, column: 3, path, verdict, message, hint }
+        let file = "c.yaml".into();
+        Entry { file, line, column: 3, path, verdict, message, hint, leaves_out: false }
     }
 
     fn report() -> Report {
@@ -274,7 +335,22 @@ mod tests {
                 entry(2, "a", Verdict::Exact, ""),
                 entry(3, "x", Verdict::Unsupported, "not here"),
             ],
+            ..Report::default()
         }
+    }
+
+    #[test]
+    fn a_problem_that_leaves_a_deployment_out_does_not_refuse_the_rest() {
+        let mut report = report();
+        report.models_configured = 5;
+        report.models_served = 2;
+        report.entries[0].leaves_out = true;
+        assert!(!report.has_errors());
+        let text = report.render_text(false);
+        assert!(text.ends_with("1 error\ncan be served: 2 of 5 models\n"), "{text}");
+        report.refuse_left_out();
+        assert!(report.has_errors());
+        assert!(report.render_text(false).ends_with(": keymoat refuses to serve this\n"));
     }
 
     #[test]

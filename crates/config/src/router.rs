@@ -4,6 +4,7 @@
 //! as in LiteLLM.
 
 use crate::known_keys::ROUTER;
+use crate::missing::Covers;
 use crate::node::Kind;
 use crate::reader::{Field, Reader};
 use crate::types::{Alias, Fallback, Routing};
@@ -45,6 +46,9 @@ impl<'n> Draft<'n> {
     /// Reads a key that both sections have; false if it is not one.
     pub(crate) fn take(&mut self, reader: &mut Reader<'_>, field: &Field<'n>) -> bool {
         match field.name {
+            "num_retries" | "timeout" | "request_timeout" | "stream_timeout" | "allowed_fails"
+            | "cooldown_time" | "max_fallbacks"
+                if reader.says_nothing(field) => {}
             "num_retries" => self.num_retries = reader.whole_u32(field),
             "timeout" | "request_timeout" => self.timeout_ms = reader.timeout(field),
             "stream_timeout" => self.stream_timeout_ms = reader.timeout(field),
@@ -77,12 +81,25 @@ impl<'n> Draft<'n> {
                 continue;
             }
             match field.name {
+                "retry_after" | "disable_cooldowns" | "routing_strategy"
+                    if reader.says_nothing(&field) => {}
                 "retry_after" => draft.retry_after_ms = reader.seconds(&field),
                 "disable_cooldowns" => draft.disable_cooldowns = reader.bool(&field),
                 "default_max_parallel_requests" => {
                     draft.max_parallel_requests = reader.whole_u32(&field).filter(|max| *max > 0);
                 }
                 "routing_strategy" => strategy(reader, &field),
+                "ignore_invalid_deployments" => {
+                    let note = "a deployment that cannot be served is left out, whatever this \
+                                says; --strict refuses the whole configuration for it";
+                    reader.bool(&field.approximately(note));
+                }
+                "provider_budget_config" if !field.is_off() => provider_budgets(reader, &field),
+                "enable_tag_filtering" if !field.is_off() => {
+                    if let Some((name, why)) = ROUTER.protective(field.name) {
+                        reader.protective(&field, name, why, Covers::Tagged);
+                    }
+                }
                 "model_group_alias" => draft.read_aliases(reader, &field),
                 _ => reader.leftover(&field, &ROUTER),
             }
@@ -104,6 +121,10 @@ impl<'n> Draft<'n> {
                 }
             } else {
                 target = reader.text(&alias).map(|name| (alias.clone(), name));
+            }
+            if let Some(why) = crate::names::unusable(alias.name) {
+                reader.unsupported(&alias, why, "no client can ask for this alias");
+                continue;
             }
             match target {
                 Some((at, name)) => {
@@ -242,8 +263,22 @@ impl<'n> Draft<'n> {
     }
 }
 
-const ALIAS: crate::known_keys::Section =
-    crate::known_keys::Section { supported: "model hidden", unsupported: &[], on_by_default: "" };
+const ALIAS: crate::known_keys::Section = crate::known_keys::Section {
+    supported: "model hidden",
+    protective: &[],
+    unsupported: &[],
+    on_by_default: "",
+};
+
+/// Providers with a budget: `{openai: {budget_limit: 10, time_period: 1d}}`.
+fn provider_budgets(reader: &mut Reader<'_>, field: &Field<'_>) {
+    let Some((name, why)) = ROUTER.protective(field.name) else { return };
+    let providers = match &field.node.kind {
+        Kind::Map(entries) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+        _ => Vec::new(),
+    };
+    reader.protective(field, name, why, Covers::Providers(providers));
+}
 
 fn strategy(reader: &mut Reader<'_>, field: &Field<'_>) {
     const OTHERS: [&str; 7] = [

@@ -4,6 +4,8 @@
 //! exist here yet are named, so that nobody waits for a deployment that no
 //! path leads to.
 
+use crate::env::Env as _;
+use crate::reader::{Field, Reader};
 use catalog::Provider;
 
 /// What stands before the name of a model that LiteLLM asks over OpenAI's
@@ -58,6 +60,26 @@ pub(crate) fn mode(name: &str) -> Mode {
         | "video_generation" => Mode::Unserved,
         _ => Mode::Unknown,
     }
+}
+
+/// Returns true if a deployment with this `supported_environments` is for the
+/// environment that `LITELLM_ENVIRONMENT` names; records otherwise why not.
+pub(crate) fn in_environment(reader: &mut Reader<'_>, field: &Field<'_>) -> bool {
+    let supported = reader.texts(field);
+    if supported.is_empty() {
+        return true;
+    }
+    let supported_text = supported.join(", ");
+    let (why, hint) = match reader.env.var("LITELLM_ENVIRONMENT") {
+        Some(name) if supported.contains(&name) => return true,
+        Some(_) => (format!("it is for other environments: {supported_text}"), ""),
+        None => (
+            format!("it is for some environments only: {supported_text}"),
+            "set LITELLM_ENVIRONMENT to this one's name",
+        ),
+    };
+    reader.leave_out(field, why, hint);
+    false
 }
 
 /// Why the price data says that nothing here would serve a model; none where

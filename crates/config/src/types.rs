@@ -3,6 +3,8 @@
 //! Nothing here can be half right: what did not check is not in it, and the
 //! report says why. Types that hold secrets have no `Debug`.
 
+use crate::cidr::Cidr;
+use crate::report::LeftOut;
 use crate::settings::Settings;
 use base::{Decimal, NanoUsd, Origin, Secret};
 use catalog::Provider;
@@ -13,6 +15,9 @@ use std::sync::Arc;
 pub struct Config {
     /// In the order of the file; never two with one id.
     pub deployments: Vec<Deployment>,
+    /// Those that are not served, each with the reason, in the order of the
+    /// file.
+    pub left_out: Vec<LeftOut>,
     /// How a model group's deployments are chosen, retried and replaced.
     pub routing: Routing,
     /// Who may come in, and how much of everything.
@@ -210,6 +215,50 @@ pub struct Access {
     pub budget_duration: Option<Period>,
     /// Whether `/metrics` wants a key; true.
     pub metrics_need_key: bool,
+    /// Who may send requests, and what each must say.
+    pub rules: Rules,
+    /// Limits of keys that `/key/generate` gives where the caller says none.
+    pub key_defaults: KeyLimits,
+    /// Highest limits that a key may be given.
+    pub key_ceilings: KeyLimits,
+}
+
+/// LiteLLM's rules of access for all requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Addresses that requests with a key may come from; `None`: all.
+    pub allowed_ips: Option<Vec<Cidr>>,
+    /// Paths that may be called, without `/v1`; one `*` at the end stands for
+    /// any rest. `None`: all.
+    pub allowed_routes: Option<Vec<String>>,
+    /// Paths, as above, that only the master key may call.
+    pub admin_only_routes: Vec<String>,
+    /// Each call for a model must name its end user.
+    pub enforce_user_param: bool,
+    /// Parameters that each call for a model must have, as `user` or
+    /// `metadata.generation_name`.
+    pub enforced_params: Vec<String>,
+    /// A client's own tags are refused.
+    pub reject_client_tags: bool,
+}
+
+/// Limits of virtual keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Model groups; none for all. Only as a default.
+    pub models: Vec<String>,
+    /// US dollars.
+    pub max_budget: Option<NanoUsd>,
+    /// After which the budget begins again.
+    pub budget_duration: Option<Period>,
+    /// For which the key is valid.
+    pub duration: Option<Period>,
+    /// Requests in flight.
+    pub max_parallel_requests: Option<u64>,
+    /// Tokens a minute.
+    pub tpm_limit: Option<u64>,
+    /// Requests a minute.
+    pub rpm_limit: Option<u64>,
 }
 
 impl Default for Access {
@@ -222,6 +271,9 @@ impl Default for Access {
             max_budget: None,
             budget_duration: None,
             metrics_need_key: true,
+            rules: Rules::default(),
+            key_defaults: KeyLimits::default(),
+            key_ceilings: KeyLimits::default(),
         }
     }
 }

@@ -10,10 +10,11 @@ use crate::reply::{self, Answer};
 use axum::extract::Request;
 use base::Decimal;
 use gateway::principal::check_model;
-use gateway::routing::Found;
+use gateway::routing::{Found, Group};
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 struct List {
@@ -58,7 +59,7 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
     let now_ms = app.gateway.ticks_ms();
     let may = |name: &str| check_model(&principal, name, runtime.compat).is_ok();
     if let Some(asked) = params.text("model_group") {
-        let found = runtime.routes.find(asked).filter(|_| may(asked));
+        let found = runtime.routes.served(asked).filter(|_| may(asked));
         let Some(found) = found else {
             let shown: String = asked.chars().take(120).collect();
             let message = format!("No model group '{shown}' that this key may use.");
@@ -66,18 +67,13 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
         };
         return reply::json(&List { data: vec![row(asked, &found, now_ms)] });
     }
-    let groups = runtime.routes.groups().filter(|group| may(&group.name));
+    let served = |group: &&Arc<Group>| group.is_served() && may(&group.name);
+    let groups = runtime.routes.groups().filter(served);
     let found = groups.map(|group| Found { group: group.clone(), captured: None });
     let mut data: Vec<Row> = found.map(|found| row(&found.group.name, &found, now_ms)).collect();
-    let mut aliases: Vec<&String> = runtime
-        .routes
-        .aliases()
-        .filter(|(name, alias)| !alias.hidden && may(name))
-        .map(|(name, _)| name)
-        .collect();
-    aliases.sort();
-    let of_alias = |name: &String| Some(row(name, &runtime.routes.find(name)?, now_ms));
-    data.extend(aliases.into_iter().filter_map(of_alias));
+    let aliases = runtime.routes.aliases().filter(|(name, alias)| !alias.hidden && may(name));
+    let of_alias = |name: &String| Some(row(name, &runtime.routes.served(name)?, now_ms));
+    data.extend(aliases.filter_map(|(name, _)| of_alias(name)));
     reply::json(&List { data })
 }
 

@@ -1,5 +1,6 @@
-//! `GET /model/info`: every deployment with what is known of its model. Never a
-//! key, a header or any other secret: only what is listed here is shown.
+//! `GET /model/info`: every deployment with what is known of its model, those
+//! that cannot be served with the reason. Never a key, a header or any other
+//! secret: only what is listed here is shown.
 
 use crate::App;
 use crate::caller::anyone;
@@ -12,6 +13,7 @@ use catalog::{Model, Prices, Tier, Unit};
 use gateway::Runtime;
 use gateway::deployment::Deployment;
 use gateway::principal::{Principal, check_model};
+use gateway::routing::LeftOut;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
@@ -24,9 +26,18 @@ struct List<'a> {
 
 #[derive(Serialize)]
 struct Row<'a> {
+    #[serde(skip)]
+    id: &'a str,
     model_name: &'a str,
-    litellm_params: ShownParams<'a>,
+    litellm_params: ParamsRow<'a>,
     model_info: Object,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ParamsRow<'a> {
+    Served(ShownParams<'a>),
+    LeftOut { model: &'a str },
 }
 
 /// The deployment's parameters, keys stripped.
@@ -55,9 +66,13 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
     let params = Params::of(&parts.uri)?;
     let asked = params.text("litellm_model_id");
     let runtime = app.gateway.runtime();
+    let may = |name: &str| check_model(&principal, name, runtime.compat).is_ok();
+    let left_out = runtime.routes.groups().filter(|group| may(&group.name));
+    let left_out = left_out.flat_map(|group| group.left_out.iter().map(row_left_out));
     let data: Vec<Row<'_>> = usable(&runtime, &principal)
-        .filter(|deployment| asked.is_none_or(|id| *deployment.id == *id))
         .map(|deployment| row(deployment))
+        .chain(left_out)
+        .filter(|row| asked.is_none_or(|id| row.id == id))
         .collect();
     if data.is_empty() && asked.is_some() {
         let why = "names no deployment that this key may use; GET /model/info lists all";
@@ -114,15 +129,31 @@ pub(crate) async fn page(app: App, request: Request) -> Answer {
 fn row(deployment: &Deployment) -> Row<'_> {
     let known = known(deployment, None);
     Row {
+        id: &deployment.id,
         model_name: &deployment.model_group,
-        litellm_params: ShownParams {
+        litellm_params: ParamsRow::Served(ShownParams {
             model: format!("{}/{}", deployment.provider.id, deployment.upstream_model),
             api_base: format!("{}{}", deployment.api_base, deployment.base_path),
             custom_llm_provider: deployment.provider.id,
             order: deployment.order,
             weight: deployment.weight,
-        },
+        }),
         model_info: model_info(deployment, &known),
+    }
+}
+
+/// A deployment that is configured and cannot be served: `model_info.left_out`
+/// is the reason.
+fn row_left_out(left_out: &LeftOut) -> Row<'_> {
+    let mut info = Object::default();
+    info.put("id", &*left_out.id);
+    info.put("db_model", false);
+    info.put("left_out", &*left_out.reason);
+    Row {
+        id: &left_out.id,
+        model_name: &left_out.model_group,
+        litellm_params: ParamsRow::LeftOut { model: &left_out.model },
+        model_info: info,
     }
 }
 

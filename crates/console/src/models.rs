@@ -1,7 +1,7 @@
 //! `GET /v1/models`: the names that a key may ask for.
 //!
 //! Groups, aliases that are not hidden, and what the catalogue knows under a
-//! wildcard group, as LiteLLM lists them; with `return_wildcard_routes` the
+//! wildcard group, as LiteLLM lists them, in the order of the configuration; with `return_wildcard_routes` the
 //! patterns too. Clients of Anthropic get Anthropic's shape.
 
 use crate::App;
@@ -13,7 +13,7 @@ use axum::extract::{Path, Request};
 use catalog::Model;
 use dialect::Dialect;
 use gateway::principal::{Principal, check_model};
-use gateway::routing::{Group, wildcard};
+use gateway::routing::{Alias, Group, wildcard};
 use gateway::{Compat, Failure, Runtime};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -108,7 +108,7 @@ pub(crate) async fn one(app: App, request: Request) -> Answer {
         return Err(invalid("model", "is not readable: its path is not UTF-8"));
     };
     let runtime = app.gateway.runtime();
-    let known = runtime.routes.find(&id).is_some();
+    let known = runtime.routes.served(&id).is_some();
     if !known || check_model(&principal, &id, runtime.compat).is_err() {
         let shown: String = id.chars().take(120).collect();
         let message = format!(
@@ -123,7 +123,8 @@ pub(crate) async fn one(app: App, request: Request) -> Answer {
     reply::json(&openai_model(&runtime, &id, None))
 }
 
-/// All names that the caller may ask for, each once.
+/// All names that the caller may ask for and that can be served, each once, in
+/// the order of the configuration.
 pub(crate) fn visible(runtime: &Runtime, principal: &Principal, patterns: bool) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut names = Vec::new();
@@ -133,22 +134,22 @@ pub(crate) fn visible(runtime: &Runtime, principal: &Principal, patterns: bool) 
             names.push(name);
         }
     };
-    let mut aliases: Vec<&String> =
-        runtime.routes.aliases().filter(|(_, a)| !a.hidden).map(|(name, _)| name).collect();
-    aliases.sort();
+    let routes = &runtime.routes;
+    let groups = || routes.groups().filter(|group| group.is_served());
     let is_pattern = |group: &&Arc<Group>| group.name.contains('*');
-    for group in runtime.routes.groups().filter(|group| !is_pattern(group)) {
+    for group in groups().filter(|group| !is_pattern(group)) {
         show(group.name.to_string());
     }
-    for name in aliases {
+    let shown = |(name, alias): &(&String, &Alias)| !alias.hidden && routes.served(name).is_some();
+    for (name, _) in routes.aliases().filter(shown) {
         show(name.clone());
     }
     // A key may name what only a pattern serves and no catalogue knows.
     let own = principal.key.iter().flat_map(|key| &key.models);
-    for name in own.filter(|name| !name.contains('*') && runtime.routes.find(name).is_some()) {
+    for name in own.filter(|name| !name.contains('*') && routes.served(name).is_some()) {
         show(name.clone());
     }
-    for group in runtime.routes.groups().filter(is_pattern) {
+    for group in groups().filter(is_pattern) {
         if patterns {
             show(group.name.to_string());
         }

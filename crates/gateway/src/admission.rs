@@ -20,6 +20,7 @@ use crate::record;
 use crate::refusal;
 use crate::route::Wanted;
 use crate::routing::Found;
+use crate::rules;
 use crate::runtime::Runtime;
 use crate::wire;
 use crate::wishes::Wishes;
@@ -28,7 +29,7 @@ use bytes::Bytes;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, Dialect, ErrorClass};
+use dialect::{DecodeError, ErrorClass};
 use http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
@@ -149,6 +150,10 @@ impl Admitted {
         let head = off_worker(body.bytes.len(), scan).await?;
         let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
         controls::check(&head, &body.bytes)?;
+        if principal.is_restricted() {
+            controls::check_model_choice(&head, &body.bytes)?;
+        }
+        rules::check_body(&received.runtime.rules, &received.headers, &head, &body.bytes)?;
         let named = received.path_model.as_deref().or(head.model()).unwrap_or_default();
         if named.is_empty() {
             return Err(Failure::bad_request("`model` is required: the name of a model group.")
@@ -167,8 +172,14 @@ impl Admitted {
         for other in &others {
             principal::check_model(&principal, other, received.runtime.compat)?;
         }
-        let Some(found) = received.runtime.routes.find(named) else {
-            return Err(unknown_model(&received, named));
+        let found = match received.runtime.routes.find(named) {
+            Some(found) => found,
+            // The route asks the fallbacks that are for any group.
+            None if received.runtime.has_fallback_for_any(named) => Found::unknown(named),
+            None => {
+                let dialect = received.surface.dialect();
+                return Err(refusal::of_unknown_model(received.route, dialect, named));
+            }
         };
         let requested_model: Arc<str> = named.into();
         let asked_model = if asked == named { Arc::clone(&requested_model) } else { asked.into() };
@@ -190,7 +201,7 @@ impl Admitted {
     }
 }
 
-const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
+pub(crate) const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
 
@@ -364,25 +375,4 @@ fn unscanned(error: &HeadError) -> Failure {
     let mut failure = Failure::bad_request(error.to_string());
     failure.param = error.param().map(str::to_owned);
     failure.kind("invalid_request_error")
-}
-
-/// LiteLLM's 400 for OpenAI's clients. Anthropic's know a 404, and show its
-/// sentence to people.
-fn unknown_model(received: &Received, model: &str) -> Failure {
-    let failure = match received.surface.dialect() {
-        Dialect::OpenAiChat => Failure::bad_request(format!(
-            "{{'error': '{}: Invalid model name passed in model={model}. Call `/v1/models` to \
-             view available models for your key.'}}",
-            received.route
-        )),
-        Dialect::AnthropicMessages => Failure::new(
-            ErrorClass::NotFound,
-            Fault::Client,
-            format!(
-                "There is no model `{model}` here. GET /v1/models lists the models that this key \
-                 may use."
-            ),
-        ),
-    };
-    failure.param("model")
 }

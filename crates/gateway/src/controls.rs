@@ -10,6 +10,7 @@ use dialect::head::Head;
 use dialect::head::keys::Role;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// Refuses what is not done here and cannot be left out.
 ///
@@ -34,6 +35,62 @@ pub fn check(head: &Head, body: &[u8]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Keys of a body by which another gateway upstream would call another model.
+const CHOOSES_MODEL: [&str; 10] = [
+    "custom_llm_provider",
+    "deployment_id",
+    "fallback_models",
+    "fallbacks",
+    "model",
+    "model_list",
+    "models",
+    "preset",
+    "provider",
+    "route",
+];
+
+/// Bags of further parameters, and how many bags deep those stand that choose.
+const BAGS: [(&str, u32); 3] = [("extra_body", 4), ("providerOptions", 2), ("provider_options", 2)];
+
+/// Refuses what could lead another gateway upstream to another model, for a
+/// key that may use some models only. `models` and `fallbacks` at the top are
+/// checked by name elsewhere; an object under `provider` chooses among the
+/// hosts of one model.
+///
+/// # Errors
+/// A 400 that names the key.
+pub fn check_model_choice(head: &Head, body: &[u8]) -> Result<(), Failure> {
+    for name in ["preset", "route", "fallback_models"] {
+        if head.raw(body, name).is_some_and(asks_for_something) {
+            return Err(refused(name, NO_CHOICE));
+        }
+    }
+    if head.raw(body, "provider").is_some_and(|raw| !raw.starts_with(b"{")) {
+        return Err(refused("provider", NO_CHOICE));
+    }
+    for (bag, depth) in BAGS {
+        if head.raw(body, bag).is_some_and(|raw| chooses(raw, depth)) {
+            return Err(refused(bag, NO_CHOICE));
+        }
+    }
+    Ok(())
+}
+
+const NO_CHOICE: &str = "it could choose another model than the key may use";
+
+/// Returns true if a bag has a key that chooses a model, itself or in a bag
+/// inside it.
+fn chooses(raw: &[u8], depth: u32) -> bool {
+    // What is no object is no bag.
+    let Ok(members) = serde_json::from_slice::<HashMap<String, &RawValue>>(raw) else {
+        return false;
+    };
+    members.iter().any(|(name, value)| {
+        CHOOSES_MODEL.iter().any(|choosing| name.eq_ignore_ascii_case(choosing))
+            || depth > 1 && chooses(value.get().as_bytes(), depth - 1)
+    })
 }
 
 const NO_GUARDRAILS: &str = "guardrails do not exist here yet, and the call would go out unguarded";
@@ -100,6 +157,37 @@ mod tests {
         ] {
             let body = format!(r#"{{"model":"m","{name}":{value}}}"#);
             assert_eq!(param(&body).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_key_for_some_models_cannot_choose_another_at_a_gateway_upstream() {
+        let refused = |body: &str| {
+            let head = Head::scan(body.as_bytes(), Surface::OpenAiChat).unwrap();
+            super::check_model_choice(&head, body.as_bytes()).err().and_then(|f| f.param)
+        };
+        for (body, name) in [
+            (r#"{"extra_body":{"model":"other"}}"#, "extra_body"),
+            (r#"{"extra_body":{"mod\u0065l":"other"}}"#, "extra_body"),
+            (r#"{"extra_body":{"Model":"other"}}"#, "extra_body"),
+            (r#"{"extra_body":{"models":["other"]}}"#, "extra_body"),
+            (r#"{"extra_body":{"provider":{"order":["x"]},"route":"fallback"}}"#, "extra_body"),
+            (r#"{"extra_body":{"extra_body":{"model":"other"}}}"#, "extra_body"),
+            (r#"{"extra_body":{"fallbacks":["other"]}}"#, "extra_body"),
+            (r#"{"providerOptions":{"gateway":{"models":["other"]}}}"#, "providerOptions"),
+            (r#"{"preset":"other"}"#, "preset"),
+            (r#"{"route":"fallback"}"#, "route"),
+            (r#"{"provider":"other"}"#, "provider"),
+        ] {
+            assert_eq!(refused(body).as_deref(), Some(name), "{body}");
+        }
+        for body in [
+            r#"{"extra_body":{"top_k":5,"chat_template_kwargs":{"enable_thinking":false}}}"#,
+            r#"{"provider":{"order":["x"]}}"#,
+            r#"{"extra_body":null,"preset":"","provider":null}"#,
+            r#"{"model":"m"}"#,
+        ] {
+            assert_eq!(refused(body), None, "{body}");
         }
     }
 

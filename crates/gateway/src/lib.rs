@@ -45,6 +45,7 @@ pub mod request;
 pub mod respond;
 pub mod route;
 pub mod routing;
+pub mod rules;
 pub mod runtime;
 pub mod stream;
 pub mod traits;

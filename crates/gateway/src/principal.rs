@@ -4,6 +4,7 @@ use crate::canary;
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
 use crate::headers;
+use crate::rules;
 use crate::runtime::Runtime;
 use base::KeyHash;
 use dialect::ErrorClass;
@@ -70,6 +71,13 @@ impl Principal {
     /// Whether this is the master key.
     pub fn is_admin(&self) -> bool {
         self.key.is_none()
+    }
+
+    /// Returns true if the key may use some models only.
+    pub fn is_restricted(&self) -> bool {
+        let any = |model: &String| matches!(model.as_str(), "*" | "all-proxy-models");
+        let models = self.key.as_ref().map(|key| key.models.as_slice()).unwrap_or_default();
+        !models.is_empty() && !models.iter().any(any)
     }
 
     /// The holder of the master key: no limits of its own.
@@ -223,6 +231,7 @@ pub async fn authenticate(
     asker: &Asker<'_>,
 ) -> Result<Arc<Principal>, Failure> {
     let compat = runtime.compat;
+    rules::check_asker(&runtime.rules, asker)?;
     let own_header = runtime.key_header_name.as_deref();
     let Some(presented) = presented_key(asker.headers, own_header) else {
         return Err(denied("Authentication Error, No api key passed in."));
@@ -252,6 +261,7 @@ pub async fn authenticate(
             return Err(not_found(&hash, compat));
         }
         check(key, gateway.clock.unix_ms(), compat)?;
+        rules::check_key_holder(&runtime.rules, asker)?;
     }
     Ok(principal)
 }

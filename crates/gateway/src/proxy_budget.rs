@@ -114,7 +114,7 @@ pub fn check(config: &Config) -> Result<(), String> {
     config.access.budget_duration.map(window).transpose().map(drop)
 }
 
-fn window(period: config::Period) -> Result<Window, String> {
+pub(crate) fn window(period: config::Period) -> Result<Window, String> {
     let unit = match period.unit {
         PeriodUnit::Second => WindowUnit::Second,
         PeriodUnit::Minute => WindowUnit::Minute,

@@ -4,7 +4,7 @@ use crate::error::{Compat, Failure, Fault};
 use crate::headers::SHOULD_RETRY;
 use crate::permit::Refused;
 use base::NanoUsd;
-use dialect::ErrorClass;
+use dialect::{Dialect, ErrorClass};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ledger::{Cause, Refusal, Subject, Unit};
 
@@ -68,6 +68,40 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
             failure
         }
     }
+}
+
+/// The model group is configured, and none of its deployments can be served.
+/// No retry changes that before the configuration does.
+pub fn of_left_out(model_group: &str, reason: &str) -> Failure {
+    let message = format!(
+        "The model group `{model_group}` is configured and cannot be served: {reason}. \
+         `keymoat check-config` says what to do."
+    );
+    let mut failure = Failure::new(ErrorClass::Overloaded, Fault::Gateway, message)
+        .kind("model_not_served")
+        .param("model");
+    failure.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    failure
+}
+
+/// Nobody configured the model.
+pub fn of_unknown_model(route: &str, dialect: Dialect, model: &str) -> Failure {
+    let failure = match dialect {
+        Dialect::OpenAiChat => Failure::bad_request(format!(
+            "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
+             view available models for your key.'}}"
+        )),
+        // These clients know a 404, and show its sentence to people.
+        Dialect::AnthropicMessages => Failure::new(
+            ErrorClass::NotFound,
+            Fault::Client,
+            format!(
+                "There is no model `{model}` here. GET /v1/models lists the models that this key \
+                 may use."
+            ),
+        ),
+    };
+    failure.param("model")
 }
 
 /// An allowance has not enough left.

@@ -14,6 +14,7 @@ use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
 use crate::permit::Refused;
 use crate::principal;
+use crate::refusal;
 use crate::routing::{Been, Found, NonePicked, pick};
 use crate::runtime::Runtime;
 use crate::witness::{FellBack, From};
@@ -125,7 +126,7 @@ impl Route {
                 }
                 Err(NonePicked::NoneFits) => {
                     let unfit = self.unfit.take();
-                    let unfit = unfit.unwrap_or_else(|| Failure::internal("an empty model group"));
+                    let unfit = unfit.unwrap_or_else(|| wanted.nobody(&self.found));
                     self.fall_back(unfit, Left::Unfit, wanted)
                 }
             };
@@ -157,7 +158,7 @@ impl Route {
             }
             // Another may have a price.
             Refused::Unpriced => {
-                self.unfit(crate::refusal::of_permit(refused, wanted.runtime.compat));
+                self.unfit(refusal::of_permit(refused, wanted.runtime.compat));
                 Ok(())
             }
             Refused::DeploymentFull => self.failed(
@@ -173,7 +174,7 @@ impl Route {
                 },
                 wanted,
             ),
-            other => Err(crate::refusal::of_permit(other, wanted.runtime.compat)),
+            other => Err(refusal::of_permit(other, wanted.runtime.compat)),
         }
     }
 
@@ -226,7 +227,7 @@ impl Route {
                 );
                 continue;
             }
-            let Some(found) = wanted.runtime.routes.find(&name) else { continue };
+            let Some(found) = wanted.runtime.routes.served(&name) else { continue };
             self.retries_left = wanted.retries_of(&found);
             self.found = found;
             self.been = Been::default();
@@ -274,6 +275,19 @@ impl Wanted<'_> {
         let own = || found.group.deployments.iter().find_map(|d| d.num_retries);
         let asked = self.num_retries.map(|asked| asked.min(RETRIES_MAX));
         asked.or_else(own).unwrap_or(self.runtime.num_retries)
+    }
+
+    /// The failure of a group without deployments: all are left out, or nobody
+    /// configured the name.
+    fn nobody(&self, found: &Found) -> Failure {
+        match found.group.left_out.first() {
+            Some(left_out) => refusal::of_left_out(&found.group.name, &left_out.reason),
+            None => refusal::of_unknown_model(
+                self.call.route,
+                self.call.surface.dialect(),
+                &found.group.name,
+            ),
+        }
     }
 
     /// The groups to try after `group` failed with `class`; none where no

@@ -5,6 +5,7 @@
 //! then a shuffle by weight (`simple-shuffle`).
 
 use crate::deployment::{Candidate, Deployment};
+pub use config::LeftOut;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,8 +13,18 @@ use std::sync::Arc;
 pub struct Group {
     /// As configured; may hold one `*`.
     pub name: Arc<str>,
-    /// In the order of the file.
+    /// In the order of the file; none if all are left out, or if nobody
+    /// configured the name.
     pub deployments: Vec<Arc<Deployment>>,
+    /// Those that are configured and cannot be served.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Group {
+    /// Returns true if a deployment can be called.
+    pub fn is_served(&self) -> bool {
+        !self.deployments.is_empty()
+    }
 }
 
 /// Another name for a group.
@@ -28,8 +39,13 @@ pub struct Alias {
 /// All names that clients may ask for.
 #[derive(Default)]
 pub struct Routes {
+    /// In the order of the configuration.
+    groups: Vec<Arc<Group>>,
     exact: HashMap<Arc<str>, Arc<Group>>,
+    /// The longest first.
     wildcards: Vec<Arc<Group>>,
+    /// In the order of the configuration.
+    alias_names: Vec<String>,
     aliases: HashMap<String, Alias>,
 }
 
@@ -42,34 +58,70 @@ pub struct Found {
     pub captured: Option<String>,
 }
 
+impl Found {
+    /// A group without deployments, for a name that nobody configured.
+    pub fn unknown(model: &str) -> Self {
+        let name = model.into();
+        let group = Group { name, deployments: Vec::new(), left_out: Vec::new() };
+        Self { group: Arc::new(group), captured: None }
+    }
+}
+
 impl Routes {
-    /// Groups `deployments` by name.
-    pub fn new(deployments: Vec<Deployment>, aliases: HashMap<String, Alias>) -> Self {
-        let mut order: Vec<Arc<str>> = Vec::new();
-        let mut by_name: HashMap<Arc<str>, Vec<Arc<Deployment>>> = HashMap::new();
+    /// Groups deployments by name. Both lists and the aliases are in the order
+    /// of the configuration.
+    pub fn new(
+        deployments: Vec<Deployment>,
+        left_out: &[LeftOut],
+        aliases: impl IntoIterator<Item = (String, Alias)>,
+    ) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut at = |groups: &mut Vec<Group>, name: &Arc<str>| {
+            *places.entry(Arc::clone(name)).or_insert_with(|| {
+                let (name, deployments, left_out) = (Arc::clone(name), Vec::new(), Vec::new());
+                groups.push(Group { name, deployments, left_out });
+                groups.len() - 1
+            })
+        };
         for deployment in deployments {
-            let name = Arc::clone(&deployment.model_group);
-            let group = by_name.entry(Arc::clone(&name)).or_insert_with(|| {
-                order.push(name);
-                Vec::new()
-            });
-            group.push(Arc::new(deployment));
+            let at = at(&mut groups, &deployment.model_group);
+            if let Some(group) = groups.get_mut(at) {
+                group.deployments.push(Arc::new(deployment));
+            }
         }
-        let mut routes = Self { aliases, ..Self::default() };
-        for name in order {
-            let deployments = by_name.remove(&name).unwrap_or_default();
-            let group = Arc::new(Group { name: Arc::clone(&name), deployments });
-            if name.contains('*') {
+        for each in left_out.iter().filter(|each| !each.model_group.is_empty()) {
+            let at = at(&mut groups, &each.model_group);
+            if let Some(group) = groups.get_mut(at) {
+                group.left_out.push(each.clone());
+            }
+        }
+        let mut routes = Self::default();
+        for group in groups {
+            let group = Arc::new(group);
+            routes.groups.push(Arc::clone(&group));
+            if group.name.contains('*') {
                 routes.wildcards.push(group);
             } else {
-                routes.exact.insert(name, group);
+                routes.exact.insert(Arc::clone(&group.name), group);
             }
         }
         routes.wildcards.sort_by_key(|group| std::cmp::Reverse(group.name.len()));
+        for (name, alias) in aliases {
+            if routes.aliases.insert(name.clone(), alias).is_none() {
+                routes.alias_names.push(name);
+            }
+        }
         routes
     }
 
-    /// The group that serves `model`.
+    /// The group that serves `model`; none if it is unknown or none of its
+    /// deployments can be called.
+    pub fn served(&self, model: &str) -> Option<Found> {
+        self.find(model).filter(|found| found.group.is_served())
+    }
+
+    /// The group that `model` is configured in, whether it can be called or not.
     pub fn find(&self, model: &str) -> Option<Found> {
         let model = self.aliases.get(model).map_or(model, |alias| &alias.group);
         if let Some(group) = self.exact.get(model) {
@@ -81,16 +133,14 @@ impl Routes {
         })
     }
 
-    /// All groups, wildcards last.
+    /// All groups, in the order of the configuration.
     pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
-        let mut exact: Vec<&Arc<Group>> = self.exact.values().collect();
-        exact.sort_by(|a, b| a.name.cmp(&b.name));
-        exact.into_iter().chain(&self.wildcards)
+        self.groups.iter()
     }
 
-    /// All aliases, with what they stand for.
+    /// All aliases with what they stand for, in the order of the configuration.
     pub fn aliases(&self) -> impl Iterator<Item = (&String, &Alias)> {
-        self.aliases.iter()
+        self.alias_names.iter().filter_map(|name| self.aliases.get_key_value(name))
     }
 }
 

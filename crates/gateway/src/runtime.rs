@@ -8,6 +8,7 @@ use crate::error::Compat;
 use crate::health::{CooldownRules, Health};
 use crate::proxy_budget::{self, Plan, Tally};
 use crate::routing::{Alias, Routes};
+use crate::rules::KeyLimits;
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, MetricsKey, ResponseModel, UnknownPrice};
@@ -93,6 +94,20 @@ pub struct Runtime {
     pub metrics_need_key: bool,
     /// Whether the one that it wants may be any.
     pub metrics_take_any_key: bool,
+    /// Who may send requests, and what each must say.
+    pub rules: config::Rules,
+    /// Limits of new keys where the caller says none.
+    pub key_defaults: KeyLimits,
+    /// Highest limits that a key may be given.
+    pub key_ceilings: KeyLimits,
+}
+
+impl Runtime {
+    /// Returns true if a fallback is configured for a name that nobody
+    /// configured.
+    pub fn has_fallback_for_any(&self, model: &str) -> bool {
+        !self.default_fallbacks.is_empty() || self.fallbacks.of(model).is_some()
+    }
 }
 
 /// What outlives a reload.
@@ -156,6 +171,8 @@ pub struct Built<'c> {
     deployments: Vec<Deployment>,
     policy: Policy,
     redactor: Redactor,
+    key_defaults: KeyLimits,
+    key_ceilings: KeyLimits,
 }
 
 /// A configuration that cannot be served: one line for each reason.
@@ -187,9 +204,15 @@ pub fn build(config: &Config) -> Result<Built<'_>, Unservable> {
         }
     }
     problems.extend(proxy_budget::check(config).err());
+    let mut limits = |limits| {
+        let read = KeyLimits::new(limits);
+        read.map_err(|problem| problems.push(problem)).unwrap_or_default()
+    };
+    let key_defaults = limits(&config.access.key_defaults);
+    let key_ceilings = limits(&config.access.key_ceilings);
     if problems.is_empty() {
         let redactor = Redactor::new(config.secrets());
-        Ok(Built { config, deployments, policy, redactor })
+        Ok(Built { config, deployments, policy, redactor, key_defaults, key_ceilings })
     } else {
         Err(Unservable(problems))
     }
@@ -206,7 +229,7 @@ pub fn apply(
     spool_dir: &Path,
     master: KeyHash,
 ) -> Prepared {
-    let Built { config, mut deployments, policy, redactor } = built;
+    let Built { config, mut deployments, policy, redactor, key_defaults, key_ceilings } = built;
     for (deployment, configured) in deployments.iter_mut().zip(&config.deployments) {
         let limit = configured.max_parallel_requests.or(config.routing.max_parallel_requests);
         deployment.in_flight = limit.map(|limit| {
@@ -227,7 +250,7 @@ pub fn apply(
     let (proxy_tally, proxy_permit) = proxy_budget.apply(book);
     let runtime = Runtime {
         egress: egress.allowing(&policy),
-        routes: Routes::new(deployments, routing.aliases.iter().map(alias).collect()),
+        routes: Routes::new(deployments, &config.left_out, routing.aliases.iter().map(alias)),
         compat: match settings.compat {
             config::Compat::V1_83 => Compat::V1_83,
             config::Compat::V1_109 => Compat::V1_109,
@@ -275,6 +298,9 @@ pub fn apply(
         key_cache_ttl: access.key_cache_ttl_ms.map(Duration::from_millis),
         metrics_need_key: access.metrics_need_key,
         metrics_take_any_key: settings.metrics_key == MetricsKey::Any,
+        rules: access.rules.clone(),
+        key_defaults,
+        key_ceilings,
     };
     Prepared { runtime, redactor }
 }

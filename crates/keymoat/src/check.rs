@@ -18,9 +18,21 @@ use vault::Outgoing;
 /// A configuration that cannot be served, or a check that failed.
 const EXIT_PROBLEMS: u8 = 2;
 
+/// Writes a warning into the log for each deployment that is not served.
+pub(crate) fn warn_of_left_out(config: &Config) {
+    for left_out in &config.left_out {
+        tracing::warn!(
+            model_group = %left_out.model_group,
+            at = %left_out.place,
+            reason = %left_out.reason,
+            "a deployment is left out"
+        );
+    }
+}
+
 /// `keymoat check-config FILE`
 pub(crate) fn config(check: &CheckConfig) -> ExitCode {
-    let (config, report) = match load(Some(check.file.clone())) {
+    let (config, report) = match load(Some(check.file.clone()), check.strict) {
         Ok(loaded) => loaded,
         Err(problem) => {
             say::err(&format!("error: {problem}"));
@@ -38,8 +50,8 @@ pub(crate) fn config(check: &CheckConfig) -> ExitCode {
 ///
 /// # Errors
 /// The files did not answer in time.
-fn load(file: Option<PathBuf>) -> Result<(Option<Config>, Report), String> {
-    let source = Source { file, simulator: None };
+fn load(file: Option<PathBuf>, strict: bool) -> Result<(Option<Config>, Report), String> {
+    let source = Source { file, strict, simulator: None };
     let Loaded { config, mut report, .. } = source.load_in_time()?;
     let Some(config) = config else { return Ok((None, report)) };
     let problems = unservable(&config);
@@ -55,6 +67,7 @@ fn load(file: Option<PathBuf>) -> Result<(Option<Config>, Report), String> {
         verdict: config::Verdict::Error,
         message,
         hint: None,
+        leaves_out: false,
     }));
     Ok((None, report))
 }
@@ -100,7 +113,7 @@ fn finding(verdict: Verdict, about: &str, message: impl Into<String>) -> Finding
 
 /// `keymoat doctor`
 pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
-    let (config, report) = match load(doctor.config.clone()) {
+    let (config, report) = match load(doctor.config.clone(), false) {
         Ok(loaded) => loaded,
         Err(problem) => {
             show(&[finding(Verdict::Problem, "configuration", problem)], doctor.json);
@@ -111,13 +124,21 @@ pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
         .problems()
         .map(|entry| {
             let verdict = match entry.verdict {
-                config::Verdict::Error => Verdict::Problem,
+                config::Verdict::Error if !entry.leaves_out => Verdict::Problem,
                 _ => Verdict::Risk,
             };
-            let place = format!("{}:{}:{}", entry.file, entry.line, entry.column);
-            finding(verdict, &place, format!("{}: {}", entry.path, entry.message))
+            let message = format!("{}: {}", entry.path, entry.message);
+            finding(verdict, &entry.place(), message)
         })
         .collect();
+    if report.models_configured > 0 {
+        let verdict = match (report.has_errors(), report.left_out.is_empty()) {
+            (true, _) => Verdict::Problem,
+            (false, true) => Verdict::Ok,
+            (false, false) => Verdict::Risk,
+        };
+        findings.push(finding(verdict, "models", report.verdict()));
+    }
     if let Some(config) = &config {
         findings.extend(listener(config));
         findings.extend(keys(config));

@@ -104,6 +104,10 @@ pub(crate) struct Serve {
     /// Port to listen on; 0 picks a free one [default: 4000]
     #[arg(short, long)]
     pub(crate) port: Option<u16>,
+    /// Refuse the configuration if a deployment in it cannot be served, instead
+    /// of serving the others
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// `keymoat check-config`
@@ -114,6 +118,9 @@ pub(crate) struct CheckConfig {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Exit with 2 if a deployment cannot be served, also if others can
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// `keymoat audit`

@@ -4,7 +4,7 @@
 //! thread: one that does not answer holds up this task and no request.
 
 use crate::source::{READ_MAX, Source};
-use crate::tls;
+use crate::{check, tls};
 use config::{Config, Loaded, ReadFile};
 use gateway::Gateway;
 use std::sync::Arc;
@@ -55,12 +55,16 @@ impl Reload {
                 }
             };
             match self.take_over(&config).await {
-                Ok(()) => tracing::info!(
-                    deployments = config.deployments.len(),
-                    warnings = report.problems().count(),
-                    "the configuration was taken over; listener, data directory, threads and \
+                Ok(()) => {
+                    check::warn_of_left_out(&config);
+                    tracing::info!(
+                        deployments = config.deployments.len(),
+                        left_out = config.left_out.len(),
+                        warnings = report.problems().count(),
+                        "the configuration was taken over; listener, data directory, threads and \
                      roots change at a restart"
-                ),
+                    );
+                }
                 Err(problem) => tracing::error!(
                     problem,
                     "the new configuration cannot be served; the old one stays"

@@ -39,7 +39,7 @@ const LOG_MAX: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(asked: &Serve) -> ExitCode {
-    let source = Source { file: asked.config.clone(), simulator: None };
+    let source = Source { file: asked.config.clone(), strict: asked.strict, simulator: None };
     let loaded = match source.load_in_time() {
         Ok(loaded) => loaded,
         Err(problem) => {
@@ -62,6 +62,9 @@ pub(crate) fn run(asked: &Serve) -> ExitCode {
     // From here on nothing writes to standard error but the log's own thread.
     if !problems.is_empty() {
         log.text(&problems);
+    }
+    if loaded.report.models_configured > 0 {
+        log.text(&loaded.report.verdict());
     }
     let served = match runtime(&config) {
         Ok(runtime) => {
@@ -188,6 +191,7 @@ async fn serve(
         }),
     });
     let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
+    check::warn_of_left_out(config);
     let reload = Reload {
         source,
         gateway: Arc::clone(&gateway),

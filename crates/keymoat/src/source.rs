@@ -16,6 +16,8 @@ pub(crate) const READ_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Source {
     /// `None` for the built-in demo.
     pub(crate) file: Option<PathBuf>,
+    /// A configuration with a deployment that cannot be served is refused.
+    pub(crate) strict: bool,
     /// The demo's upstream, where it is served.
     pub(crate) simulator: Option<SocketAddr>,
 }
@@ -23,10 +25,11 @@ pub(crate) struct Source {
 impl Source {
     /// Reads the configuration on this thread, however long it takes.
     pub(crate) fn load(&self) -> Loaded {
-        match &self.file {
+        let loaded = match &self.file {
             Some(file) => config::load(file, &ProcessEnv),
             None => config::defaults(&ProcessEnv),
-        }
+        };
+        if self.strict { loaded.strict() } else { loaded }
     }
 
     /// Reads the configuration on another thread.

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod goldens;
+mod left_out;
+mod protective;
+mod public;
 mod refusals;
 mod secrets;
 mod values;

@@ -90,8 +90,9 @@ unknown: 1
     assert_eq!(
         problems(yaml, &[]),
         [
-            "3:48 error model_list[0].litellm_params.api_key: the environment variable MISSING is not set",
-            "3:73 error model_list[0].litellm_params.rpm: expected a whole number",
+            "1:1 error : no deployment in model_list is left that can be served",
+            "3:48 error model_list[0].litellm_params.api_key: the deployment `a` is left out: the environment variable MISSING is not set",
+            "3:73 error model_list[0].litellm_params.rpm: the deployment `a` is left out: expected a whole number",
             "4:32 error router_settings.num_retries: expected a whole number up to 4294967295",
             "5:32 error general_settings.master_key: a master key begins with sk-",
             "6:19 error keymoat.compat: expected 1.83 or 1.109",
@@ -108,7 +109,8 @@ fn a_variable_is_needed_only_where_something_reads_it() {
     assert_eq!(
         problems(deep, &[]),
         [
-            "1:97 error model_list[0].litellm_params.extra_body.a: the environment variable NOT_SET is not set"
+            "1:1 error : no deployment in model_list is left that can be served",
+            "1:97 error model_list[0].litellm_params.extra_body.a: the deployment `a` is left out: the environment variable NOT_SET is not set"
         ]
     );
 }

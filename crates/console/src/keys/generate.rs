@@ -1,5 +1,6 @@
 //! `POST /key/generate`: a new virtual key.
 
+use super::ceilings;
 use super::find::{check_alias, hash_of};
 use super::request::KeyFields;
 use crate::App;
@@ -41,10 +42,13 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     let mut fields = Fields::parse(&body)?;
     let duration = duration_of(&body);
     let chosen = fields.text("key")?.flatten();
-    let asked = KeyFields::take(fields, "/key/generate")?;
+    let mut asked = KeyFields::take(fields, "/key/generate")?;
+    let now_ms = app.gateway.clock().unix_ms();
+    let runtime = app.gateway.runtime();
+    ceilings::fill(&mut asked, &runtime.key_defaults, &runtime.key_ceilings);
+    ceilings::check(&asked, &runtime.key_ceilings, now_ms)?;
 
     let (secret, hash) = new_secret(&app, &parts, "key", chosen)?;
-    let now_ms = app.gateway.clock().unix_ms();
     let author = author(&parts.headers);
     let mut key = VirtualKey::new(hash, public_name(secret.expose()), now_ms);
     key.created_by = Some(author.clone());

@@ -8,6 +8,7 @@
 pub(crate) mod aliases;
 pub(crate) mod block;
 pub(crate) mod bulk;
+mod ceilings;
 pub(crate) mod delete;
 pub(crate) mod find;
 pub(crate) mod generate;

@@ -6,6 +6,7 @@
 //! the new one. Counts of the open minute (`rpm_limit`, `tpm_limit`) and places
 //! in flight begin anew.
 
+use super::ceilings;
 use super::find::{check_alias, must_find};
 use super::generate::{duration_of, new_secret, shown, taken};
 use super::request::KeyFields;
@@ -48,6 +49,8 @@ async fn regenerate(app: App, request: Request, named: Option<String>) -> Answer
     refuse(&mut fields)?;
     let duration = duration_of(&body);
     let asked = KeyFields::take(fields, "/key/regenerate")?;
+    let ceilings = &app.gateway.runtime().key_ceilings;
+    ceilings::check(&asked, ceilings, app.gateway.clock().unix_ms())?;
     let (secret, hash) = new_secret(&app, &parts, "new_key", chosen)?;
 
     if asked.max_budget.is_some() || asked.budget_duration.is_some() || asked.spend.is_some() {

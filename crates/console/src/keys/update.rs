@@ -1,5 +1,6 @@
 //! `POST /key/update`: changes what is named and nothing else.
 
+use super::ceilings;
 use super::find::{check_alias, must_find};
 use super::request::KeyFields;
 use crate::caller::{admin, author, store_failed};
@@ -44,6 +45,8 @@ pub(super) async fn change(
     given: &str,
     asked: KeyFields,
 ) -> Result<(VirtualKey, VirtualKey), Failure> {
+    let ceilings = &app.gateway.runtime().key_ceilings;
+    ceilings::check(&asked, ceilings, app.gateway.clock().unix_ms())?;
     if asked.max_budget.is_some() || asked.budget_duration.is_some() || asked.spend.is_some() {
         // A budget begins with what the row says: let it catch up.
         live::drained(app).await;

@@ -266,3 +266,28 @@ async fn lists_page_filter_and_sort() {
         assert_eq!(refused.error()["param"], name);
     }
 }
+
+#[tokio::test]
+async fn the_configuration_gives_new_keys_defaults_and_ceilings() {
+    let yaml = format!(
+        "{}  default_key_generate_params: {{rpm_limit: 10}}\n  \
+         upperbound_key_generate_params: {{max_budget: 5, rpm_limit: 20}}\n",
+        crate::house::CONFIG
+    );
+    let house = House::with(&yaml).await;
+    let made = house.post("/key/generate", "{}").await.ok();
+    assert_eq!((&made["rpm_limit"], &made["max_budget"]), (&10.into(), &5.0.into()));
+    let key = made["key"].as_str().unwrap();
+    for (path, body) in [
+        ("/key/generate", r#"{"max_budget": 5.5}"#.to_owned()),
+        ("/key/update", format!(r#"{{"key": "{key}", "max_budget": 6}}"#)),
+        ("/key/update", format!(r#"{{"key": "{key}", "max_budget": null}}"#)),
+        ("/key/regenerate", format!(r#"{{"key": "{key}", "max_budget": 6}}"#)),
+    ] {
+        let answer = house.post(path, body.clone()).await;
+        assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text);
+        assert_eq!(answer.error()["param"], "max_budget");
+    }
+    let lower = format!(r#"{{"key": "{key}", "max_budget": 1, "rpm_limit": 20}}"#);
+    assert_eq!(house.post("/key/update", lower).await.status, 200);
+}

@@ -115,3 +115,52 @@ async fn the_newer_line_says_more_of_a_model() {
     assert_eq!(list["data"][0]["mode"], "chat");
     assert_eq!(list["data"][0]["max_input_tokens"], 128_000);
 }
+
+/// Names whose order is not that of the alphabet, some of which cannot be served.
+const MIXED: &str = r#"
+model_list:
+  - model_name: zebra
+    litellm_params: {model: openai/gpt-4o, api_key: sk-secret-of-the-provider}
+  - model_name: out
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/UNSET_KEY}
+  - model_name: "wild/*"
+    litellm_params: {model: "anthropic/*", api_key: sk-secret-of-the-provider}
+  - model_name: apple
+    litellm_params: {model: openai/gpt-4o-mini, api_key: sk-secret-of-the-provider}
+  - model_name: zebra
+    litellm_params: {model: bedrock/anything}
+router_settings:
+  model_group_alias: {yak: zebra, ant: apple, gone: out}
+"#;
+
+#[tokio::test]
+async fn the_list_is_in_the_order_of_the_configuration() {
+    let house = House::with(MIXED).await;
+    let names = ids(&house.get("/v1/models").await.ok());
+    assert_eq!(names[..4], ["zebra", "apple", "yak", "ant"]);
+    assert!(names[4..].iter().all(|name| name.starts_with("wild/")), "{names:?}");
+    let groups = house.get("/model_group/info").await.ok();
+    let groups: Vec<_> = groups["data"].as_array().unwrap().iter().collect();
+    let groups: Vec<_> = groups.iter().map(|row| row["model_group"].as_str().unwrap()).collect();
+    assert_eq!(groups, ["zebra", "wild/*", "apple", "yak", "ant"]);
+}
+
+#[tokio::test]
+async fn info_names_what_cannot_be_served_and_the_list_does_not() {
+    let house = House::with(MIXED).await;
+    assert_eq!(house.get("/v1/models/out").await.status, 404);
+    assert_eq!(house.get("/v1/models/gone").await.status, 404);
+    assert_eq!(house.get("/model_group/info?model_group=out").await.status, 404);
+    let rows = house.get("/v1/model/info").await.ok();
+    let rows = rows["data"].as_array().unwrap();
+    let out: Vec<_> = rows.iter().filter(|row| row["model_info"]["left_out"].is_string()).collect();
+    assert_eq!(out.len(), 2);
+    assert_eq!(
+        (&out[0]["model_name"], &out[0]["litellm_params"]["model"]),
+        (&Value::from("zebra"), &Value::from("bedrock/anything"))
+    );
+    assert_eq!(out[1]["model_info"]["left_out"], "the environment variable UNSET_KEY is not set");
+    let id = out[1]["model_info"]["id"].as_str().unwrap();
+    let one = house.get(&format!("/model/info?litellm_model_id={id}")).await.ok();
+    assert_eq!(one["data"].as_array().unwrap().len(), 1);
+}

@@ -10,6 +10,7 @@ mod evidence;
 mod gone;
 mod harness;
 mod hostile;
+mod left_out;
 mod money;
 mod proxy_budget;
 mod refusals;
