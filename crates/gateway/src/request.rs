@@ -151,6 +151,7 @@ fn respond(relayed: Relayed, route: &Route, admission: &Admission) -> Response<B
         Answer::Stream(_) => None,
     };
     headers::of_answer(admission, &relayed.candidate, route, settled, &mut response_headers);
+    headers::of_dropped(&relayed.dropped, &mut response_headers);
     match relayed.answer {
         Answer::Whole(bytes, _) => {
             response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -10,6 +10,7 @@
 use crate::admission::Admission;
 use crate::bound;
 use crate::bytes_queue::BytesQueue;
+use crate::coding::{Coding, Inflate};
 use crate::deployment::Candidate;
 use crate::dispatch::Exchange;
 use crate::error::{Compat, class_word};
@@ -37,6 +38,8 @@ use std::time::Duration;
 /// See the module.
 pub struct Stream {
     upstream: Option<egress::Body>,
+    /// Decodes what the upstream compresses unasked.
+    inflate: Option<Inflate>,
     framer: Framer,
     mode: Mode,
     tap: Tap,
@@ -78,6 +81,8 @@ const PREAMBLE_MAX_BYTES: usize = 256 << 10;
 pub enum First {
     /// With something that a client would see.
     Semantic,
+    /// With its end, and nothing before that.
+    Empty,
     /// With the provider's error.
     Error(ApiError),
     /// Not at all.
@@ -131,6 +136,7 @@ impl Stream {
         };
         Self {
             upstream: Some(upstream),
+            inflate: None,
             framer: Framer::new(),
             mode,
             tap: Tap::new(exchange.surface),
@@ -150,6 +156,11 @@ impl Stream {
             compat: admission.runtime.compat,
             ended: false,
         }
+    }
+
+    /// Decodes the upstream's bytes, where it compresses them.
+    pub fn decode(&mut self, coding: Option<Coding>) {
+        self.inflate = coding.map(Inflate::new);
     }
 
     /// Keeps the request's admission until the stream ends.
@@ -179,6 +190,9 @@ impl Stream {
                         return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
+                        if self.is_empty() {
+                            return First::Empty;
+                        }
                         self.finish();
                     }
                     let long = self.out.len() > PREAMBLE_MAX_BYTES;
@@ -196,11 +210,19 @@ impl Stream {
                     if !self.may_end() {
                         return First::Broken("the stream ended before it began".into());
                     }
+                    if self.is_empty() {
+                        return First::Empty;
+                    }
                     self.finish();
                     return First::Semantic;
                 }
             }
         }
+    }
+
+    /// Returns true if neither content nor a reason for an end has come.
+    fn is_empty(&self) -> bool {
+        !self.raw && !self.tap.has_semantic() && !self.tap.observed().finished
     }
 
     /// Settles a stream that will not be relayed.
@@ -223,8 +245,17 @@ impl Stream {
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let Some(inflate) = &mut self.inflate else {
                         return Poll::Ready(Some(Ok(data)));
+                    };
+                    match inflate.push(&data) {
+                        Ok(text) if text.is_empty() => {}
+                        Ok(text) => return Poll::Ready(Some(Ok(text))),
+                        Err(error) => {
+                            tracing::warn!(%error, "a provider's compressed stream is broken");
+                            return Poll::Ready(None);
+                        }
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -542,6 +573,7 @@ impl Drop for Stream {
         let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Stream {
             upstream: self.upstream.take(),
+            inflate: self.inflate.take(),
             framer: std::mem::take(&mut self.framer),
             mode: Mode::Same { strip_usage: false, model: None },
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
