@@ -148,6 +148,29 @@ pub struct Quirks {
     /// `base_at=HOST:/PATH`: on hosts whose name ends so, a base URL without a
     /// path gets this one.
     pub base_at: Option<(&'static str, &'static str)>,
+    /// `takes_back=A,B`: members of an assistant's message beyond OpenAI's own
+    /// that the provider takes back in a later turn. All others that an
+    /// earlier answer may have brought are removed, see `dialect::additions`.
+    pub takes_back: Box<[&'static str]>,
+    /// `needs_reasoning`: while the model thinks, an assistant's message with
+    /// tool calls must have `reasoning_content`, and it must not be empty.
+    pub needs_reasoning: bool,
+    /// `system_anywhere`: takes system messages at any place. Others get one,
+    /// at the beginning: chat templates of served models refuse a second.
+    pub system_anywhere: bool,
+    /// `alternates`: refuses two user or two assistant messages in a row.
+    pub alternates: bool,
+    /// `stop_max=N`: maximum number of stop sequences.
+    pub stop_max: Option<usize>,
+    /// `user_max=N`: maximum length of the end user's id in characters. 64
+    /// where the row does not say: OpenAI's limit, the lowest in use.
+    pub user_max: usize,
+    /// `user_opaque`: refuses an end user's id that looks like an e-mail
+    /// address or a telephone number.
+    pub user_opaque: bool,
+    /// `flat_schemas`: refuses a tool whose schema is not an object or has
+    /// alternatives at its top.
+    pub flat_schemas: bool,
     /// `claude_elsewhere`: serves Claude in Anthropic's format, at a path that
     /// this row does not speak.
     pub claude_elsewhere: bool,

@@ -27,6 +27,10 @@ use std::sync::OnceLock;
 const TABLE: &str = include_str!("../data/providers.tsv");
 const UNSUPPORTED: &str = include_str!("../data/unsupported.tsv");
 
+/// Maximum length of an end user's id where a row does not say: OpenAI's, the
+/// lowest in use (API reference, `safety_identifier`, 2026).
+const USER_MAX: usize = 64;
+
 /// All providers that can be spoken to, sorted by id.
 pub fn providers() -> impl Iterator<Item = &'static Provider> {
     all().iter()
@@ -107,6 +111,14 @@ fn parse(row: &'static str) -> Option<Provider> {
             base_suffix: None,
             base_cut: Box::default(),
             base_at: None,
+            takes_back: Box::default(),
+            needs_reasoning: false,
+            system_anywhere: false,
+            alternates: false,
+            stop_max: None,
+            user_max: USER_MAX,
+            user_opaque: false,
+            flat_schemas: false,
             claude_elsewhere: false,
         },
         billing: Billing::default(),
@@ -178,6 +190,14 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         "base_suffix" => quirks.base_suffix = Some(value),
         "base_cut" => quirks.base_cut = list(value),
         "base_at" => quirks.base_at = Some(value.split_once(':')?),
+        "takes_back" => quirks.takes_back = list(value),
+        "needs_reasoning" => quirks.needs_reasoning = true,
+        "system_anywhere" => quirks.system_anywhere = true,
+        "alternates" => quirks.alternates = true,
+        "stop_max" => quirks.stop_max = Some(value.parse().ok()?),
+        "user_max" => quirks.user_max = value.parse().ok()?,
+        "user_opaque" => quirks.user_opaque = true,
+        "flat_schemas" => quirks.flat_schemas = true,
         "claude_elsewhere" => quirks.claude_elsewhere = true,
         _ => return None,
     }

@@ -13,10 +13,22 @@ use base64::Engine as _;
 const MESSAGE_TOKENS: u64 = 8;
 /// The provider's own wrapping of one tool.
 const TOOL_TOKENS: u64 = 24;
-/// The hidden prompt that explains tools.
-const TOOLS_TOKENS: u64 = 600;
-/// The hidden prompt that explains a JSON schema, without the schema.
-const FORMAT_TOKENS: u64 = 300;
+/// Tokens that a provider adds to a prompt by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// The prompt that explains tools, once where there are any.
+    tools: u64,
+    /// The prompt that explains a JSON schema, without the schema.
+    format: u64,
+}
+
+impl Hidden {
+    /// Claude's own (<https://platform.claude.com/docs/en/agents-and-tools/tool-use>,
+    /// "Pricing": up to 589 tokens for tools).
+    pub const CLAUDE: Self = Self { tools: 600, format: 300 };
+    /// Of other models, whose templates put a few words around tools.
+    pub const OTHERS: Self = Self { tools: 16, format: 32 };
+}
 /// The most tokens that a provider counts for one picture.
 const IMAGE_TOKENS: u64 = 4_784;
 /// Pixels that make one token.
@@ -28,7 +40,7 @@ const SERVER_TOOL_TOKENS: u64 = 1_500;
 
 /// An estimate of a request's input tokens that is meant to err upwards, by
 /// a tenth to a half for most texts.
-pub fn estimate_input_tokens(request: &Request) -> u64 {
+pub fn estimate_input_tokens(request: &Request, hidden: Hidden) -> u64 {
     let system = parts_tokens(&request.system);
     let turns = request.turns.iter().map(|turn| {
         let name = turn.name.as_deref().map_or(0, text_tokens);
@@ -41,10 +53,10 @@ pub fn estimate_input_tokens(request: &Request) -> u64 {
             .saturating_add(parameters.as_ref().map_or(0, json_tokens)),
         Tool::Opaque { tool, .. } => SERVER_TOOL_TOKENS.saturating_add(json_tokens(tool)),
     });
-    let explained = if request.tools.is_empty() { 0 } else { TOOLS_TOKENS };
+    let explained = if request.tools.is_empty() { 0 } else { hidden.tools };
     let format = match &request.output_format {
         Some(crate::model::OutputFormat::JsonSchema { schema, .. }) => {
-            FORMAT_TOKENS.saturating_add(json_tokens(schema))
+            hidden.format.saturating_add(json_tokens(schema))
         }
         _ => 0,
     };
@@ -91,7 +103,7 @@ pub fn input_bound_tokens(request: &Request, body_bytes: u64) -> Option<u64> {
 pub fn text_bound_tokens(body_bytes: u64, messages: u64, tools: u64) -> u64 {
     // Twice what the estimate takes for the hidden prompts, so that a
     // provider's next edition of them still fits.
-    let hidden = 2 * (TOOLS_TOKENS + FORMAT_TOKENS);
+    let hidden = 2 * (Hidden::CLAUDE.tools + Hidden::CLAUDE.format);
     body_bytes
         .saturating_add(messages.saturating_mul(2 * MESSAGE_TOKENS))
         .saturating_add(tools.saturating_mul(4 * TOOL_TOKENS))
@@ -211,11 +223,12 @@ mod tests {
     fn prose_and_numbers_are_overestimated_within_reason() {
         // 44 letters and spaces and a full stop: ten tokens in common vocabularies.
         let prose = "The quick brown fox jumps over the lazy dog.";
-        let estimate = estimate_input_tokens(&text(prose)) - 2 * MESSAGE_TOKENS;
+        let estimate = estimate_input_tokens(&text(prose), Hidden::CLAUDE) - 2 * MESSAGE_TOKENS;
         assert!((10..=20).contains(&estimate), "{estimate}");
-        let digits = estimate_input_tokens(&text("3.14159265358979")) - 2 * MESSAGE_TOKENS;
+        let digits =
+            estimate_input_tokens(&text("3.14159265358979"), Hidden::CLAUDE) - 2 * MESSAGE_TOKENS;
         assert!(digits >= 8, "{digits}");
-        let cjk = estimate_input_tokens(&text("今天天气很好")) - 2 * MESSAGE_TOKENS;
+        let cjk = estimate_input_tokens(&text("今天天气很好"), Hidden::CLAUDE) - 2 * MESSAGE_TOKENS;
         assert!((6..=18).contains(&cjk), "{cjk}");
     }
 
@@ -223,7 +236,7 @@ mod tests {
     fn more_text_is_never_fewer_tokens() {
         let mut last = 0;
         for length in 0..200 {
-            let estimate = estimate_input_tokens(&text(&"a1 ".repeat(length)));
+            let estimate = estimate_input_tokens(&text(&"a1 ".repeat(length)), Hidden::OTHERS);
             assert!(estimate >= last);
             last = estimate;
         }
@@ -268,6 +281,23 @@ mod tests {
         let long = "Some words, 12 numbers; {\"json\": [1, 2]} ümläut 漢字 ".repeat(500);
         let request = text(&long);
         let bound = input_bound_tokens(&request, long.len() as u64).unwrap();
-        assert!(estimate_input_tokens(&request) < bound);
+        assert!(estimate_input_tokens(&request, Hidden::CLAUDE) < bound);
+    }
+
+    #[test]
+    fn hidden_prompts_are_counted_for_the_model_that_has_them() {
+        let tool = Tool::Function {
+            name: "f".to_owned(),
+            description: None,
+            parameters: None,
+            strict: None,
+            cache: None,
+            extensions: Vec::new(),
+        };
+        let request = Request { tools: vec![tool], ..text("hi") };
+        let [claude, other] =
+            [Hidden::CLAUDE, Hidden::OTHERS].map(|hidden| estimate_input_tokens(&request, hidden));
+        assert_eq!(claude - other, Hidden::CLAUDE.tools - Hidden::OTHERS.tools);
+        assert!(other < 100, "{other}");
     }
 }

@@ -67,6 +67,18 @@ pub enum EncodeError {
         /// As the client's dialect names it.
         param: String,
     },
+    /// A part of the conversation has no form in the target's dialect. It is
+    /// never left out: the model would answer another question.
+    #[error(
+        "`{param}`: {what} cannot be sent to this model's provider; remove it, or use a model that takes it"
+    )]
+    Content {
+        /// The part, as the client's dialect numbers it:
+        /// `messages[2].content[1]`.
+        param: String,
+        /// Its kind: `input_audio`, `container_upload`.
+        what: String,
+    },
     /// The parameter's value cannot be said.
     #[error("`{param}`: {message}")]
     Invalid {
@@ -75,4 +87,15 @@ pub enum EncodeError {
         /// Why, and what would do.
         message: String,
     },
+}
+
+impl EncodeError {
+    /// The parameter or part at fault.
+    pub fn param(&self) -> &str {
+        match self {
+            Self::Unsupported { param }
+            | Self::Content { param, .. }
+            | Self::Invalid { param, .. } => param,
+        }
+    }
 }

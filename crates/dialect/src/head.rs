@@ -289,6 +289,17 @@ impl Head {
         self.brackets.content_list
     }
 
+    /// Returns true if something in the body looks like a member that the
+    /// gateway put into an earlier answer, see [`additions`](crate::additions).
+    pub fn has_additions(&self) -> bool {
+        self.brackets.additions
+    }
+
+    /// The same of members that OpenAI's own answers have too.
+    pub fn has_annotations(&self) -> bool {
+        self.brackets.annotations
+    }
+
     /// What should become of `metadata` upstream.
     pub fn metadata(&self) -> &Metadata {
         &self.facts.metadata

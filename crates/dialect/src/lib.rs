@@ -4,8 +4,11 @@
 //! the same files (`request`, `response`, `stream`, `error`), so that who has
 //! read one knows all.
 
+pub mod additions;
+pub mod answer;
 pub mod anthropic_messages;
 pub mod count;
+pub mod dropped;
 pub mod embeddings;
 pub mod error;
 pub mod fold;
@@ -14,6 +17,7 @@ pub mod json;
 pub mod model;
 pub mod openai_chat;
 pub mod openai_completions;
+mod repair;
 pub mod retouch;
 mod skim;
 pub mod splice;
@@ -21,10 +25,12 @@ pub mod sse;
 pub mod tap;
 pub mod target;
 pub mod tool_names;
+pub mod tool_schema;
 pub mod translate;
 pub mod unfold;
 pub mod usage;
 
+pub use dropped::Dropped;
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
 pub use target::{OutputLimitField, Reasons, Refused, Shown, Target};

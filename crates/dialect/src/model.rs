@@ -7,6 +7,7 @@
 
 use crate::{Dialect, Usage, json::Json};
 use serde_json::Number;
+use std::borrow::Cow;
 
 /// A conversation to continue.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Request {
     pub system: Vec<Part>,
     /// The conversation. Adjacent turns may have the same role.
     pub turns: Vec<Turn>,
+    /// The client's messages that `turns` came from.
+    pub places: Places,
     /// Tools the model may call.
     pub tools: Vec<Tool>,
     /// Which tool it must call, if any.
@@ -45,6 +48,52 @@ pub struct Request {
     pub cache: Option<CacheHint>,
     /// What only the source dialect has.
     pub extensions: Vec<Extension>,
+}
+
+/// The client's messages that turns came from, for errors that name a part. It
+/// is no part of a request's meaning: two requests that differ in it alone are
+/// equal.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<Place>);
+
+/// Where a turn came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// The message of this number; its parts are the turn's.
+    Message(usize),
+    /// Messages from this number on, each with one tool result.
+    Results(usize),
+}
+
+impl Places {
+    /// Adds the place of the next turn.
+    pub(crate) fn push(&mut self, place: Place) {
+        self.0.push(place);
+    }
+
+    fn of(&self, turn: usize) -> Place {
+        // A decoder that says nothing makes a turn of every message.
+        self.0.get(turn).copied().unwrap_or(Place::Message(turn))
+    }
+
+    /// The place of a turn's part: `messages[2].content[1]`.
+    pub(crate) fn part(&self, turn: usize, part: usize) -> String {
+        match self.of(turn) {
+            Place::Message(message) => format!("messages[{message}].content[{part}]"),
+            Place::Results(first) => format!("messages[{}]", first + part),
+        }
+    }
+
+    /// The place of a part inside a tool's result.
+    pub(crate) fn result_part(&self, turn: usize, part: usize, inner: usize) -> String {
+        format!("{}.content[{inner}]", self.part(turn, part))
+    }
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// One speaker's words.
@@ -235,6 +284,20 @@ pub enum Tool {
     },
 }
 
+impl Tool {
+    /// The name that a tool choice calls it by.
+    pub(crate) fn name(&self) -> Option<Cow<'_, str>> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            name: Option<String>,
+        }
+        match self {
+            Self::Function { name, .. } => Some(Cow::Borrowed(name)),
+            Self::Opaque { tool, .. } => tool.read::<Named>().ok()?.name.map(Cow::Owned),
+        }
+    }
+}
+
 /// Function or free-form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolKind {
@@ -357,6 +420,15 @@ pub struct Extension {
     pub name: String,
     /// Its value.
     pub value: Json,
+}
+
+impl Extension {
+    /// Returns true if leaving it out changes nothing: an empty value, or
+    /// something that is switched off.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let text: String = self.value.text().split_ascii_whitespace().collect();
+        matches!(text.as_str(), "null" | "false" | "[]" | "\"\"")
+    }
 }
 
 /// A whole answer.

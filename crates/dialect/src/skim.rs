@@ -158,6 +158,11 @@ pub(crate) struct Brackets {
     pub(crate) cache_control: bool,
     /// Somewhere a list stands under the key `content`.
     pub(crate) content_list: bool,
+    /// Somewhere a list or an object stands under a key that no provider's
+    /// message has and that an earlier answer may have brought.
+    pub(crate) additions: bool,
+    /// The same of keys that OpenAI's own answers have.
+    pub(crate) annotations: bool,
 }
 
 impl Brackets {
@@ -168,6 +173,14 @@ impl Brackets {
         // Within a string, a quote has a backslash before it.
         self.cache_control |= key.ends_with(b"\"cache_control\"");
         self.content_list |= bytes.get(at) == Some(&b'[') && key.ends_with(b"\"content\"");
+        // All of these end in `s`, which few other keys in front of a bracket do.
+        if key.ends_with(b"s\"") {
+            const ADDITIONS: [&[u8]; 3] =
+                [b"\"thinking_blocks\"", b"\"provider_specific_fields\"", b"\"reasoning_details\""];
+            const ANNOTATIONS: [&[u8]; 3] = [b"\"annotations\"", b"\"citations\"", b"\"images\""];
+            self.additions |= ADDITIONS.iter().any(|name| key.ends_with(name));
+            self.annotations |= ANNOTATIONS.iter().any(|name| key.ends_with(name));
+        }
     }
 }
 

@@ -44,9 +44,36 @@ pub struct Target<'a> {
     pub no_prefill: bool,
     /// The parameters that the model refuses.
     pub refused: Refused<'a>,
+    /// The target takes one system message, before all others (OpenAI dialect
+    /// only).
+    pub system_first: bool,
+    /// The target refuses two messages of one role in a row (OpenAI dialect
+    /// only).
+    pub alternates: bool,
+    /// Members of an assistant's message that an earlier answer brought and
+    /// that the target takes back, see [`additions`](crate::additions); `None`:
+    /// all of them (OpenAI dialect only).
+    pub takes_back: Option<&'a [&'a str]>,
+    /// An assistant's message with tool calls must have a `reasoning_content`
+    /// that is not empty (OpenAI dialect only).
+    pub needs_reasoning: bool,
+    /// Maximum number of stop sequences; `None` if there is no limit.
+    pub stop_max: Option<usize>,
+    /// The model takes no thinking budget: it adapts.
+    pub no_budgets: bool,
+    /// The model does not know `output_config.effort`.
+    pub no_effort: bool,
+    /// The target refuses a tool whose schema has alternatives at its top.
+    pub flat_schemas: bool,
 }
 
 impl Target<'_> {
+    /// Returns true if the target takes back `member` of an assistant's
+    /// message.
+    pub(crate) fn takes_back(&self, member: &str) -> bool {
+        self.takes_back.is_none_or(|taken| taken.contains(&member))
+    }
+
     /// The effort as the model knows it.
     pub(crate) fn effort<'e>(&self, asked: &'e str) -> &'e str {
         match asked {

@@ -4,7 +4,8 @@
 //! Nothing is decided here that a dialect's folder does not decide.
 
 use crate::{
-    ApiError, DecodeError, Dialect, EncodeError, ErrorClass, Shown, Target, anthropic_messages,
+    ApiError, DecodeError, Dialect, Dropped, EncodeError, ErrorClass, Shown, Target,
+    anthropic_messages,
     model::{Event, Request, Response},
     openai_chat::{self, object::Object},
     openai_completions, sse,
@@ -22,7 +23,8 @@ impl Dialect {
         }
     }
 
-    /// Writes a request for an upstream.
+    /// Writes a request for an upstream, and to `dropped` the names of what is
+    /// left out.
     ///
     /// # Errors
     /// Where the target cannot be told what the client asked for.
@@ -30,11 +32,16 @@ impl Dialect {
         self,
         request: &Request,
         target: &Target<'_>,
+        dropped: &mut Dropped,
     ) -> Result<Vec<u8>, EncodeError> {
-        match self {
-            Self::OpenAiChat => openai_chat::request::encode(request, target),
-            Self::AnthropicMessages => anthropic_messages::request::encode(request, target),
-        }
+        let mut body = match self {
+            Self::OpenAiChat => openai_chat::request::encode(request, target, dropped),
+            Self::AnthropicMessages => {
+                anthropic_messages::request::encode(request, target, dropped)
+            }
+        }?;
+        openai_chat::surrogate::mend(&mut body);
+        Ok(body)
     }
 
     /// Reads an upstream's whole answer; ask [`Dialect::error_inside`] first.

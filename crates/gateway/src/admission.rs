@@ -5,6 +5,7 @@
 
 use crate::body::{self, BodyError, ReceivedBody};
 use crate::call::{self, Call};
+use crate::coding::{self, UnknownCoding};
 use crate::controls;
 use crate::deployment::Candidate;
 use crate::detach::Client;
@@ -30,7 +31,8 @@ use dialect::head::{Head, HeadError, MODEL_MAX_BYTES, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::{DecodeError, ErrorClass};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ledger::{Cell, Hold};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -144,7 +146,14 @@ impl Admitted {
         let Self { received, principal, hold } = self;
         let clock = &received.gateway.clock;
         let asked_at = clock.monotonic();
-        let body = body::receive(body, &received.runtime.body).await.map_err(unread)?;
+        let coding = coding::declared(&received.headers).map_err(|error| unknown_coding(&error))?;
+        let limits = &received.runtime.body;
+        let mut body = body::receive(body, limits).await.map_err(unread)?;
+        if let Some(coding) = coding {
+            let decoded =
+                coding::decode(coding, body.bytes, limits.max_bytes, &limits.budgets.large_kib);
+            body.bytes = decoded.await.map_err(undecoded)?;
+        }
         let body_wait = clock.monotonic().saturating_sub(asked_at);
         let scan = || Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error));
         let head = off_worker(body.bytes.len(), scan).await?;
@@ -368,6 +377,28 @@ fn unread(error: BodyError) -> Failure {
         )
         .retry_after_ms(Some(1000)),
         BodyError::Spool { .. } => Failure::internal(error.to_string()),
+    }
+}
+
+/// RFC 9110, section 15.5.16: the answer says which codings are understood.
+fn unknown_coding(error: &UnknownCoding) -> Failure {
+    let text = format!(
+        "The request's `content-encoding` is `{}`; send it in gzip or deflate, or uncompressed.",
+        error.0
+    );
+    let mut failure = Failure::bad_request(text).status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    failure.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED));
+    failure
+}
+
+fn undecoded(error: coding::DecodeError) -> Failure {
+    match error {
+        coding::DecodeError::TooLarge(limit) => unread(BodyError::TooLarge(limit)),
+        coding::DecodeError::Busy => unread(BodyError::Busy),
+        coding::DecodeError::Broken(cause) => Failure::bad_request(
+            "The request body is not in the encoding that its `content-encoding` header names.",
+        )
+        .cause(&cause),
     }
 }
 

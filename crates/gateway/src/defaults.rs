@@ -64,8 +64,14 @@ pub fn give_way(request: &mut Request, head: &Head, body: &[u8]) {
 }
 
 fn all(deployment: &Deployment) -> impl Iterator<Item = (&str, &Json)> {
-    deployment.body_defaults.iter().map(|(name, value)| (name.as_str(), value))
+    let all = deployment.body_defaults.iter().map(|(name, value)| (name.as_str(), value));
+    all.filter(|(name, _)| !CLIENTS_OWN.contains(name))
 }
+
+/// Parameters that only a client may set: what it asks, and whether the answer
+/// comes in pieces. LiteLLM's configurations have some of them without effect.
+const CLIENTS_OWN: [&str; 7] =
+    ["stream", "stream_options", "messages", "prompt", "input", "model", "system"];
 
 /// Whether it can be said in what the client wrote.
 fn goes_before(surface: Surface, theirs: Dialect, name: &str, value: &Json) -> bool {

@@ -246,6 +246,14 @@ impl Candidate {
             no_forced_tool: traits.no_forced_tool,
             no_prefill: traits.no_prefill,
             refused: traits.refused,
+            system_first: traits.system_first,
+            alternates: quirks.alternates,
+            takes_back: Some(&quirks.takes_back),
+            needs_reasoning: traits.needs_reasoning,
+            stop_max: quirks.stop_max,
+            flat_schemas: quirks.flat_schemas,
+            no_budgets: traits.no_budgets,
+            no_effort: traits.no_effort,
         }
     }
 

@@ -7,10 +7,10 @@ use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::off_worker::off_worker;
 use crate::permit::Permit;
 use crate::route::Failed;
-use crate::{headers, wire};
+use crate::{coding, headers, wire};
 use bytes::Bytes;
 use dialect::head::Surface;
-use dialect::{Dialect, ErrorClass, ToolNames};
+use dialect::{Dialect, Dropped, ErrorClass, ToolNames};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Exchange {
     pub usage_is_ours: bool,
     /// Names of tools that went up as others, to be put back.
     pub names: Option<Arc<ToolNames>>,
+    /// Names of what was left out on the way up.
+    pub dropped: Dropped,
 }
 
 impl Exchange {
@@ -140,14 +142,18 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
 
 /// An error's body, as far as it comes soon and can be read.
 async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
-    if headers::is_encoded(headers) {
-        return Bytes::new();
-    }
+    let Ok(coding) = coding::declared(headers) else { return Bytes::new() };
     let budget = &admission.runtime.body.budgets.answers_kib;
-    let read = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget);
+    let read = async {
+        let body = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget).await.ok()?;
+        match coding {
+            None => Some(body),
+            Some(coding) => coding::decode(coding, body, ERROR_BODY_MAX_BYTES, budget).await.ok(),
+        }
+    };
     match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) | Err(_) => Bytes::new(),
+        Ok(Some(body)) => body,
+        Ok(None) | Err(_) => Bytes::new(),
     }
 }
 

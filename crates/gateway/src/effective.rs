@@ -12,12 +12,13 @@ use crate::bound::Sent;
 use crate::deployment::{Candidate, Deployment, endpoint};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
-use crate::{betas, defaults, expansion, quirks, wire};
+use crate::quirks::{self, Rules};
+use crate::{betas, defaults, expansion, wire};
 use bytes::Bytes;
 use dialect::head::{Head, Surface};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, Dialect, EncodeError, OutputLimitField, ToolNames};
+use dialect::{DecodeError, Dialect, Dropped, OutputLimitField, ToolNames};
 use http::HeaderMap;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Effective<'a> {
     long_context: bool,
     /// Names of tools that the upstream would refuse.
     names: Option<Arc<ToolNames>>,
+    /// Names of what the client sent and the upstream does not get.
+    dropped: Dropped,
 }
 
 impl<'a> Effective<'a> {
@@ -51,12 +54,13 @@ impl<'a> Effective<'a> {
             return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         }
         let drop_params = admission.drop_params() || candidate.deployment.drop_params;
-        let own = || Self::spliced(&admission.head, &admission.body.bytes, candidate, drop_params);
+        let rules = Rules { drop_params, hasher: &admission.gateway.hasher };
+        let own = || Self::spliced(&admission.head, &admission.body.bytes, candidate, rules);
         let effective = if surface == sent_as {
             own()?
         } else if wire::translates(surface) {
             match decoded(admission, candidate) {
-                Ok(request) => Self::translated(admission, candidate, request, sent_as)?,
+                Ok(request) => Self::translated(admission, candidate, request, sent_as, rules)?,
                 // What chat cannot say may yet be served: token ids, a suffix.
                 Err(_) if candidate.serves(surface) => own()?,
                 Err(error) => return Err(Box::new(Failure::of_decode(error))),
@@ -64,6 +68,12 @@ impl<'a> Effective<'a> {
         } else {
             return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         };
+        if !effective.dropped.is_empty() {
+            let (model_group, deployment) =
+                (&*admission.call.requested_model, &*candidate.deployment.id);
+            let dropped = effective.dropped.text();
+            tracing::info!(model_group, deployment, dropped, "left out of the request");
+        }
         Ok(effective.to(candidate, &admission.client_headers))
     }
 
@@ -86,7 +96,7 @@ impl<'a> Effective<'a> {
         head: &'a Head,
         body: &Bytes,
         candidate: &Candidate,
-        drop_params: bool,
+        rules: Rules<'_>,
     ) -> Result<Self, Box<Failure>> {
         let surface = head.surface();
         let quirks = &candidate.deployment.provider.quirks;
@@ -100,6 +110,7 @@ impl<'a> Effective<'a> {
             takes_no_limit: false,
             long_context: false,
             names: None,
+            dropped: Dropped::default(),
         };
         if !candidate.deployment.body_defaults.is_empty() {
             let mut edits = Edits::new(head, body);
@@ -113,18 +124,19 @@ impl<'a> Effective<'a> {
                 sent = Self { head: Cow::Owned(head), body, as_received: false, ..sent };
             }
         }
+        let mut dropped = Dropped::default();
         let mut edits = Edits::new(&sent.head, &sent.body);
-        of_deployment(&mut edits, &sent.head, &sent.body, candidate, drop_params);
+        of_deployment(&mut edits, &sent.head, &sent.body, candidate, rules, &mut dropped);
         if edits.is_empty() {
             return Ok(sent);
         }
         if sent.as_received {
             edits = Edits::new(&sent.head, &sent.body);
             quirks::remove_gateway_keys(&mut edits, &sent.head, &sent.body, quirks);
-            of_deployment(&mut edits, &sent.head, &sent.body, candidate, drop_params);
+            of_deployment(&mut edits, &sent.head, &sent.body, candidate, rules, &mut dropped);
         }
         let (head, body) = rescanned(surface, &sent.body, &edits)?;
-        Ok(Self { head: Cow::Owned(head), body, as_received: false, ..sent })
+        Ok(Self { head: Cow::Owned(head), body, as_received: false, dropped, ..sent })
     }
 
     /// The neutral model, written as the upstream takes it.
@@ -133,6 +145,7 @@ impl<'a> Effective<'a> {
         candidate: &Candidate,
         mut request: Request,
         sent_as: Surface,
+        rules: Rules<'_>,
     ) -> Result<Self, Box<Failure>> {
         let theirs = candidate.dialect();
         let deployment = &candidate.deployment;
@@ -143,13 +156,9 @@ impl<'a> Effective<'a> {
         let names = if same { None } else { ToolNames::fit(&mut request, theirs) }.map(Arc::new);
         let limit_is_ours = request.max_output_tokens.is_none();
         let target = candidate.target(admission.drop_params());
-        let encoded = theirs.encode_request(&request, &target).map_err(|error| {
-            let param = match &error {
-                EncodeError::Unsupported { param } | EncodeError::Invalid { param, .. } => {
-                    param.clone()
-                }
-            };
-            Box::new(Failure::bad_request(error.to_string()).param(param))
+        let mut dropped = Dropped::default();
+        let encoded = theirs.encode_request(&request, &target, &mut dropped).map_err(|error| {
+            Box::new(Failure::bad_request(error.to_string()).param(error.param()))
         })?;
         let mut body = Bytes::from(encoded);
         let mut head = scanned(sent_as, &body)?;
@@ -164,7 +173,7 @@ impl<'a> Effective<'a> {
         }
         let mut edits = Edits::new(&head, &body);
         // The encoder has left out what it could; the rest it has refused.
-        of_deployment(&mut edits, &head, &body, candidate, target.drop_params);
+        of_deployment(&mut edits, &head, &body, candidate, rules, &mut dropped);
         if !edits.is_empty() {
             let edited = rescanned(sent_as, &body, &edits)?;
             drop(edits);
@@ -180,6 +189,7 @@ impl<'a> Effective<'a> {
             takes_no_limit: false,
             long_context: false,
             names,
+            dropped,
         })
     }
 
@@ -233,7 +243,13 @@ impl<'a> Effective<'a> {
         let surface = head.surface();
         (
             sealed,
-            Exchange { translated: self.translated, surface, usage_is_ours, names: self.names },
+            Exchange {
+                translated: self.translated,
+                surface,
+                usage_is_ours,
+                names: self.names,
+                dropped: self.dropped,
+            },
         )
     }
 }
@@ -255,10 +271,11 @@ fn of_deployment<'a>(
     head: &'a Head,
     body: &[u8],
     candidate: &'a Candidate,
-    drop_params: bool,
+    rules: Rules<'_>,
+    dropped: &mut Dropped,
 ) {
     let deployment = &candidate.deployment;
-    quirks::apply(edits, head, body, candidate, drop_params);
+    quirks::apply(edits, head, body, candidate, rules, dropped);
     for (name, value) in &deployment.extra_body {
         if head.surface() != Surface::AnthropicCountTokens
             || defaults::belongs(head.surface(), name)
@@ -267,7 +284,7 @@ fn of_deployment<'a>(
         }
     }
     for name in &deployment.additional_drop_params {
-        edits.remove(name);
+        quirks::remove(edits, head, body, name, dropped);
     }
 }
 
@@ -319,10 +336,12 @@ mod tests {
     use super::Effective;
     use crate::bound::{self, Bound, Left};
     use crate::deployment::{Candidate, Deployment, Facts, testing};
+    use crate::quirks::Rules;
     use base::NanoUsd;
     use bytes::Bytes;
     use dialect::head::{Head, Surface};
     use http::HeaderMap;
+    use ledger::KeyHasher;
     use std::sync::Arc;
 
     fn json(text: &str) -> dialect::Json {
@@ -339,7 +358,9 @@ mod tests {
     fn sealed(candidate: &Candidate, body: &str, left: Left) -> (Bound, String) {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let head = Head::scan(&bytes, Surface::OpenAiChat).unwrap();
-        let effective = Effective::spliced(&head, &bytes, candidate, false).unwrap();
+        let hasher = KeyHasher::new(&[0; 32]);
+        let rules = Rules { drop_params: false, hasher: &hasher };
+        let effective = Effective::spliced(&head, &bytes, candidate, rules).unwrap();
         let effective = effective.to(candidate, &HeaderMap::new());
         let bound = bound::bound(&effective.sent(), &candidate.facts, left);
         let (sent, _) = effective.seal(head.stream(), candidate, bound.clamp);
@@ -355,7 +376,9 @@ mod tests {
         let candidate = candidate("openai", "gpt-4o", |_| {});
         let body = Bytes::from_static(br#"{"model":"gpt-4o","max_tokens":5}"#);
         let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
-        let effective = Effective::spliced(&head, &body, &candidate, false).unwrap();
+        let hasher = KeyHasher::new(&[0; 32]);
+        let rules = Rules { drop_params: false, hasher: &hasher };
+        let effective = Effective::spliced(&head, &body, &candidate, rules).unwrap();
         let (sent, _) = effective.seal(false, &candidate, None);
         assert_eq!(sent.as_ptr(), body.as_ptr());
     }

@@ -7,8 +7,8 @@ use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
 use base::{NanoUsd, Redactor};
-use dialect::Dialect;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use dialect::{Dialect, Dropped};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ledger::VirtualKey;
 use std::cell::RefCell;
@@ -68,12 +68,6 @@ pub fn upstream(
 }
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
-
-/// Whether a body comes in an encoding that was not asked for.
-pub fn is_encoded(headers: &HeaderMap) -> bool {
-    let all = headers.get_all(CONTENT_ENCODING);
-    all.iter().any(|value| !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
 
 /// The client's idempotency key, made its own: behind one provider account
 /// stand many keys of ours, and none may be given another's answer.
@@ -327,6 +321,16 @@ fn millis(time: Duration) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
+/// Names of what was left out of the request; at most
+/// [`TEXT_MAX_BYTES`](dialect::dropped::TEXT_MAX_BYTES).
+pub fn of_dropped(dropped: &Dropped, into: &mut HeaderMap) {
+    if !dropped.is_empty() {
+        insert_text(into, DROPPED, &dropped.text());
+    }
+}
+
+const DROPPED: HeaderName = HeaderName::from_static("x-keymoat-dropped");
+
 /// Left out where the text cannot stand in a header.
 fn insert_text(into: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
@@ -336,7 +340,7 @@ fn insert_text(into: &mut HeaderMap, name: HeaderName, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_encoded, provider, retry_after_ms};
+    use super::{provider, retry_after_ms};
     use base::{Redactor, Secret};
     use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -389,13 +393,6 @@ mod tests {
             provider(&from, &after, &mut into);
             assert_eq!(into, headers(&[("llm_provider-x-other", "1")]));
         }
-    }
-
-    #[test]
-    fn only_identity_is_no_encoding() {
-        assert!(!is_encoded(&headers(&[])));
-        assert!(!is_encoded(&headers(&[("content-encoding", "Identity")])));
-        assert!(is_encoded(&headers(&[("content-encoding", "gzip")])));
     }
 
     #[test]

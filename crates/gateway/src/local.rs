@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::deployment::Candidate;
 use crate::error::Failure;
 use crate::headers;
-use dialect::count;
+use dialect::count::{self, Hidden};
 use dialect::head::Surface;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
@@ -25,7 +25,9 @@ pub fn answer(
         return None;
     }
     Some(admission.decode().map_err(Failure::of_decode).map(|request| {
-        let tokens = count::estimate_input_tokens(&request);
+        let is_claude = candidate.facts.traits.cache_control;
+        let hidden = if is_claude { Hidden::CLAUDE } else { Hidden::OTHERS };
+        let tokens = count::estimate_input_tokens(&request, hidden);
         let mut response = Response::new(Body::full(format!("{{\"input_tokens\":{tokens}}}")));
         let response_headers = response.headers_mut();
         headers::of_call(&admission.call, response_headers);

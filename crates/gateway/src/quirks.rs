@@ -1,45 +1,73 @@
-//! Where a provider's entry says that it differs from its dialect, for bodies
-//! that go up as the client wrote them. Nothing is changed for a provider
-//! whose entry says nothing.
+//! The differences between a provider and its dialect, for bodies that go up as
+//! the client wrote them. Nothing is changed for a provider whose entry says
+//! nothing.
+//!
+//! A body that the gateway has written itself passes here too: what the
+//! provider's entry refuses is in neither.
 
+use crate::claude;
 use crate::deployment::Candidate;
+use crate::users;
 use catalog::{OutputLimit, Quirks};
-use dialect::Dialect;
 use dialect::head::{Head, Metadata, Surface};
-use dialect::openai_chat::fit::Fit;
+use dialect::openai_chat::fit::{self, Fit};
+use dialect::openai_chat::request::rearranged;
 use dialect::splice::Edits;
+use dialect::{Dialect, Dropped, tool_schema};
+use ledger::KeyHasher;
+use memchr::memmem;
+use serde_json::value::RawValue;
 
-/// Adds the edits that the provider's entry asks for, and, where
+/// What else the edits of one body depend on.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Leave out what the model is known to refuse.
+    pub drop_params: bool,
+    /// Makes an end user's id that the provider refuses into one that it takes.
+    pub hasher: &'a KeyHasher,
+}
+
+/// Adds the edits that the provider's entry asks for, and, under
 /// `drop_params`, those that leave out what the model is known to refuse.
+/// Names in `dropped` what is left out.
 pub fn apply<'a>(
     edits: &mut Edits<'a>,
     head: &Head,
     body: &[u8],
     candidate: &'a Candidate,
-    drop_params: bool,
+    rules: Rules<'_>,
+    dropped: &mut Dropped,
 ) {
     let provider = candidate.deployment.provider;
     let quirks = &provider.quirks;
-    if head.surface() == Surface::OpenAiChat {
-        fit(edits, head, body, quirks, candidate.facts.traits.cache_control);
-        match provider.output_limit(&candidate.upstream_model) {
-            OutputLimit::AsSent => {}
-            OutputLimit::MaxTokens => {
-                rename(edits, head, body, "max_completion_tokens", "max_tokens");
+    match head.surface() {
+        Surface::OpenAiChat => {
+            messages(edits, head, body, candidate);
+            tools(edits, head, body, quirks);
+            match provider.output_limit(&candidate.upstream_model) {
+                OutputLimit::AsSent => {}
+                OutputLimit::MaxTokens => {
+                    rename(edits, head, body, "max_completion_tokens", "max_tokens");
+                }
+                OutputLimit::MaxCompletionTokens => {
+                    rename(edits, head, body, "max_tokens", "max_completion_tokens");
+                }
             }
-            OutputLimit::MaxCompletionTokens => {
-                rename(edits, head, body, "max_tokens", "max_completion_tokens");
+            if quirks.store_false {
+                edits.set_text("store", "false".to_owned());
             }
         }
-        if quirks.store_false {
-            edits.set_text("store", "false".to_owned());
+        Surface::AnthropicMessages | Surface::AnthropicCountTokens => {
+            claude::apply(edits, head, body, candidate, rules.drop_params, dropped);
         }
+        Surface::OpenAiCompletions | Surface::OpenAiEmbeddings => {}
     }
+    users::fit(edits, head, body, quirks, rules.hasher);
     for (from, to) in &quirks.renames {
         rename(edits, head, body, from, to);
     }
     for name in &quirks.drop {
-        edits.remove(name);
+        remove(edits, head, body, name, dropped);
     }
     if let Some(max) = quirks.temperature_max
         && let Some(asked) = number(head, body, "temperature")
@@ -47,34 +75,106 @@ pub fn apply<'a>(
     {
         edits.set_text("temperature", max.to_string());
     }
-    let refused = &candidate.facts.traits.refused;
-    if drop_params && !refused.is_empty() {
-        let effort =
-            head.raw(body, "reasoning_effort").and_then(|raw| std::str::from_utf8(raw).ok());
-        for name in refused.names(effort.map(|effort| effort.trim_matches('"'))) {
-            edits.remove(name);
-        }
+    if rules.drop_params {
+        drop_refused(edits, head, body, candidate, dropped);
     }
 }
 
-/// Messages and tools as the provider takes them. What the scan has seen, and
-/// for a provider that refuses a role a look for the word, tells whether they
-/// need to be read.
-fn fit(edits: &mut Edits<'_>, head: &Head, body: &[u8], quirks: &Quirks, takes_hints: bool) {
-    let keeps_hints = quirks.keeps_cache_control || takes_hints;
+/// Takes a parameter out, and names it if it was there.
+pub fn remove(edits: &mut Edits<'_>, head: &Head, body: &[u8], name: &str, dropped: &mut Dropped) {
+    if head.raw(body, name).is_some() {
+        dropped.add(name);
+    }
+    edits.remove(name);
+    // Nothing may refer to a tool that is not there.
+    let referring: &[&str] = match name {
+        "tools" => &["tool_choice", "parallel_tool_calls"],
+        "functions" => &["function_call"],
+        _ => &[],
+    };
+    for name in referring {
+        edits.remove(name);
+    }
+}
+
+fn drop_refused(
+    edits: &mut Edits<'_>,
+    head: &Head,
+    body: &[u8],
+    candidate: &Candidate,
+    dropped: &mut Dropped,
+) {
+    let refused = &candidate.facts.traits.refused;
+    let effort = head.raw(body, "reasoning_effort").and_then(|raw| std::str::from_utf8(raw).ok());
+    for name in refused.names(effort.map(|effort| effort.trim_matches('"'))) {
+        remove(edits, head, body, name, dropped);
+    }
+    let Some(most) = candidate.deployment.provider.quirks.stop_max else { return };
+    let (name, raw) = match head.surface().dialect() {
+        Dialect::OpenAiChat => ("stop", head.raw(body, "stop")),
+        Dialect::AnthropicMessages => ("stop_sequences", head.raw(body, "stop_sequences")),
+    };
+    let stops: Option<Vec<&RawValue>> = raw.and_then(|raw| serde_json::from_slice(raw).ok());
+    if let Some((kept, [_, ..])) = stops.as_deref().and_then(|stops| stops.split_at_checked(most)) {
+        let kept: Vec<&str> = kept.iter().map(|stop| stop.get()).collect();
+        edits.set_text(name, format!("[{}]", kept.join(",")));
+        dropped.add(format!("{name}[{most}]"));
+    }
+}
+
+/// Messages as the provider takes them. Signs that the scan has seen, and
+/// searches for words, tell whether they need to be read.
+fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a Candidate) {
+    let quirks = &candidate.deployment.provider.quirks;
+    let traits = &candidate.facts.traits;
+    let Some(raw) = head.raw(body, "messages") else { return };
+    let has = |word: &str| memmem::find(raw, word.as_bytes()).is_some();
+    let keeps_hints = quirks.keeps_cache_control || traits.cache_control;
+    if (traits.system_first || quirks.alternates)
+        && fit::is_disordered(raw, traits.system_first, quirks.alternates)
+    {
+        let mut target = candidate.target(false);
+        target.cache_control = keeps_hints;
+        if let Some(messages) = rearranged(raw, &target) {
+            edits.set_text("messages", messages);
+            return;
+        }
+    }
+    // OpenAI's own take back the `refusal` that they send; a null says nothing.
+    let brought = head.has_additions()
+        || (!traits.openais_own && head.has_annotations())
+        || has("\"reasoning")
+        || (!traits.openais_own && has("\"refusal\""));
     let fit = Fit {
         no_cache_control: !keeps_hints && head.has_cache_control(),
         text_content: quirks.text_content && head.has_content_list(),
-        no_developer: !quirks.developer_role
-            && memchr::memmem::find(body, b"\"developer\"").is_some(),
+        no_developer: !quirks.developer_role && has("\"developer\""),
+        takes_back: brought.then_some(&quirks.takes_back),
+        needs_reasoning: traits.needs_reasoning && has("\"tool_calls\""),
     };
-    if fit == Fit::default() {
-        return;
-    }
-    if let Some(messages) = head.raw(body, "messages").and_then(|raw| fit.messages(raw)) {
+    if fit != Fit::default()
+        && let Some(messages) = fit.messages(raw)
+    {
         edits.set_text("messages", messages);
     }
-    if let Some(tools) = head.raw(body, "tools").and_then(|raw| fit.tools(raw)) {
+    if fit.no_cache_control
+        && let Some(tools) = head.raw(body, "tools").and_then(|raw| fit.tools(raw))
+    {
+        edits.set_text("tools", tools);
+    }
+}
+
+/// Tools as the provider takes them: OpenAI and others refuse an empty list.
+fn tools(edits: &mut Edits<'_>, head: &Head, body: &[u8], quirks: &Quirks) {
+    let Some(raw) = head.raw(body, "tools") else { return };
+    let is_empty = raw.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start() == b"]");
+    if is_empty {
+        for name in ["tools", "tool_choice", "parallel_tool_calls"] {
+            edits.remove(name);
+        }
+    } else if quirks.flat_schemas
+        && let Some(tools) = tool_schema::flat_tools(raw, Dialect::OpenAiChat)
+    {
         edits.set_text("tools", tools);
     }
 }

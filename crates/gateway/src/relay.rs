@@ -7,9 +7,9 @@
 
 use crate::admission::Admission;
 use crate::body::{self, ReadError};
+use crate::coding::{self, Coding, UnknownCoding};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word, is_about_credential};
-use crate::headers;
 use crate::mode::error_inside;
 use crate::off_worker::off_worker;
 use crate::permit::{Permit, Settled};
@@ -17,10 +17,11 @@ use crate::route::Failed;
 use crate::stream::{First, Stream};
 use crate::wire;
 use bytes::Bytes;
+use dialect::answer::is_empty;
 use dialect::head::Surface;
 use dialect::model::Response;
 use dialect::tap::Tap;
-use dialect::{ApiError, Dialect, ErrorClass, Shown, embeddings, retouch};
+use dialect::{ApiError, Dialect, Dropped, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
 use ledger::Ending;
 use serde::de::IgnoredAny;
@@ -42,6 +43,8 @@ pub struct Relayed {
     /// Time from the request's last byte to the answer, or to a stream's first
     /// semantic event.
     pub upstream_time: Duration,
+    /// Names of what was left out of the request.
+    pub dropped: Dropped,
 }
 
 /// A whole answer, or the rest of one.
@@ -59,22 +62,24 @@ pub enum Answer {
 /// # Errors
 /// A [`Failed`] whose permit is settled: nothing semantic came.
 pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<Relayed, Failed> {
-    let Dispatched { permit, response, exchange } = dispatched;
+    let Dispatched { permit, response, mut exchange } = dispatched;
+    let dropped = std::mem::take(&mut exchange.dropped);
     let candidate = permit.candidate().clone();
     let output_limit = permit.bound().clamp;
     let sent_at = permit.sent_at;
     let (parts, upstream) = response.into_parts();
-    if headers::is_encoded(&parts.headers) {
-        return Err(encoded(permit));
-    }
+    let coding = match coding::declared(&parts.headers) {
+        Ok(coding) => coding,
+        Err(unknown) => return Err(encoded(permit, &unknown)),
+    };
     let streams = parts
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let answer = if admission.call.stream && streams {
-        stream(permit, upstream, exchange, admission).await?
+        stream(permit, upstream, coding, exchange, admission).await?
     } else {
-        unary(permit, upstream, exchange, admission).await?
+        unary(permit, upstream, coding, exchange, admission).await?
     };
     Ok(Relayed {
         upstream_headers: parts.headers,
@@ -83,12 +88,14 @@ pub async fn relay(dispatched: Dispatched, admission: &mut Admission) -> Result<
         candidate,
         output_limit,
         upstream_time: admission.gateway.clock.monotonic().saturating_sub(sent_at),
+        dropped,
     })
 }
 
 async fn unary(
     mut permit: Box<Permit>,
     upstream: egress::Body,
+    coding: Option<Coding>,
     exchange: Exchange,
     admission: &Admission,
 ) -> Result<Answer, Failed> {
@@ -110,6 +117,15 @@ async fn unary(
             return Err(timed_out(limit_ms));
         }
     };
+    let bytes = match coding {
+        None => bytes,
+        Some(coding) => {
+            match coding::decode(coding, bytes, runtime.answer_max_bytes, budget).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Err(undecoded(permit, &error)),
+            }
+        }
+    };
     permit.first_byte();
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
@@ -128,6 +144,12 @@ async fn unary(
             failed.failure.relayed = Some(bytes);
         }
         return Err(failed);
+    }
+    let holds_output = observed.finished || observed.output_text_bytes > 0;
+    if !holds_output && is_empty(exchange.surface, &bytes) {
+        permit.blame("unreadable");
+        permit.settle(Ending::UpstreamErrorBefore);
+        return Err(empty());
     }
     // Only an answer that says what it used is known to be one; any other is
     // looked at once more, so that garbage is mended elsewhere, not relayed.
@@ -217,6 +239,7 @@ fn client_body(bytes: &Bytes, exchange: &Exchange, admission: &Admission) -> Res
 async fn stream(
     permit: Box<Permit>,
     upstream: egress::Body,
+    coding: Option<Coding>,
     exchange: Exchange,
     admission: &mut Admission,
 ) -> Result<Answer, Failed> {
@@ -224,6 +247,7 @@ async fn stream(
     let left = Duration::from_millis(limit_ms).saturating_sub(permit.elapsed());
     let crosses = exchange.crosses(admission.call.surface);
     let mut stream = Box::new(Stream::new(permit, upstream, exchange, admission));
+    stream.decode(coding);
     match tokio::time::timeout(left, stream.first()).await {
         Ok(First::Semantic) => {
             stream.hold(admission.take_hold());
@@ -233,6 +257,10 @@ async fn stream(
             stream.fail(&error);
             stream.settle(Ending::UpstreamErrorBefore, class_word(error.class));
             Err(in_band(&error, crosses, admission))
+        }
+        Ok(First::Empty) => {
+            stream.settle(Ending::UpstreamErrorBefore, "unreadable");
+            Err(empty())
         }
         Ok(First::Broken(cause)) => {
             stream.settle(Ending::UpstreamErrorBefore, "connection");
@@ -288,14 +316,39 @@ fn broken(mut permit: Box<Permit>, error: &ReadError<egress::Error>) -> Failed {
     failed
 }
 
-/// The answer is compressed, and nobody asked for that.
-fn encoded(mut permit: Box<Permit>) -> Failed {
-    permit.blame("server");
+/// The answer is compressed in a way that nobody asked for and that is not
+/// decoded. Asked again, it would be so again.
+fn encoded(mut permit: Box<Permit>, unknown: &UnknownCoding) -> Failed {
+    permit.blame("unreadable");
     permit.settle(Ending::UpstreamErrorBefore);
-    let mut failed = unreadable("it is in a content encoding that was not asked for");
-    // Asked again, it would come in the same encoding and cost as much again.
+    let message = format!(
+        "The provider's answer is in the content encoding `{}`, which the gateway did not ask for \
+         and does not decode; a proxy in between may compress it.",
+        unknown.0
+    );
+    let failure =
+        Failure::new(ErrorClass::Server, Fault::Upstream, message).status(StatusCode::BAD_GATEWAY);
+    Failed { failure, status: Some(StatusCode::BAD_GATEWAY), again: false }
+}
+
+/// The answer is not in the coding that its headers declare, or too large in it.
+fn undecoded(mut permit: Box<Permit>, error: &coding::DecodeError) -> Failed {
+    permit.blame("unreadable");
+    permit.settle(Ending::UpstreamErrorBefore);
+    let mut failed = unreadable(&error.to_string());
+    // Asked again, it would come in the same way and cost as much again.
     failed.again = false;
     failed
+}
+
+/// The answer holds nothing.
+fn empty() -> Failed {
+    let message = "The provider's answer is empty: it has no choice, or none with content or a \
+                   reason for its end.";
+    let failure = Failure::new(ErrorClass::Server, Fault::Upstream, message)
+        .status(StatusCode::BAD_GATEWAY)
+        .cause(&"an empty answer with a status of success");
+    Failed { failure, status: Some(StatusCode::BAD_GATEWAY), again: true }
 }
 
 fn unreadable(cause: &str) -> Failed {

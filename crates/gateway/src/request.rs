@@ -181,6 +181,7 @@ fn respond(
     let answered =
         headers::Answered { candidate: &relayed.candidate, route, upstream_time, settled };
     headers::of_answer(admission, &answered, &mut response_headers);
+    headers::of_dropped(&relayed.dropped, &mut response_headers);
     if let Some(limit) = relayed.output_limit {
         response_headers.insert(MAX_TOKENS, HeaderValue::from(limit));
     }

@@ -11,6 +11,7 @@ use crate::admission::Admission;
 use crate::body_budgets::EventShare;
 use crate::bound;
 use crate::bytes_queue::BytesQueue;
+use crate::coding::{Coding, Inflate};
 use crate::deployment::Candidate;
 use crate::detach::Presence;
 use crate::dispatch::Exchange;
@@ -39,6 +40,8 @@ use std::time::Duration;
 /// See the module.
 pub struct Stream {
     upstream: Option<egress::Body>,
+    /// Decodes what the upstream compresses unasked.
+    inflate: Option<Inflate>,
     framer: Framer,
     mode: Mode,
     tap: Tap,
@@ -78,6 +81,8 @@ const PREAMBLE_MAX_BYTES: usize = 256 << 10;
 pub enum First {
     /// With something that a client would see.
     Semantic,
+    /// With its end, and nothing before that.
+    Empty,
     /// With the provider's error.
     Error(ApiError),
     /// Not at all.
@@ -134,6 +139,7 @@ impl Stream {
         };
         Self {
             upstream: Some(upstream),
+            inflate: None,
             framer: Framer::new(),
             mode,
             tap: Tap::new(exchange.surface),
@@ -156,6 +162,11 @@ impl Stream {
             compat: admission.runtime.compat,
             ended: false,
         }
+    }
+
+    /// Decodes the upstream's bytes, where it compresses them.
+    pub fn decode(&mut self, coding: Option<Coding>) {
+        self.inflate = coding.map(Inflate::new);
     }
 
     /// Keeps the request's admission until the stream ends.
@@ -185,6 +196,9 @@ impl Stream {
                         return First::Broken(TOO_LONG.into());
                     }
                     if brought.terminal {
+                        if self.is_empty() {
+                            return First::Empty;
+                        }
                         self.finish();
                     }
                     let long = self.out.len() > PREAMBLE_MAX_BYTES;
@@ -202,11 +216,19 @@ impl Stream {
                     if !self.may_end() {
                         return First::Broken("the stream ended before it began".into());
                     }
+                    if self.is_empty() {
+                        return First::Empty;
+                    }
                     self.finish();
                     return First::Semantic;
                 }
             }
         }
+    }
+
+    /// Returns true if neither content nor a reason for an end has come.
+    fn is_empty(&self) -> bool {
+        !self.has_unread_event && !self.tap.has_semantic() && !self.tap.observed().finished
     }
 
     /// Settles a stream that will not be relayed.
@@ -236,8 +258,17 @@ impl Stream {
         loop {
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let Some(inflate) = &mut self.inflate else {
                         return Poll::Ready(Some(Ok(data)));
+                    };
+                    match inflate.push(&data) {
+                        Ok(text) if text.is_empty() => {}
+                        Ok(text) => return Poll::Ready(Some(Ok(text))),
+                        Err(error) => {
+                            tracing::warn!(%error, "a provider's compressed stream is broken");
+                            return Poll::Ready(None);
+                        }
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -524,6 +555,7 @@ impl Stream {
         let key = permit.call.principal.key.as_ref().map(|key| key.hash);
         let rest = Rest {
             upstream: self.upstream.take(),
+            inflate: self.inflate.take(),
             framer: std::mem::take(&mut self.framer),
             tap: std::mem::replace(&mut self.tap, Tap::new(self.surface)),
             permit: Some(permit),
@@ -546,6 +578,7 @@ impl Stream {
 /// The rest of a stream that nobody receives: only its usage matters.
 struct Rest {
     upstream: Option<egress::Body>,
+    inflate: Option<Inflate>,
     framer: Framer,
     tap: Tap,
     permit: Option<Box<Permit>>,
@@ -562,6 +595,11 @@ impl Rest {
         'read: while let Some(Ok(frame)) = upstream.frame().await {
             let Ok(bytes) = frame.into_data() else { continue };
             left = left.saturating_sub(bytes.len());
+            let bytes = match self.inflate.as_mut().map(|inflate| inflate.push(&bytes)) {
+                None => bytes,
+                Some(Ok(text)) => text,
+                Some(Err(_)) => break,
+            };
             for frame in self.framer.push(&bytes) {
                 if frame.is_piece {
                     self.has_unread_event = true;

@@ -30,6 +30,16 @@ pub struct Traits {
     pub no_prefill: bool,
     /// Understands Anthropic's cache hints, wherever it is served.
     pub cache_control: bool,
+    /// Takes no thinking budget.
+    pub no_budgets: bool,
+    /// Does not know `output_config.effort`.
+    pub no_effort: bool,
+    /// A Claude that refuses `temperature` and `top_p` together.
+    pub one_sampler: bool,
+    /// Takes one system message, before all others.
+    pub system_first: bool,
+    /// Insists on `reasoning_content` in an assistant's message with calls.
+    pub needs_reasoning: bool,
     /// The parameters that it refuses.
     pub refused: Refused<'static>,
 }
@@ -41,12 +51,21 @@ impl Traits {
         let claude = claude_version(model);
         let since = |version: (u32, u32)| claude.is_some_and(|this| this >= version);
         let has = |flag: &str, since: bool| supports(flag).unwrap_or(since);
+        let quirks = &provider.quirks;
+        // Servers of many kinds stand behind OpenAI's prefix.
+        let openais_own = quirks.openai_models && known.is_some();
+        let adaptive_thinking = has("adaptive_thinking", since((4, 6)));
+        let budgets = match (known, supports("legacy_thinking")) {
+            (_, Some(takes)) => takes,
+            (Some(_), None) => !adaptive_thinking,
+            (None, None) => !since((4, 7)),
+        };
         Self {
-            openais_own: provider.quirks.openai_models && known.is_some(),
+            openais_own,
             reasons: known
                 .and_then(|known| reasons(provider, known, model))
                 .or_else(|| claude.filter(|version| *version < (3, 7)).map(|_| false)),
-            adaptive_thinking: has("adaptive_thinking", since((4, 6))),
+            adaptive_thinking,
             always_thinks: has("thinking_always_on", false),
             native_json_schema: has("native_structured_output", since((4, 5))),
             xhigh_effort: has("xhigh_reasoning_effort", since((4, 7))),
@@ -54,6 +73,12 @@ impl Traits {
             no_forced_tool: !has("forced_tool_use", true),
             no_prefill: !has("assistant_prefill", !since((4, 6))) && is_claude(provider, claude),
             cache_control: model.contains("claude"),
+            no_budgets: !budgets,
+            no_effort: !has("output_config", since((4, 6))),
+            one_sampler: since((4, 1)),
+            system_first: !quirks.system_anywhere || quirks.openai_models && !openais_own,
+            needs_reasoning: quirks.needs_reasoning
+                && known.is_none_or(|known| known.supports("reasoning") == Some(true)),
             refused: refused(provider, model, known, since((4, 7))),
         }
     }

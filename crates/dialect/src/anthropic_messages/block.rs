@@ -3,10 +3,11 @@
 //! A block that the model has no part for, or whose inside is of an unknown
 //! kind, travels whole as [`Content::Opaque`].
 
-use super::wire::{Fields, Object, Wrong, extension, find, is_string, list, write_list};
+use super::wire::{Fields, Object, Wrong, extension, find, is_string, list, text, write_list};
 use super::{HERE, ids};
 use crate::Json;
 use crate::model::{CacheHint, Citation, Content, Extension, Media, Part, Thought, ToolKind};
+use crate::openai_chat::{self, media, surrogate};
 use base64::Engine as _;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -23,8 +24,8 @@ pub(super) enum Reader {
 /// Content as a string or as a list of blocks.
 pub(super) fn decode_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
     if is_string(raw) {
-        let text = serde_json::from_str(raw.get())
-            .map_err(|_| Wrong::new("", "must be a string or a list of blocks"))?;
+        let text =
+            text(raw).ok_or_else(|| Wrong::new("", "must be a string or a list of blocks"))?;
         return Ok(vec![Content::Text { text, citations: Vec::new() }.into()]);
     }
     list(raw)
@@ -67,7 +68,8 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
             let id;
             (id, carried) = ids::original(block.required_string("id")?);
             let name = block.required_string("name")?;
-            let arguments = block.take("input").map_or("{}", RawValue::get).to_owned();
+            let arguments = block.take("input").map_or("{}", RawValue::get);
+            let arguments = surrogate::mended(arguments);
             Content::ToolCall { id, name, arguments, kind: ToolKind::Function }
         }
         // A result inside a result has no meaning; not descending bounds the depth.
@@ -122,7 +124,7 @@ fn media(raw: Option<&RawValue>) -> Result<Option<Media>, Wrong> {
         let media = match kind.as_str() {
             "base64" => Media::Base64 {
                 media_type: source.required_string("media_type")?,
-                data: source.required_string("data")?,
+                data: media::compact(&source.required_string("data")?).into_owned(),
             },
             "url" => Media::Url(source.required_string("url")?),
             "file" => Media::FileId(source.required_string("file_id")?),
@@ -180,13 +182,33 @@ pub(super) fn citation(raw: &RawValue) -> Result<Citation, Wrong> {
     })
 }
 
+/// Types of pictures that Anthropic takes
+/// (<https://platform.claude.com/docs/en/build-with-claude/vision>).
+const IMAGE_TYPES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+
 /// Whether this dialect has a block for the part.
 pub(super) fn can_say(part: &Part) -> bool {
     match &part.content {
-        Content::Audio { .. } => false,
+        Content::Audio { .. } | Content::Image { source: Media::Text(_), .. } => false,
         Content::Opaque { source, .. } => *source == HERE,
-        Content::Image { source, .. } => !matches!(source, Media::Text(_)),
+        Content::Image { source: Media::Base64 { media_type, data }, .. } => {
+            IMAGE_TYPES.contains(&picture_type(media_type, data))
+        }
+        Content::Document { source: Media::Base64 { media_type, data }, .. } => {
+            media_type == "application/pdf" || plain_text(media_type, data).is_some()
+        }
         _ => true,
+    }
+}
+
+/// The kind of a part that [`can_say`] does not admit, for errors.
+pub(super) fn kind(part: &Part) -> String {
+    match &part.content {
+        Content::Image { source: Media::Base64 { media_type, .. }, .. }
+        | Content::Document { source: Media::Base64 { media_type, .. }, .. } => {
+            format!("media of type {media_type}")
+        }
+        _ => openai_chat::part::kind(part),
     }
 }
 
@@ -360,7 +382,7 @@ fn write_media(out: &mut Vec<u8>, media: &Media) {
                 source.put("data", &text);
             } else {
                 source.put("type", "base64");
-                source.put("media_type", image_type(data).unwrap_or(media_type));
+                source.put("media_type", picture_type(media_type, data));
                 source.put("data", data);
             }
         }
@@ -379,6 +401,15 @@ fn write_media(out: &mut Vec<u8>, media: &Media) {
         }
     }
     source.close();
+}
+
+/// The type of base64 media: what the bytes of a picture say goes first.
+fn picture_type<'m>(stated: &'m str, data: &str) -> &'m str {
+    match image_type(data) {
+        Some(known) => known,
+        None if stated == "image/jpg" => "image/jpeg",
+        None => stated,
+    }
 }
 
 /// What the first bytes of a picture say: stated types are often wrong, and

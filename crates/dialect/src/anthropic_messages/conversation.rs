@@ -7,13 +7,11 @@
 use super::HERE;
 use super::block::{self, Reader};
 use super::wire::{Object, write_list};
-use crate::model::{CacheHint, Content, Part, Request, Role, Thought, Turn};
-use crate::{EncodeError, Target};
+use crate::model::{CacheHint, Content, Part, Places, Request, Role, Thought, Turn};
+use crate::repair::NO_RESULT;
+use crate::{Dropped, EncodeError, Target};
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// What a tool call without a result is answered with.
-const NO_RESULT: &str = "This tool call has no result.";
 
 /// What stands before an assistant's words that open a conversation.
 const NO_BEGINNING: &str = "(The conversation begins.)";
@@ -37,14 +35,16 @@ enum Block<'r> {
     Stub(&'r str),
 }
 
-/// All messages of a request.
+/// All messages of a request; adds to `dropped` the places of what a model said
+/// before and this dialect has no block for.
 pub(super) fn arrange<'r>(
     request: &'r Request,
     target: &Target<'_>,
+    dropped: &mut Dropped,
 ) -> Result<Vec<Message<'r>>, EncodeError> {
     let mut messages: Vec<Message<'r>> = Vec::new();
     for (at, turn) in request.turns.iter().enumerate() {
-        let (role, blocks) = say(turn, at, target)?;
+        let (role, blocks) = say(turn, at, &request.places, dropped)?;
         if blocks.is_empty() {
             continue;
         }
@@ -75,7 +75,8 @@ pub(super) fn arrange<'r>(
 fn say<'r>(
     turn: &'r Turn,
     at: usize,
-    target: &Target<'_>,
+    places: &Places,
+    dropped: &mut Dropped,
 ) -> Result<(Role, Vec<Block<'r>>), EncodeError> {
     let mut blocks = Vec::with_capacity(turn.parts.len());
     // Only newer models know the role; what needs it names itself so.
@@ -88,7 +89,9 @@ fn say<'r>(
         Role::System if !own => Role::User,
         role => role,
     };
-    for part in &turn.parts {
+    let cannot =
+        |place: String, part: &Part| EncodeError::Content { param: place, what: block::kind(part) };
+    for (n, part) in turn.parts.iter().enumerate() {
         if block::is_blank(part) {
             continue;
         }
@@ -99,22 +102,22 @@ fn say<'r>(
             }
             Content::Reasoning(thought)
                 if role != Role::Assistant || !replayable(part, thought) => {}
-            Content::ToolResult { parts, .. }
-                if !target.drop_params && !parts.iter().all(block::can_say) =>
-            {
-                let param = format!("messages[{at}].content");
-                return Err(EncodeError::Unsupported { param });
+            _ if !block::can_say(part) => {
+                // What another provider's model said beside words is history
+                // that cannot be told; a user's part is a question lost.
+                if turn.role != Role::Assistant {
+                    return Err(cannot(places.part(at, n), part));
+                }
+                dropped.add(places.part(at, n));
             }
-            _ if block::can_say(part) => blocks.push(Block::Part(part)),
-            // What another provider's model said beside words is history
-            // that cannot be told; a user's part is a question lost.
-            _ if turn.role == Role::Assistant || target.drop_params => {}
-            Content::Audio { .. } => {
-                return Err(EncodeError::Unsupported {
-                    param: format!("messages[{at}].input_audio"),
-                });
+            Content::ToolResult { parts, .. } => {
+                let unsayable = parts.iter().enumerate().find(|(_, part)| !block::can_say(part));
+                if let Some((inner, part)) = unsayable {
+                    return Err(cannot(places.result_part(at, n, inner), part));
+                }
+                blocks.push(Block::Part(part));
             }
-            _ => return Err(EncodeError::Unsupported { param: format!("messages[{at}].content") }),
+            _ => blocks.push(Block::Part(part)),
         }
     }
     Ok((role, blocks))

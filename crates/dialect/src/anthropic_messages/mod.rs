@@ -27,6 +27,7 @@
 mod block;
 mod conversation;
 pub mod error;
+pub mod fit;
 mod ids;
 pub(crate) mod plainly;
 pub mod request;
@@ -39,7 +40,9 @@ mod usage;
 mod wire;
 pub mod wish;
 
-use crate::Dialect;
+use crate::model::Part;
+use crate::{DecodeError, Dialect};
+use serde_json::value::RawValue;
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::AnthropicMessages;
@@ -47,6 +50,27 @@ const HERE: Dialect = Dialect::AnthropicMessages;
 /// The name of the tool that stands in for a JSON schema where the model has
 /// no `output_config.format`; a call of it is the answer's text.
 pub const JSON_TOOL: &str = "keymoat_json_answer";
+
+/// Returns true for blocks of a request that this dialect alone writes so:
+/// OpenAI's clients send them where they take the model for Claude.
+pub(crate) fn has_block(kind: &str) -> bool {
+    matches!(
+        kind,
+        "image"
+            | "document"
+            | "tool_use"
+            | "tool_result"
+            | "redacted_thinking"
+            | "search_result"
+            | "server_tool_use"
+            | "container_upload"
+    ) || kind.ends_with("_tool_result")
+}
+
+/// Reads one block, which stands at `path` of the client's request.
+pub(crate) fn decode_block(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
+    block::decode(raw).map_err(|error| error.within(path).into())
+}
 
 /// Whether a request extension of this dialect may be left out towards other
 /// dialects without changing what the answer means.
@@ -71,8 +95,9 @@ pub fn is_hint(name: &str) -> bool {
 /// read, and writes back what could be read. Must not panic.
 pub fn fuzz(data: &[u8]) {
     if let Ok(request) = request::decode(data) {
-        let _written = request::encode(&request, &crate::Target::default());
-        let _tokens = crate::count::estimate_input_tokens(&request);
+        let target = crate::Target::default();
+        let _written = request::encode(&request, &target, &mut crate::Dropped::default());
+        let _tokens = crate::count::estimate_input_tokens(&request, crate::count::Hidden::CLAUDE);
     }
     if let Ok(response) = response::decode(data) {
         let _written = response::encode(&response, &FUZZ_SHOWN);

@@ -4,25 +4,32 @@ use super::block::{self, Reader, write_cache};
 use super::thinking::{self, Allows, Plan};
 use super::wire::{Object, find, write_list};
 use super::{HERE, JSON_TOOL, conversation, schema};
+use crate::head::{Surface, keys::knows};
 use crate::model::{Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice};
-use crate::{EncodeError, Json, Target, openai_chat};
+use crate::openai_chat::request::params::{self, Weight};
+use crate::{Dropped, EncodeError, Json, Target, tool_schema};
 use serde_json::Number;
 
-/// Writes the body of `POST /v1/messages` for `target`.
+/// Writes the body of `POST /v1/messages` for `target`, and to `dropped` the
+/// names of what is left out.
 ///
 /// # Errors
 /// Names the parameter that Anthropic cannot honour, or whose value it would
-/// refuse.
-pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeError> {
-    refuse_what_is_unknown(request, target)?;
-    let messages = conversation::arrange(request, target)?;
+/// refuse, or the part of the conversation that it has no block for.
+pub fn encode(
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Dropped,
+) -> Result<Vec<u8>, EncodeError> {
+    leave_out(request, target, dropped)?;
+    let messages = conversation::arrange(request, target, dropped)?;
     let allows = Allows {
         signed_loop: conversation::has_signed_loop(&messages),
         prefilled: conversation::is_prefilled(&messages),
     };
     let plan = thinking::plan(request, reasoning(request, target), target, allows)?;
     let form = Form::of(request, target)?;
-    let tools = tools(request, target)?;
+    let tools = tools(request, target, dropped)?;
 
     let mut body = Vec::with_capacity(4_096);
     let mut object = Object::open(&mut body);
@@ -35,18 +42,18 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
     conversation::write(object.key("messages"), &messages);
     if !tools.is_empty() || matches!(form, Form::StandIn(_)) {
         write_tools(object.key("tools"), &tools, &form, target);
-        let free = plan.thinks() || target.no_forced_tool;
+        let free = plan.thinks() || target.no_forced_tool || names_a_dropped_tool(request, &tools);
         write_tool_choice(&mut object, request, &tools, &form, free);
     }
     plan.write(&mut object, request);
     write_output_config(&mut object, request, &form, &plan);
     write_sampling(&mut object, request, target, &plan);
     let stop = || request.stop.iter().filter(|text| !text.trim().is_empty());
-    if stop().next().is_some() && !dropped(target, "stop") {
+    if stop().next().is_some() && !unwanted(target, "stop") {
         write_list(object.key("stop_sequences"), stop(), super::wire::write);
     }
     if find(&request.extensions, "metadata").is_none()
-        && !dropped(target, "user")
+        && !unwanted(target, "user")
         && let Some(user) = &request.user
     {
         let mut metadata = Object::open(object.key("metadata"));
@@ -57,7 +64,8 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
         Some(tier @ ("auto" | "standard_only")) => object.put("service_tier", tier),
         Some("default") => object.put("service_tier", "standard_only"),
         // Another provider's tier: it changes speed and price there only.
-        _ => {}
+        Some(_) => dropped.add("service_tier"),
+        None => {}
     }
     write_cache(&mut object, request.cache.as_ref(), &request.extensions);
     object.extensions(&request.extensions);
@@ -68,7 +76,7 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
     Ok(body)
 }
 
-fn dropped(target: &Target<'_>, param: &str) -> bool {
+fn unwanted(target: &Target<'_>, param: &str) -> bool {
     target.additional_drop_params.iter().any(|name| name == param)
 }
 
@@ -77,9 +85,14 @@ fn is_ours(name: &str) -> bool {
     matches!(name, "context_management" | "mcp_servers" | "container" | "inference_geo" | "speed")
 }
 
-/// Other dialects' parameters that cannot change what the answer means.
-fn is_harmless(e: &Extension) -> bool {
-    match e.name.as_str() {
+/// What leaving out another dialect's field means. A field that no table knows
+/// is a hint: it was meant for another target.
+fn weight(e: &Extension) -> Weight {
+    let name = &*e.name;
+    match name {
+        _ if e.says_nothing() || is_ours(name) || params::is_gateways(name) => Weight::Silent,
+        // Said again: the model has them as its wish to think.
+        "thinking" | "reasoning" | "stream_options" => Weight::Silent,
         "store"
         | "metadata"
         | "verbosity"
@@ -87,20 +100,23 @@ fn is_harmless(e: &Extension) -> bool {
         | "safety_identifier"
         | "prompt_cache_key"
         | "prompt_cache_retention"
-        | "prompt_cache_options"
-        | "stream_options"
-        // Said again: the model has them as its wish to think.
-        | "thinking"
-        | "reasoning" => true,
-        "modalities" => !e.value.text().contains("audio"),
-        name => is_ours(name) || openai_chat::request::params::is_gateways(name),
+        | "prompt_cache_options" => Weight::Hint,
+        "modalities" if !e.value.text().contains("audio") => Weight::Silent,
+        name if !knows(Surface::OpenAiChat, name) => Weight::Hint,
+        _ => Weight::Meaning,
     }
 }
 
-fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), EncodeError> {
-    if target.drop_params {
-        return Ok(());
-    }
+/// Names what Anthropic cannot be told.
+///
+/// # Errors
+/// The first of them that changes the answer's meaning, unless the target is to
+/// go without.
+fn leave_out(
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Dropped,
+) -> Result<(), EncodeError> {
     let sampling = &request.sampling;
     let set = |n: &Option<Number>| n.as_ref().and_then(Number::as_f64).is_some_and(|n| n != 0.0);
     let unknown = [
@@ -112,18 +128,27 @@ fn refuse_what_is_unknown(request: &Request, target: &Target<'_>) -> Result<(), 
         ("presence_penalty", set(&sampling.presence_penalty)),
         ("frequency_penalty", set(&sampling.frequency_penalty)),
     ];
-    let foreign = request.extensions.iter().filter(|e| e.source != HERE && !is_harmless(e));
-    let foreign = foreign.map(|e| e.name.as_str()).find(|name| !dropped(target, name));
+    let foreign = || request.extensions.iter().filter(|e: &&Extension| e.source != HERE);
+    let heavy = foreign().filter(|e| weight(e) == Weight::Meaning).map(|e| e.name.as_str());
     let refused = sampling.chosen().filter(|name| refuses(target, name));
-    let mut names =
-        unknown.iter().filter(|(_, present)| *present).map(|(name, _)| *name).chain(refused);
-    if let Some(param) = names.find(|name| !dropped(target, name)).or(foreign) {
-        return Err(EncodeError::Unsupported { param: param.to_owned() });
+    let unknown = unknown.iter().filter(|(_, present)| *present).map(|(name, _)| *name);
+    let mut names: Vec<&str> = unknown.chain(refused).collect();
+    names.extend(heavy);
+    for param in names.into_iter().filter(|name| !unwanted(target, name)) {
+        if !target.drop_params {
+            return Err(EncodeError::Unsupported { param: param.to_owned() });
+        }
+        dropped.add(param);
     }
-    if !request.system.iter().all(block::can_say) {
-        return Err(EncodeError::Unsupported { param: "messages: system content".to_owned() });
+    for e in foreign().filter(|e| weight(e) == Weight::Hint) {
+        dropped.add(&e.name);
     }
-    Ok(())
+    match request.system.iter().enumerate().find(|(_, part)| !block::can_say(part)) {
+        None => Ok(()),
+        Some((at, part)) => {
+            Err(EncodeError::Content { param: format!("system[{at}]"), what: block::kind(part) })
+        }
+    }
 }
 
 /// Whether the model refuses a parameter.
@@ -133,8 +158,8 @@ fn refuses(target: &Target<'_>, param: &str) -> bool {
 
 /// The wish to think, unless it is to be left out.
 fn reasoning<'r>(request: &'r Request, target: &Target<'_>) -> Option<&'r Reasoning> {
-    let unwanted = ["reasoning_effort", "reasoning", "thinking"];
-    request.reasoning.as_ref().filter(|_| !unwanted.iter().any(|name| dropped(target, name)))
+    let names = ["reasoning_effort", "reasoning", "thinking"];
+    request.reasoning.as_ref().filter(|_| !names.iter().any(|name| unwanted(target, name)))
 }
 
 /// How the form of the answer is asked for.
@@ -150,7 +175,7 @@ enum Form<'r> {
 
 impl<'r> Form<'r> {
     fn of(request: &'r Request, target: &Target<'_>) -> Result<Self, EncodeError> {
-        if dropped(target, "response_format") {
+        if unwanted(target, "response_format") {
             return Ok(Self::Free);
         }
         let schema = match &request.output_format {
@@ -195,7 +220,7 @@ fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>, tar
     let instruction = form
         .instruction(request, target)
         .map(|text| Part::from(Content::Text { text: text.to_owned(), citations: Vec::new() }));
-    let said = |part: &&Part| block::can_say(part) && !block::is_blank(part);
+    let said = |part: &&Part| !block::is_blank(part);
     let parts: Vec<&Part> = request.system.iter().filter(said).chain(&instruction).collect();
     match parts.as_slice() {
         [] => {}
@@ -211,7 +236,11 @@ fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>, tar
 }
 
 /// The tools that the target may see.
-fn tools<'r>(request: &'r Request, target: &Target<'_>) -> Result<Vec<&'r Tool>, EncodeError> {
+fn tools<'r>(
+    request: &'r Request,
+    target: &Target<'_>,
+    dropped: &mut Dropped,
+) -> Result<Vec<&'r Tool>, EncodeError> {
     let allowed = match &request.tool_choice {
         Some(ToolChoice::Opaque(e)) if e.source != HERE => Some(
             Allowed::of(&e.value)
@@ -231,6 +260,7 @@ fn tools<'r>(request: &'r Request, target: &Target<'_>) -> Result<Vec<&'r Tool>,
                         ),
                     });
                 }
+                dropped.add(format!("tools[{at}]: {kind}"));
             }
             Tool::Function { name, strict, parameters, .. } => {
                 if *strict == Some(true)
@@ -325,9 +355,9 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
     object.put("name", name);
     object.put_some("description", description.as_ref());
     match parameters {
-        None => object.raw("input_schema", schema::NO_PARAMETERS),
+        None => object.raw("input_schema", tool_schema::NO_PARAMETERS),
         Some(parameters) => {
-            let typed = schema::with_type(parameters);
+            let typed = tool_schema::flat(parameters, false);
             let typed = typed.as_ref().unwrap_or(parameters);
             let closed = if strict == Some(true) { schema::closed(typed) } else { None };
             object.raw("input_schema", closed.as_ref().unwrap_or(typed).text());
@@ -337,6 +367,13 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
     write_cache(&mut object, cache.as_ref(), extensions);
     object.extensions(extensions);
     object.close();
+}
+
+/// Returns true if the tool that must be called is one that was left out.
+fn names_a_dropped_tool(request: &Request, tools: &[&Tool]) -> bool {
+    let Some(ToolChoice::Named(wanted)) = &request.tool_choice else { return false };
+    let named = |tool: &Tool| tool.name().as_deref() == Some(wanted.as_str());
+    request.tools.iter().any(named) && !tools.iter().any(|tool| named(tool))
 }
 
 fn write_tool_choice(
@@ -424,7 +461,7 @@ fn write_sampling(
     plan: &Plan<'_>,
 ) {
     let sampling = &request.sampling;
-    let wanted = |name: &str| !dropped(target, name) && !refuses(target, name);
+    let wanted = |name: &str| !unwanted(target, name) && !refuses(target, name);
     let value = |n: &Number| n.as_f64().unwrap_or(1.0);
     let temperature = sampling
         .temperature

@@ -11,9 +11,6 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
-/// The schema of a tool without one.
-pub(super) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
-
 /// The path to an object whose keys are the model's to choose (a map, or any
 /// object at all), which structured output cannot say; empty for the schema
 /// itself.
@@ -28,21 +25,6 @@ pub(super) fn closed(schema: &Json) -> Option<Json> {
         return None;
     }
     Json::of(&node).ok()
-}
-
-/// Whether a tool's schema says that it is an object, as Anthropic demands.
-pub(super) fn with_type(schema: &Json) -> Option<Json> {
-    let mut members = match schema.read::<Node>() {
-        Ok(Node::Object(members)) => members,
-        Ok(_) => return Json::parse(NO_PARAMETERS.to_owned()).ok(),
-        // Nested beyond reading: Anthropic shall judge it.
-        Err(_) => return None,
-    };
-    if members.iter().any(|(name, _)| name == "type") {
-        return None;
-    }
-    members.insert(0, ("type".to_owned(), Node::Text("object".to_owned())));
-    Json::of(&Node::Object(members)).ok()
 }
 
 /// A JSON value whose objects keep their order.
@@ -323,15 +305,5 @@ mod tests {
     fn a_property_may_be_called_like_a_keyword() {
         let schema = r#"{"type":"object","properties":{"minimum":{"type":"string"}},"additionalProperties":false}"#;
         assert_eq!(close(schema), None);
-    }
-
-    #[test]
-    fn a_tools_schema_says_that_it_is_an_object() {
-        let typed = |schema: &str| {
-            with_type(&Json::parse(schema.to_owned()).unwrap()).map(|json| json.text().to_owned())
-        };
-        assert_eq!(typed("{}").unwrap(), r#"{"type":"object"}"#);
-        assert_eq!(typed(r#"{"type":"object"}"#), None);
-        assert_eq!(typed("true").unwrap(), NO_PARAMETERS);
     }
 }

@@ -108,7 +108,8 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, Wrong> {
-        self.read(name, "a string")
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        text(raw).map(Some).ok_or_else(|| Wrong::new(name, "must be a string"))
     }
 
     pub(super) fn required_string(&mut self, name: &str) -> Result<String, Wrong> {
@@ -136,6 +137,9 @@ impl<'a> Fields<'a> {
 pub(super) fn extension(name: impl Into<String>, value: Json) -> Extension {
     Extension { source: HERE, name: name.into(), value }
 }
+
+/// A string, whatever its escapes say; half a surrogate pair becomes U+FFFD.
+pub(super) use crate::openai_chat::object::string as text;
 
 /// A list's elements, raw.
 pub(super) fn list(raw: &RawValue) -> Result<Vec<&RawValue>, Wrong> {

@@ -6,8 +6,9 @@
 
 use super::thinking::{self, Allows, Thinking};
 use super::{conversation, request};
-use crate::Target;
-use crate::model::{Reasoning, Request, ToolChoice};
+use crate::model::{Reasoning, ReasoningMode, Request, ToolChoice};
+use crate::openai_chat::object::Object;
+use crate::{Dropped, Target};
 
 /// What the wish adds to a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,23 +34,78 @@ pub fn added(
     }
     request.max_output_tokens = request.max_output_tokens.or(limit_tokens);
     let wish = within(wish.clone(), request.max_output_tokens)?;
-    let messages = conversation::arrange(&request, target).ok()?;
+    let messages = conversation::arrange(&request, target, &mut Dropped::default()).ok()?;
     let allows = Allows {
         signed_loop: conversation::has_signed_loop(&messages),
         prefilled: conversation::is_prefilled(&messages),
     };
     let plan = thinking::plan(&request, Some(&wish), target, allows).ok()?;
-    Some(Added {
-        thinking: match plan.thinking {
-            Thinking::Unsaid => None,
-            Thinking::Off => Some(r#"{"type":"disabled"}"#.to_owned()),
-            Thinking::Budget(tokens) => {
-                Some(format!(r#"{{"type":"enabled","budget_tokens":{tokens}}}"#))
-            }
-            Thinking::Adaptive => Some(r#"{"type":"adaptive"}"#.to_owned()),
-        },
-        effort: plan.effort.map(str::to_owned),
-    })
+    Some(Added { thinking: text(plan.thinking), effort: plan.effort.map(str::to_owned) })
+}
+
+/// A client's own wish to think, as the model takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adjusted {
+    /// The JSON text of `thinking`; `None` to leave it out.
+    pub thinking: Option<String>,
+    /// `output_config.effort`; `None` to leave it out.
+    pub effort: Option<String>,
+}
+
+/// The wish to think in the body of a request as `target` takes it; `None` if
+/// it takes it as it is. A model without adaptive thinking gets a budget, one
+/// without budgets an effort, and one that does not think neither.
+pub fn adjusted(body: &[u8], target: &Target<'_>) -> Option<Adjusted> {
+    let request = request::decode(body).ok()?;
+    let wish = request.reasoning.as_ref()?;
+    let adapts = wish.mode == Some(ReasoningMode::Adaptive);
+    let fits = match wish.mode {
+        _ if target.reasons == Some(false) => false,
+        Some(ReasoningMode::Adaptive) => target.adaptive_thinking,
+        Some(ReasoningMode::Enabled) => !target.no_budgets,
+        Some(ReasoningMode::Disabled) => !target.always_thinks,
+        None => true,
+    };
+    let effort_fits = match wish.effort.as_deref() {
+        None => true,
+        Some(effort) => !target.no_effort && target.effort(effort) == effort,
+    };
+    if fits && effort_fits {
+        return None;
+    }
+    let effort = || wish.effort.as_deref().map(|effort| target.effort(effort).to_owned());
+    let kept = effort().filter(|_| !target.no_effort && target.reasons != Some(false));
+    if fits {
+        let thinking = Object::of_bytes(body).ok()?.get("thinking").map(|raw| raw.get().to_owned());
+        return Some(Adjusted { thinking, effort: kept });
+    }
+    let messages = conversation::arrange(&request, target, &mut Dropped::default()).ok()?;
+    let allows = Allows {
+        signed_loop: conversation::has_signed_loop(&messages),
+        prefilled: conversation::is_prefilled(&messages),
+    };
+    let wish = Reasoning { mode: wish.mode.filter(|_| !adapts), ..wish.clone() };
+    // An adaptive wish without an effort is Anthropic's default, `high`.
+    let wish = match (adapts, &wish.effort) {
+        (true, None) => Reasoning { effort: Some("high".to_owned()), ..wish },
+        _ => wish,
+    };
+    let wish = within(wish, request.max_output_tokens);
+    let plan = thinking::plan(&request, wish.as_ref(), target, allows).ok()?;
+    let effort = plan.effort.map(str::to_owned).or(kept).filter(|_| !target.no_effort);
+    Some(Adjusted { thinking: text(plan.thinking), effort })
+}
+
+/// The JSON text of `thinking`, where something is said.
+fn text(thinking: Thinking) -> Option<String> {
+    match thinking {
+        Thinking::Unsaid => None,
+        Thinking::Off => Some(r#"{"type":"disabled"}"#.to_owned()),
+        Thinking::Budget(tokens) => {
+            Some(format!(r#"{{"type":"enabled","budget_tokens":{tokens}}}"#))
+        }
+        Thinking::Adaptive => Some(r#"{"type":"adaptive"}"#.to_owned()),
+    }
 }
 
 /// The wish with a budget below the output limit; none where that is below
@@ -77,8 +133,6 @@ fn leaves_room(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReasoningMode;
-
     fn with(more: &str) -> String {
         format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}]{more}}}"#)
     }
@@ -129,5 +183,35 @@ mod tests {
         let added = added(with(r#","max_tokens":50"#).as_bytes(), &wish, None, &target).unwrap();
         assert_eq!(added.thinking.as_deref(), Some(r#"{"type":"adaptive"}"#));
         assert_eq!(added.effort.as_deref(), Some("high"));
+    }
+
+    #[test]
+    fn a_clients_own_wish_becomes_what_the_model_takes() {
+        let asked = |more: &str, target: &Target<'_>| {
+            let adjusted = adjusted(with(more).as_bytes(), target)?;
+            Some((adjusted.thinking.unwrap_or_default(), adjusted.effort.unwrap_or_default()))
+        };
+        let text = |thinking: &str, effort: &str| Some((thinking.to_owned(), effort.to_owned()));
+        let older = Target { no_effort: true, ..Target::default() };
+        let adaptive = r#","max_tokens":32000,"thinking":{"type":"adaptive"}"#;
+        let budget = r#"{"type":"enabled","budget_tokens":4096}"#;
+        assert_eq!(asked(adaptive, &older), text(budget, ""));
+        let low = format!(r#"{adaptive},"output_config":{{"effort":"low"}}"#);
+        let least = r#"{"type":"enabled","budget_tokens":1024}"#;
+        assert_eq!(asked(&low, &older), text(least, ""));
+        let narrow = r#","max_tokens":500,"thinking":{"type":"adaptive"}"#;
+        assert_eq!(asked(narrow, &older), text("", ""));
+        let alone = r#","max_tokens":500,"output_config":{"effort":"low"}"#;
+        assert_eq!(asked(alone, &older), text("", ""));
+        let never = Target { reasons: Some(false), ..older.clone() };
+        assert_eq!(asked(&low, &never), text("", ""));
+        let newer = Target { adaptive_thinking: true, no_budgets: true, ..Target::default() };
+        let said = r#","max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":2000}"#;
+        assert_eq!(asked(said, &newer), text(r#"{"type":"adaptive"}"#, "medium"));
+        assert_eq!(asked(adaptive, &newer), None);
+        assert_eq!(asked(said, &older), None);
+        let most = format!(r#"{adaptive},"output_config":{{"effort":"max"}}"#);
+        assert_eq!(asked(&most, &newer), text(r#"{"type":"adaptive"}"#, "high"));
+        assert_eq!(asked("", &older), None);
     }
 }

@@ -9,7 +9,8 @@ use super::part::{decode_content, own, plain};
 use super::write::ObjectWriter;
 use super::{EXTRA_CONTENT, made_id, media};
 use crate::{
-    DecodeError, Dialect, Json,
+    DecodeError, Dialect, Json, Target,
+    additions::{NO_REASONING, REASONING_CONTENT},
     model::{Citation, Content, Extension, Part, Thought, ToolKind},
 };
 use serde_json::value::RawValue;
@@ -247,14 +248,40 @@ pub(super) fn encode_calls(parts: &[Part], knows_extra: bool, message: &mut Obje
     });
 }
 
-/// Writes the thinking of a request's history back under the names it came
-/// under, except LiteLLM's blocks, which prove something to Anthropic only.
-/// Thinking that came from elsewhere is not said.
-pub(super) fn encode_history_thoughts(parts: &[Part], message: &mut ObjectWriter<'_>) {
-    for part in parts.iter().filter(|part| matches!(part.content, Content::Reasoning(_))) {
-        let replayed = own(&part.extensions)
-            .filter(|e| REASONING_FIELDS.contains(&e.name.as_str()) && e.name != "thinking_blocks");
-        message.extensions(replayed);
+/// Writes the thinking of a request's history: under the names it came under
+/// where the target takes those back, and thinking that came from elsewhere
+/// under `reasoning_content` where that is taken. LiteLLM's blocks prove
+/// something to Anthropic only.
+pub(super) fn encode_history_thoughts(
+    parts: &[Part],
+    target: &Target<'_>,
+    message: &mut ObjectWriter<'_>,
+) {
+    let mut has_words = false;
+    let mut words = String::new();
+    for part in parts {
+        let Content::Reasoning(thought) = &part.content else { continue };
+        words.extend(thought.text.as_deref());
+        let replayed = own(&part.extensions).filter(|e| {
+            REASONING_FIELDS.contains(&e.name.as_str())
+                && e.name != "thinking_blocks"
+                && target.takes_back(&e.name)
+        });
+        for extension in replayed {
+            has_words |= extension.name == REASONING_CONTENT;
+            message.member(&extension.name, &extension.value);
+        }
+    }
+    // Who says nothing of it takes back only what it gave.
+    if has_words || target.takes_back.is_none() || !target.takes_back(REASONING_CONTENT) {
+        return;
+    }
+    let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
+    if words.is_empty() && calls && target.needs_reasoning {
+        words.push_str(NO_REASONING);
+    }
+    if !words.is_empty() {
+        message.member(REASONING_CONTENT, &words);
     }
 }
 

@@ -4,23 +4,32 @@
 //! What needs no change keeps its bytes. Text that cannot be read stays as it
 //! is: the server says what is wrong with it.
 
+use crate::additions;
 use crate::head::Members;
 use crate::openai_chat::object::string;
+use crate::skim::Skim;
 use crate::splice::quoted;
+use memchr::memmem;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// What a server refuses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fit {
+pub struct Fit<'a> {
     /// The role `developer`: it becomes `system`.
     pub no_developer: bool,
     /// `cache_control` on messages, parts and tools: it is taken out.
     pub no_cache_control: bool,
     /// Content in parts: texts are joined, where all parts are texts.
     pub text_content: bool,
+    /// Members that an earlier answer brought, all but these; see
+    /// [`additions`](crate::additions). `None` leaves them all.
+    pub takes_back: Option<&'a [&'a str]>,
+    /// A message with tool calls and without `reasoning_content`: it gets one.
+    pub needs_reasoning: bool,
 }
 
-impl Fit {
+impl Fit<'_> {
     /// The value of `messages` as the server takes it; none where it need not
     /// change.
     pub fn messages(self, raw: &[u8]) -> Option<String> {
@@ -41,15 +50,38 @@ impl Fit {
             members.0.iter().any(|(name, value)| name == "role" && value.get() == role)
         };
         // As the encoder joins them: a model's own parts are one text.
-        let glue = if spoken("\"assistant\"") { "" } else { "\n" };
-        object(&members, |name, value| match name {
+        let is_assistant = spoken("\"assistant\"");
+        let needs_reasoning = self.needs_reasoning && is_assistant && calls(&members);
+        let glue = if is_assistant { "" } else { "\n" };
+        let changed = object(&members, |name, value| match name {
+            name if is_assistant && self.refuses(name, value) => Change::Gone,
+            additions::REASONING_CONTENT if needs_reasoning && says_nothing(value) => {
+                Change::To(quoted(additions::NO_REASONING))
+            }
             "role" if self.no_developer && value.get() == "\"developer\"" => {
                 Change::To("\"system\"".to_owned())
             }
             "cache_control" if self.no_cache_control => Change::Gone,
             "content" => self.content(value, glue).map_or(Change::None, Change::To),
             _ => Change::None,
-        })
+        });
+        let has_reasoning = members.0.iter().any(|(name, _)| name == additions::REASONING_CONTENT);
+        if !needs_reasoning || has_reasoning {
+            return changed;
+        }
+        let text = changed.as_deref().unwrap_or(raw.get()).trim_end();
+        let open = text.strip_suffix('}').unwrap_or(text);
+        let reasoning = quoted(additions::NO_REASONING);
+        Some(format!("{open},{}:{reasoning}}}", quoted(additions::REASONING_CONTENT)))
+    }
+
+    /// Returns true if an earlier answer brought this member and the server
+    /// does not take it back.
+    fn refuses(self, name: &str, value: &RawValue) -> bool {
+        let Some(taken) = self.takes_back else { return false };
+        let added =
+            additions::CHAT_MEMBERS.contains(&name) || (name == "refusal" && value.get() == "null");
+        added && !taken.contains(&name)
     }
 
     fn content(self, raw: &RawValue, glue: &str) -> Option<String> {
@@ -64,6 +96,74 @@ impl Fit {
         }
         if self.no_cache_control { list(&parts, without_hint) } else { None }
     }
+}
+
+/// Returns true if a message calls tools.
+fn calls(members: &Members<'_>) -> bool {
+    let says =
+        |(name, value): &(Cow<'_, str>, &RawValue)| name == "tool_calls" && !says_nothing(value);
+    members.0.iter().any(says)
+}
+
+fn says_nothing(value: &RawValue) -> bool {
+    matches!(value.get(), "null" | "[]" | "\"\"")
+}
+
+/// Returns true if `messages` has a system or developer message that is not its
+/// first, or, where `alternates`, two messages of one role in a row. Walks all
+/// messages only where the words for roles say that it may.
+pub fn is_disordered(raw: &[u8], system_first: bool, alternates: bool) -> bool {
+    if !alternates {
+        let words = |role: &str| memmem::find_iter(raw, role).take(2).count();
+        match words("\"system\"") + words("\"developer\"") {
+            0 => return false,
+            1 if roles(raw, 1).is_some_and(|first| first == [Role::System]) => return false,
+            _ => {}
+        }
+    }
+    let Some(roles) = roles(raw, usize::MAX) else { return false };
+    let late = roles.iter().skip(1).any(|role| *role == Role::System);
+    let repeated = roles.windows(2).any(|pair| match pair {
+        [one, other] => one == other && matches!(one, Role::User | Role::Assistant),
+        _ => false,
+    });
+    (system_first && late) || (alternates && repeated)
+}
+
+/// Who speaks, as far as order is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    System,
+    User,
+    Assistant,
+    Other,
+}
+
+/// The roles of the first `most` messages; `None` if the text is not JSON.
+fn roles(raw: &[u8], most: usize) -> Option<Vec<Role>> {
+    let mut skim = Skim::new(raw);
+    let mut roles = Vec::new();
+    let mut more_messages = skim.enter(b'[')?;
+    while more_messages && roles.len() < most {
+        let mut role = Role::Other;
+        let mut more = skim.enter(b'{')?;
+        while more {
+            if skim.key()? == b"role" {
+                role = match skim.string_or_skip()? {
+                    b"system" | b"developer" => Role::System,
+                    b"user" => Role::User,
+                    b"assistant" => Role::Assistant,
+                    _ => Role::Other,
+                };
+            } else {
+                skim.skip()?;
+            }
+            more = skim.more(b'}')?;
+        }
+        roles.push(role);
+        more_messages = skim.more(b']')?;
+    }
+    Some(roles)
 }
 
 /// A part's text, where it is nothing else.
@@ -85,14 +185,17 @@ fn without_hint(raw: &RawValue) -> Option<String> {
 }
 
 /// What becomes of a member.
-enum Change {
+pub(crate) enum Change {
     None,
     Gone,
     To(String),
 }
 
 /// The object with its changes; none where there are none.
-fn object(members: &Members<'_>, change: impl Fn(&str, &RawValue) -> Change) -> Option<String> {
+pub(crate) fn object(
+    members: &Members<'_>,
+    change: impl Fn(&str, &RawValue) -> Change,
+) -> Option<String> {
     let mut changed = false;
     let mut written = Vec::with_capacity(members.0.len());
     for (name, value) in &members.0 {
@@ -109,7 +212,10 @@ fn object(members: &Members<'_>, change: impl Fn(&str, &RawValue) -> Change) -> 
 }
 
 /// The list with its changes; none where there are none.
-fn list(items: &[&RawValue], change: impl Fn(&RawValue) -> Option<String>) -> Option<String> {
+pub(crate) fn list(
+    items: &[&RawValue],
+    change: impl Fn(&RawValue) -> Option<String>,
+) -> Option<String> {
     let changes: Vec<Option<String>> = items.iter().map(|item| change(item)).collect();
     if changes.iter().all(Option::is_none) {
         return None;
@@ -130,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_what_is_refused_changes() {
-        let fit = Fit { no_developer: true, no_cache_control: true, text_content: false };
+        let fit = Fit { no_developer: true, no_cache_control: true, ..Fit::default() };
         assert_eq!(
             fit.messages(MESSAGES.as_bytes()).unwrap(),
             r#"[{"role":"system","content":"a"},{"content":[{"type":"text","text":"b\n"},{"text":"c"}],"role":"user"},{"role":"assistant","content":null,"tool_calls":[]}]"#
@@ -151,6 +257,64 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_answer_brought_goes_unless_it_is_taken_back() {
+        let answer = r#"[{"role":"assistant","content":"a","refusal":null,"reasoning_content":"r","thinking_blocks":[{"type":"thinking"}],"provider_specific_fields":{}},{"role":"user","content":"reasoning_content"}]"#;
+        let strict = Fit { takes_back: Some(&[]), ..Fit::default() };
+        assert_eq!(
+            strict.messages(answer.as_bytes()).unwrap(),
+            r#"[{"role":"assistant","content":"a"},{"role":"user","content":"reasoning_content"}]"#
+        );
+        let kind = Fit { takes_back: Some(&["reasoning_content"]), ..Fit::default() };
+        let kept = kind.messages(answer.as_bytes()).unwrap();
+        assert!(kept.contains(r#""reasoning_content":"r""#), "{kept}");
+        assert!(!kept.contains("thinking_blocks"), "{kept}");
+        assert_eq!(Fit::default().messages(answer.as_bytes()), None);
+        let declined = br#"[{"role":"assistant","refusal":"no"}]"#;
+        assert_eq!(strict.messages(declined), None, "a refusal is what the model said");
+    }
+
+    #[test]
+    fn a_message_with_calls_gets_the_reasoning_that_its_provider_insists_on() {
+        let fit = Fit { needs_reasoning: true, ..Fit::default() };
+        let calls = r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}] }]"#;
+        assert_eq!(
+            fit.messages(calls.as_bytes()).unwrap(),
+            r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}] ,"reasoning_content":" "}]"#
+        );
+        for fine in [
+            r#"[{"role":"assistant","reasoning_content":"r","tool_calls":[{"id":"c"}]}]"#,
+            r#"[{"role":"assistant","content":"a","tool_calls":[]}]"#,
+            r#"[{"role":"user","tool_calls":[{"id":"c"}]}]"#,
+        ] {
+            assert_eq!(fit.messages(fine.as_bytes()), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn disorder_is_seen_where_it_is() {
+        let messages = |roles: &[&str]| {
+            let all: Vec<String> = roles
+                .iter()
+                .map(|role| format!(r#"{{"content":"the \"system\"", "role": "{role}"}}"#))
+                .collect();
+            format!("[{}]", all.join(", "))
+        };
+        for (roles, late, repeated) in [
+            (&["user", "assistant", "user"][..], false, false),
+            (&["system", "user"], false, false),
+            (&["developer", "system", "user"], true, false),
+            (&["user", "system"], true, false),
+            (&["system", "user", "user"], false, true),
+            (&["user", "assistant", "tool", "tool", "user"], false, false),
+        ] {
+            let raw = messages(roles);
+            assert_eq!(is_disordered(raw.as_bytes(), true, false), late, "{roles:?}");
+            assert_eq!(is_disordered(raw.as_bytes(), false, true), repeated, "{roles:?}");
+        }
+        assert!(!is_disordered(b"[\"system\",\"system\"", true, true));
+    }
+
+    #[test]
     fn hints_on_tools_go() {
         let fit = Fit { no_cache_control: true, ..Fit::default() };
         let tools = br#"[{"type":"function","function":{"name":"f"},"cache_control":{"type":"ephemeral"}}]"#;
@@ -159,7 +323,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_stays() {
-        let fit = Fit { no_developer: true, no_cache_control: true, text_content: true };
+        let fit = Fit {
+            no_developer: true,
+            no_cache_control: true,
+            text_content: true,
+            takes_back: Some(&[]),
+            needs_reasoning: true,
+        };
         for raw in ["", "7", "[7,null,\"x\"]", "[{\"content\":[7]}]", "{\"a\":1}"] {
             assert_eq!(fit.messages(raw.as_bytes()), None, "{raw}");
             assert_eq!(fit.tools(raw.as_bytes()), None, "{raw}");

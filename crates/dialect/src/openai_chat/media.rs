@@ -4,6 +4,7 @@
 //! clients write `image/jpg` and send PNGs. Nothing is fetched or decoded.
 
 use crate::model::Media;
+use std::borrow::Cow;
 
 /// A URL of a request: base64 in place, or a link.
 pub(crate) fn of_url(url: &str) -> Media {
@@ -18,6 +19,7 @@ pub(crate) fn of_url(url: &str) -> Media {
 
 /// Base64 with a stated type, corrected.
 pub(crate) fn of_base64(stated: &str, data: &str) -> Media {
+    let data = &*compact(data);
     let media_type = match sniff(data) {
         Some(known) => known,
         None if stated.eq_ignore_ascii_case("image/jpg") => "image/jpeg",
@@ -25,6 +27,15 @@ pub(crate) fn of_base64(stated: &str, data: &str) -> Media {
         None => stated,
     };
     Media::Base64 { media_type: media_type.to_owned(), data: data.to_owned() }
+}
+
+/// Base64 without the line breaks that some encoders put in and that providers
+/// refuse.
+pub(crate) fn compact(data: &str) -> Cow<'_, str> {
+    if data.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return data.split_ascii_whitespace().collect::<String>().into();
+    }
+    data.into()
 }
 
 /// The data URL of base64.
@@ -59,6 +70,13 @@ mod tests {
             data: "iVBORw0KGgoAAAA".to_owned(),
         };
         assert_eq!(media, expected);
+    }
+
+    #[test]
+    fn line_breaks_in_base64_are_removed() {
+        let media = of_url("data:image/png;base64,iVBORw0K\r\nGgoA\n");
+        let data = "iVBORw0KGgoA".to_owned();
+        assert_eq!(media, Media::Base64 { media_type: "image/png".to_owned(), data });
     }
 
     #[test]

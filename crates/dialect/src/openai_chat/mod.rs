@@ -14,15 +14,15 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
-use crate::{Shown, Target, openai_completions};
+use crate::{Dropped, Shown, Target, openai_completions};
 
 mod assistant;
 pub(crate) mod finish;
-mod media;
+pub(crate) mod media;
 pub(crate) mod object;
 pub(crate) mod part;
 pub(crate) mod strict;
-mod surrogate;
+pub(crate) mod surrogate;
 pub(crate) mod usage;
 pub(crate) mod write;
 
@@ -48,7 +48,7 @@ pub fn fuzz(data: &[u8]) {
     if let Ok(request) = request::decode(data) {
         let text_only = Target { content_as_text: true, drop_params: true, ..Target::default() };
         for target in [Target::default(), text_only] {
-            let _written = request::encode(&request, &target);
+            let _written = request::encode(&request, &target, &mut Dropped::default());
         }
     }
     let _request = openai_completions::request::decode(data);

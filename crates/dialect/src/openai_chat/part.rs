@@ -9,7 +9,7 @@ use super::object::{Object, extension, invalid, items, string, wrong_type};
 use super::write::{self, ObjectWriter};
 use crate::{
     DecodeError, Dialect, EncodeError, Json, Target,
-    anthropic_messages::plainly,
+    anthropic_messages::{self, plainly},
     model::{CacheHint, Content, Extension, Media, Part, Thought},
 };
 use serde_json::value::RawValue;
@@ -63,7 +63,19 @@ fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
             Content::Refusal(text.ok_or_else(|| wrong_type(format!("{path}.refusal"), "a string"))?)
         }
         "image_url" => image(&mut object, path)?,
-        "file" => file(&mut object, path, &mut extensions)?,
+        "input_image" => match object.take("file_id").and_then(string) {
+            Some(id) => Content::Image { source: Media::FileId(id), detail: None },
+            None => image(&mut object, path)?,
+        },
+        "file" => {
+            let path = format!("{path}.file");
+            let raw = object.take("file").ok_or_else(|| wrong_type(&path, "an object"))?;
+            let mut inner = Object::parse(raw.get()).map_err(|_| wrong_type(&path, "an object"))?;
+            let file = file(&mut inner, &path, &mut extensions)?;
+            extensions.extend(inner.rest("file."));
+            file
+        }
+        "input_file" => file(&mut object, path, &mut extensions)?,
         "input_audio" => audio(&mut object, path)?,
         "document_url" => {
             let url = object.take("document_url").and_then(string);
@@ -73,10 +85,14 @@ fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
             let source = media::of_url(&url);
             Content::Document { source, title, context: None, citations: None }
         }
+        kind if anthropic_messages::has_block(kind) => {
+            return anthropic_messages::decode_block(raw, path);
+        }
         "thinking" => {
+            let signature = object.take("signature").and_then(string).filter(|s| !s.is_empty());
             extensions.push(extension("thinking", raw));
             let text = object.take("thinking").map(thinking_text).unwrap_or_default();
-            let part = Content::Reasoning(Thought { text: Some(text), ..Thought::default() });
+            let part = Content::Reasoning(Thought { text: Some(text), signature, redacted: None });
             return Ok(Part { content: part, cache, extensions });
         }
         _ => {
@@ -118,17 +134,24 @@ fn image(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
         },
     };
     let url = url.ok_or_else(|| wrong_type(format!("{path}.url"), "a string"))?;
-    Ok(Content::Image { source: media::of_url(&url), detail })
+    let source = media::of_url(&url);
+    // Clients send files of any kind this way: what a picture is not is a
+    // document.
+    if let Media::Base64 { media_type, .. } = &source
+        && !media_type.starts_with("image/")
+        && media_type != "application/octet-stream"
+    {
+        return Ok(Content::Document { source, title: None, context: None, citations: None });
+    }
+    Ok(Content::Image { source, detail })
 }
 
+/// A file, by the members of chat's `file` and of responses' `input_file`.
 fn file(
-    object: &mut Object<'_>,
+    inner: &mut Object<'_>,
     path: &str,
     extensions: &mut Vec<Extension>,
 ) -> Result<Content, DecodeError> {
-    let path = format!("{path}.file");
-    let raw = object.take("file").ok_or_else(|| wrong_type(&path, "an object"))?;
-    let mut inner = Object::parse(raw.get()).map_err(|_| wrong_type(&path, "an object"))?;
     let title = inner.take("filename").and_then(string);
     let format = inner.take("format").and_then(string);
     let source = if let Some(data) = inner.take("file_data").and_then(string) {
@@ -144,6 +167,8 @@ fn file(
                 source
             }
         }
+    } else if let Some(url) = inner.take("file_url").and_then(string) {
+        media::of_url(&url)
     } else if let Some(id) = inner.take("file_id").and_then(string) {
         if id.starts_with("https://") || id.starts_with("http://") || id.starts_with("data:") {
             media::of_url(&id)
@@ -151,9 +176,8 @@ fn file(
             Media::FileId(id)
         }
     } else {
-        return Err(invalid(&path, format!("`{path}` needs `file_data` or `file_id`")));
+        return Err(invalid(path, format!("`{path}` needs `file_data` or `file_id`")));
     };
-    extensions.extend(inner.rest("file."));
     Ok(Content::Document { source, title, context: None, citations: None })
 }
 
@@ -166,18 +190,18 @@ fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
     Ok(Content::Audio { data, format })
 }
 
-/// What of a user's message, of instructions or of a result can be written.
+/// The parts of a user's message, of instructions or of a result, each with its
+/// place in the client's request, as they can be written.
 ///
 /// # Errors
-/// Where a part has no form here, by its name; `drop_params` leaves it out.
-pub(super) fn sayable<'p>(
-    parts: impl Iterator<Item = &'p Part>,
+/// Names the first part that has no form here: content is never left out.
+pub(super) fn sayable<'p, P: Into<String>>(
+    parts: impl Iterator<Item = (P, &'p Part)>,
     target: &Target<'_>,
-    path: &str,
 ) -> Result<Vec<Cow<'p, Part>>, EncodeError> {
     let mut said = Vec::new();
-    for part in parts {
-        let kind = match &part.content {
+    for (place, part) in parts {
+        let what = match &part.content {
             Content::Opaque { source: Dialect::AnthropicMessages, block } => {
                 if let Some(plain) = plainly::plainly(block) {
                     said.extend(plain.into_iter().map(Cow::Owned));
@@ -190,6 +214,10 @@ pub(super) fn sayable<'p>(
             Content::Reasoning(_) if own(&part.extensions).all(|e| e.name != "thinking") => {
                 "thinking".to_owned()
             }
+            Content::Document { source: Media::Url(_), .. } if link(part).is_none() => {
+                "a link to a document".to_owned()
+            }
+            content if target.content_as_text && !is_text(content) => kind(part),
             // A file has no field for what is to be known about it.
             Content::Document { source, context: Some(context), .. }
                 if !matches!(source, Media::Text(_)) =>
@@ -202,11 +230,32 @@ pub(super) fn sayable<'p>(
                 continue;
             }
         };
-        if !target.drop_params {
-            return Err(EncodeError::Unsupported { param: format!("{path}: {kind}") });
-        }
+        return Err(EncodeError::Content { param: place.into(), what });
     }
     Ok(said)
+}
+
+/// Returns true for content that can be part of one string.
+fn is_text(content: &Content) -> bool {
+    match content {
+        Content::Document { source, .. } => matches!(source, Media::Text(_)),
+        Content::Image { .. } | Content::Audio { .. } | Content::Opaque { .. } => false,
+        _ => true,
+    }
+}
+
+/// The `type` of a part, for errors.
+pub(crate) fn kind(part: &Part) -> String {
+    match &part.content {
+        Content::Image { .. } => "image_url".to_owned(),
+        Content::Document { .. } => "file".to_owned(),
+        Content::Audio { .. } => "input_audio".to_owned(),
+        Content::Opaque { block, .. } => {
+            let kind = Object::parse(block.text()).ok().and_then(|part| part.filled("type"));
+            kind.unwrap_or_else(|| "a part without a type".to_owned())
+        }
+        _ => "text".to_owned(),
+    }
 }
 
 /// A text document as words: its title, what to know about it, its text.
@@ -257,12 +306,6 @@ pub(super) fn encode(
         }
         Content::Image { .. } => "image_url",
         Content::Document { .. } if link(part) == Some("\"document_url\"") => "document_url",
-        Content::Document { .. } if link(part).is_some() => "file",
-        Content::Document { source: Media::Url(_), .. } => {
-            return Err(cannot(
-                "a link to a document is not supported here; send the document as base64",
-            ));
-        }
         Content::Document { .. } => "file",
         Content::Audio { .. } => "input_audio",
         Content::Opaque { source: Dialect::OpenAiChat, block } => {

@@ -55,6 +55,42 @@ pub(crate) fn whole(json: &str) -> Option<String> {
     Some(text)
 }
 
+/// Replaces in JSON text the escapes of half a pair that stands alone by that of
+/// U+FFFD: carried text may hold them, and providers refuse a body that does.
+pub(crate) fn mend(json: &mut [u8]) {
+    let mut at = 0;
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
+        at += found;
+        match escape(json, at) {
+            Some(0xD800..=0xDBFF) if matches!(escape(json, at + 6), Some(0xDC00..=0xDFFF)) => {
+                at += 12;
+            }
+            Some(0xD800..=0xDFFF) => {
+                if let Some(digits) = json.get_mut(at + 2..at + 6) {
+                    digits.copy_from_slice(b"fffd");
+                }
+                at += 6;
+            }
+            // Past the escaped sign, which may be a backslash.
+            _ => at += 2,
+        }
+    }
+}
+
+/// A copy of JSON text, mended.
+pub(crate) fn mended(json: &str) -> String {
+    let mut bytes = json.as_bytes().to_vec();
+    mend(&mut bytes);
+    // ASCII stands for ASCII: what was text is text.
+    String::from_utf8(bytes).unwrap_or_else(|_| json.to_owned())
+}
+
+/// The code unit that `\uXXXX` at this place stands for.
+fn escape(json: &[u8], at: usize) -> Option<u32> {
+    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 enum Unit<'a> {
     Text(&'a str),
     Surrogate(u16),
@@ -124,6 +160,20 @@ mod tests {
         let mut joiner = Joiner::default();
         assert_eq!(joiner.push(r#""a\ud83d""#).unwrap(), "a");
         assert_eq!(joiner.push(r#""\ude00b""#).unwrap(), "\u{1F600}b");
+    }
+
+    #[test]
+    fn halves_in_carried_text_are_mended_where_they_stand_alone() {
+        for (text, mended) in [
+            (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+            (r#"{"a":"\ude00\uD83D x"}"#, r#"{"a":"\ufffd\ufffd x"}"#),
+            (r#"{"a":"\ud83d\ude00 \\ud83d é"}"#, r#"{"a":"\ud83d\ude00 \\ud83d é"}"#),
+            (r#""\ud83"#, r#""\ud83"#),
+        ] {
+            let mut bytes = text.as_bytes().to_vec();
+            mend(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), mended);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use dialect::model::{
     Content, Extension, OutputFormat, Part, Reasoning, ReasoningMode, Request, Role, Sampling,
     Thought, Tool, ToolChoice, ToolKind, Turn,
 };
-use dialect::{Dialect, EncodeError, Json, Target};
+use dialect::{Dialect, Dropped, EncodeError, Json, Target};
 use serde_json::{Number, Value, json};
 
 fn text(text: &str) -> Part {
@@ -49,7 +49,8 @@ fn function(name: &str) -> Tool {
 }
 
 fn sent_to(request: &Request, target: &Target<'_>) -> Value {
-    serde_json::from_slice(&request::encode(request, target).unwrap()).unwrap()
+    serde_json::from_slice(&request::encode(request, target, &mut Dropped::default()).unwrap())
+        .unwrap()
 }
 
 fn sent(request: &Request) -> Value {
@@ -94,7 +95,8 @@ fn a_result_without_its_call_is_refused_by_name() {
             turn(Role::User, vec![result("a", "A")]),
         ],
     ] {
-        let error = request::encode(&asking(turns), &Target::default()).unwrap_err();
+        let error = request::encode(&asking(turns), &Target::default(), &mut Dropped::default())
+            .unwrap_err();
         assert!(error.to_string().contains("`a`"), "{error}");
     }
 }
@@ -120,7 +122,8 @@ fn a_conversation_without_words_is_refused() {
         vec![user("  ")],
         vec![user("a"), turn(Role::Assistant, vec![text("b")]), user("")],
     ] {
-        let error = request::encode(&asking(turns), &Target::default()).unwrap_err();
+        let error = request::encode(&asking(turns), &Target::default(), &mut Dropped::default())
+            .unwrap_err();
         assert!(matches!(error, EncodeError::Invalid { .. }));
     }
 }
@@ -280,13 +283,23 @@ fn what_claude_cannot_do_is_refused_by_name_unless_dropped() {
         ),
         (with(Sampling { seed: Some(Number::from(1)), ..Sampling::default() }), "seed"),
         (with(Sampling { presence_penalty: half, ..Sampling::default() }), "presence_penalty"),
-        (asking(vec![turn(Role::User, vec![text("a"), audio.into()])]), "messages[0].input_audio"),
         (Request { extensions: vec![foreign], ..asking(vec![user("go")]) }, "web_search_options"),
     ] {
-        let refused = request::encode(&request, &Target::default()).unwrap_err();
+        let refused =
+            request::encode(&request, &Target::default(), &mut Dropped::default()).unwrap_err();
         assert_eq!(refused, EncodeError::Unsupported { param: param.to_owned() });
         let lenient = Target { drop_params: true, ..Target::default() };
-        assert!(request::encode(&request, &lenient).is_ok(), "{param}");
+        let mut dropped = Dropped::default();
+        assert!(request::encode(&request, &lenient, &mut dropped).is_ok(), "{param}");
+        assert_eq!(dropped.text(), param);
+    }
+    // Content is no parameter.
+    let spoken = asking(vec![turn(Role::User, vec![text("a"), audio.into()])]);
+    for drop_params in [false, true] {
+        let target = Target { drop_params, ..Target::default() };
+        let refused = request::encode(&spoken, &target, &mut Dropped::default()).unwrap_err();
+        assert_eq!(refused.param(), "messages[0].content[1]");
+        assert!(!refused.to_string().contains("drop_params"), "{refused}");
     }
     let harmless = Sampling {
         n: Some(1),
@@ -294,11 +307,11 @@ fn what_claude_cannot_do_is_refused_by_name_unless_dropped() {
         presence_penalty: Some(Number::from(0)),
         ..Sampling::default()
     };
-    assert!(request::encode(&with(harmless), &Target::default()).is_ok());
+    assert!(request::encode(&with(harmless), &Target::default(), &mut Dropped::default()).is_ok());
     let named = ["seed".to_owned()];
     let dropping = Target { additional_drop_params: &named, ..Target::default() };
     let seeded = with(Sampling { seed: Some(Number::from(1)), ..Sampling::default() });
-    assert!(request::encode(&seeded, &dropping).is_ok());
+    assert!(request::encode(&seeded, &dropping, &mut Dropped::default()).is_ok());
 }
 
 #[test]
@@ -447,7 +460,12 @@ fn a_coding_clients_request_reaches_an_openai_target() {
         "metadata": {"user_id":"u"}
     });
     let request = request::decode(body.to_string().as_bytes()).unwrap();
-    let written = dialect::openai_chat::request::encode(&request, &Target::default()).unwrap();
+    let written = dialect::openai_chat::request::encode(
+        &request,
+        &Target::default(),
+        &mut Dropped::default(),
+    )
+    .unwrap();
     let written: Value = serde_json::from_slice(&written).unwrap();
     assert_eq!(written["reasoning_effort"], "medium");
     assert_eq!(written["messages"][2]["tool_calls"][0]["id"], "call_1", "its own id comes back");

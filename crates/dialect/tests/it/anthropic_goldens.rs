@@ -8,8 +8,8 @@
 
 use crate::anthropic_recordings::SHOWN;
 use crate::anthropic_stream::{decode_all, encode_all};
-use dialect::Target;
 use dialect::anthropic_messages::{error, request, response};
+use dialect::{Dropped, Target};
 use std::fs;
 use std::path::Path;
 
@@ -35,7 +35,8 @@ fn case(folder: &Path) {
     };
     if let Ok(body) = fs::read(folder.join("request.json")) {
         let decoded = request::decode(&body).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let written = request::encode(&decoded, &target).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let written = request::encode(&decoded, &target, &mut Dropped::default())
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
         compare(&folder.join("upstream_request.json"), &pretty(&written));
     }
     for entry in fs::read_dir(folder).unwrap() {

@@ -9,7 +9,7 @@ use dialect::model::{
     CacheHint, Choice, Content, Delta, Event, Finish, Media, Opening, Part, Request, Response,
     Role, Sampling, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
-use dialect::{Json, Target, Usage};
+use dialect::{Dropped, Json, Target, Usage};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -295,7 +295,7 @@ fn target() -> Target<'static> {
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was(request in conversation()) {
-        let written = request::encode(&request, &target()).unwrap();
+        let written = request::encode(&request, &target(), &mut Dropped::default()).unwrap();
         prop_assert_eq!(request::decode(&written).unwrap(), request);
     }
 

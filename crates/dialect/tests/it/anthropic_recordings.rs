@@ -6,7 +6,7 @@ use crate::facts_anthropic::{events_of, of_body, of_events, of_request};
 use bytes::Bytes;
 use dialect::anthropic_messages::{error, request, response, stream};
 use dialect::model::Event;
-use dialect::{ErrorClass, Shown, Target, sse};
+use dialect::{Dropped, ErrorClass, Shown, Target, sse};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ fn recorded_requests_say_the_same_after_the_trip() {
         };
         let bytes = serde_json::to_vec(&body).unwrap();
         let decoded = request::decode(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let written = request::encode(&decoded, &target)
+        let written = request::encode(&decoded, &target, &mut Dropped::default())
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let written: Value = serde_json::from_slice(&written).unwrap();
         tag_late_instructions(&mut body);

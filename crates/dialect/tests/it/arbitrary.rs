@@ -5,7 +5,7 @@ use dialect::{
     Dialect, Json, Usage,
     model::{
         CacheHint, Choice, Citation, Content, Delta, Event, Extension, Finish, Media, Opening,
-        OutputFormat, Part, Reasoning, Request, Response, Role, Sampling, Thought, Tool,
+        OutputFormat, Part, Places, Reasoning, Request, Response, Role, Sampling, Thought, Tool,
         ToolChoice, ToolKind, Turn,
     },
 };
@@ -239,6 +239,7 @@ pub(crate) fn openai_request() -> impl Strategy<Value = Request> {
             let system = system.into_iter().map(|(part, cache)| Part { cache, ..part }).collect();
             let some_tools = !tools.0.is_empty();
             Request {
+                places: Places::default(),
                 model: "m".to_owned(),
                 system,
                 turns,

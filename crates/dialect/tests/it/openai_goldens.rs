@@ -4,7 +4,7 @@
 //! `response.json`. KEYMOAT_UPDATE_GOLDENS=1 writes what comes out.
 
 use crate::wire;
-use dialect::{Shown, Target, openai_chat};
+use dialect::{Dropped, Shown, Target, openai_chat};
 use std::path::Path;
 
 const SHOWN: Shown<'static> = Shown {
@@ -32,7 +32,7 @@ fn request(case: &Path) {
     let out = match openai_chat::request::decode(&body) {
         Ok(request) => {
             let target = Target { model: "upstream-model", ..Target::default() };
-            match openai_chat::request::encode(&request, &target) {
+            match openai_chat::request::encode(&request, &target, &mut Dropped::default()) {
                 Ok(out) => out,
                 Err(error) => format!("error: {error}").into_bytes(),
             }

@@ -2,7 +2,7 @@
 
 use crate::{arbitrary, wire};
 use dialect::{
-    Shown, Target,
+    Dropped, Shown, Target,
     fold::Fold,
     model::Event,
     openai_chat::{self, request, response, stream},
@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn a_request_survives_the_wire(asked in arbitrary::openai_request()) {
         let target = Target { model: "m", cache_control: true, ..Target::default() };
-        let bytes = request::encode(&asked, &target).unwrap();
+        let bytes = request::encode(&asked, &target, &mut Dropped::default()).unwrap();
         let mut read = request::decode(&bytes).unwrap();
         // Usage is always asked for.
         read.include_usage = asked.include_usage;

@@ -2,7 +2,7 @@
 //! the neutral model.
 
 use crate::{facts, recordings, wire};
-use dialect::{Dialect, Shown, Target, fold::Fold, model::Event, openai_chat};
+use dialect::{Dialect, Dropped, Shown, Target, fold::Fold, model::Event, openai_chat};
 use serde_json::Value;
 
 const OTHERS: [&str; 2] = ["cohere", "ollama"];
@@ -54,7 +54,7 @@ fn recorded_requests_say_the_same_after_a_round_trip() {
             Err(error) => panic!("{file}: {error}"),
         };
         let target = Target { model: &request.model, cache_control: true, ..Target::default() };
-        let out = openai_chat::request::encode(&request, &target);
+        let out = openai_chat::request::encode(&request, &target, &mut Dropped::default());
         let out = out.unwrap_or_else(|error| panic!("{file}: {error}"));
         let out: Value = serde_json::from_slice(&out).unwrap();
         let (found, mut expected) = (facts::request(&out), facts::request(&body));

@@ -3,7 +3,7 @@
 use crate::{arbitrary, facts};
 use bytes::Bytes;
 use dialect::{
-    Dialect, EncodeError, Shown, Target,
+    Dialect, Dropped, EncodeError, Shown, Target,
     fold::Fold,
     model::{Content, Event},
     sse,
@@ -64,7 +64,8 @@ fn an_anthropic_client_reaches_an_openai_upstream() {
     });
     let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
     let target = Target { model: "m", ..Target::default() };
-    let out = Dialect::OpenAiChat.encode_request(&request, &target).unwrap();
+    let out =
+        Dialect::OpenAiChat.encode_request(&request, &target, &mut Dropped::default()).unwrap();
     let out: Value = serde_json::from_slice(&out).unwrap();
     let said: Vec<String> = facts::request(&out)
         .said
@@ -92,10 +93,12 @@ fn an_anthropic_server_tool_is_refused_or_dropped_by_setting() {
     });
     let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
     let strict = Target { model: "m", ..Target::default() };
-    let error = Dialect::OpenAiChat.encode_request(&request, &strict).unwrap_err();
+    let error =
+        Dialect::OpenAiChat.encode_request(&request, &strict, &mut Dropped::default()).unwrap_err();
     assert!(error.to_string().contains("web_search"), "{error}");
     let lenient = Target { drop_params: true, ..strict };
-    let out = Dialect::OpenAiChat.encode_request(&request, &lenient).unwrap();
+    let out =
+        Dialect::OpenAiChat.encode_request(&request, &lenient, &mut Dropped::default()).unwrap();
     assert!(!String::from_utf8(out).unwrap().contains("tools"));
 }
 
@@ -105,7 +108,9 @@ fn an_openai_client_reaches_an_anthropic_upstream_and_reads_its_stream() {
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]});
     let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
     let target = Target { model: "m", ..Target::default() };
-    let out = Dialect::AnthropicMessages.encode_request(&request, &target).unwrap();
+    let out = Dialect::AnthropicMessages
+        .encode_request(&request, &target, &mut Dropped::default())
+        .unwrap();
     let out: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(out["messages"][0]["role"], "user");
     assert!(out["system"].to_string().contains("Be brief."));
@@ -159,7 +164,7 @@ fn from_anthropic(mut body: Value, target: &Target<'_>) -> Result<Value, EncodeE
     members.entry("max_tokens").or_insert(json!(9));
     members.entry("messages").or_insert(json!([{"role": "user", "content": "Hi"}]));
     let request = Dialect::AnthropicMessages.decode_request(body.to_string().as_bytes()).unwrap();
-    let out = Dialect::OpenAiChat.encode_request(&request, target)?;
+    let out = Dialect::OpenAiChat.encode_request(&request, target, &mut Dropped::default())?;
     Ok(serde_json::from_slice(&out).unwrap())
 }
 
@@ -200,7 +205,8 @@ fn a_model_that_does_not_think_is_not_asked_to() {
         "messages": [{"role": "user", "content": "Hi"}]});
     let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
     let plain = Target { reasons: Some(false), ..Target::default() };
-    let out = Dialect::OpenAiChat.encode_request(&request, &plain).unwrap();
+    let out =
+        Dialect::OpenAiChat.encode_request(&request, &plain, &mut Dropped::default()).unwrap();
     assert!(String::from_utf8(out).unwrap().contains(r#""reasoning_effort":"max""#));
 }
 
@@ -253,53 +259,75 @@ fn what_a_file_is_about_is_said_before_it() {
 }
 
 #[test]
-fn blocks_that_openai_has_no_form_for_are_refused_by_name_or_dropped_by_setting() {
+fn blocks_that_openai_has_no_form_for_are_refused_by_their_place_in_both_modes() {
     let upload = json!({"type": "container_upload", "file_id": "f"});
     let words = json!({"type": "text", "text": "Hi"});
-    let result = |content: Value| {
-        json!([
-            {"role": "user", "content": "q"},
-            {"role": "assistant", "content": [
-                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
-            {"role": "user", "content": [
-                {"type": "tool_result", "tool_use_id": "toolu_1", "content": content}]},
-        ])
-    };
-    let beside = json!([{"role": "user", "content": [upload, words]}]);
-    let lenient = Target { drop_params: true, ..Target::default() };
-    for messages in [beside.clone(), result(json!([upload]))] {
-        let message = refused(json!({ "messages": messages }), &Target::default());
-        assert!(message.contains("container_upload") && message.contains("messages["), "{message}");
+    let result = json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": [
+            {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": [words, upload]}]},
+    ]);
+    let link = json!({"type": "document", "source": {"type": "url", "url": "https://a.test"}});
+    let user = |content: Value| json!([{"role": "user", "content": content}]);
+    let text_only = Target { content_as_text: true, ..Target::default() };
+    let picture = json!({"type": "image", "source": {"type": "url", "url": "https://a.test"}});
+    for (messages, place, target) in [
+        (user(json!([words, upload])), "messages[0].content[1]", Target::default()),
+        (user(json!([upload])), "messages[0].content[0]", Target::default()),
+        (result, "messages[2].content[0].content[1]", Target::default()),
+        (user(json!([link])), "messages[0].content[0]", Target::default()),
+        (user(json!([words, picture])), "messages[0].content[1]", text_only),
+    ] {
+        for drop_params in [false, true] {
+            let target = Target { drop_params, ..target.clone() };
+            let error = from_anthropic(json!({ "messages": messages }), &target).unwrap_err();
+            assert_eq!(error.param(), place, "{error}");
+            assert!(!error.to_string().contains("drop_params"), "{error}");
+        }
     }
-    let out = from_anthropic(json!({ "messages": beside }), &lenient).unwrap();
-    assert_eq!(out["messages"][0]["content"], "Hi");
-    let out = from_anthropic(json!({ "messages": result(json!([upload])) }), &lenient).unwrap();
-    assert!(out["messages"][2]["content"].as_str().unwrap().contains("no form"), "{out}");
-    // A question of which nothing is left is not asked.
-    let alone = json!({"messages": [{"role": "user", "content": [upload]}]});
-    assert!(refused(alone, &lenient).contains("messages[0].content"));
 }
 
 #[test]
-fn parts_that_anthropic_has_no_form_for_are_refused_wherever_they_stand() {
+fn parts_that_anthropic_has_no_form_for_are_refused_by_their_place_in_both_modes() {
     let odd = json!([{"type": "text", "text": "a"}, {"type": "video_url", "video_url": "u"}]);
     let call = json!({"id": "c1", "type": "function",
                       "function": {"name": "f", "arguments": "{}"}});
-    for messages in [
-        json!([{"role": "user", "content": odd}]),
-        json!([{"role": "system", "content": odd}, {"role": "user", "content": "q"}]),
-        json!([{"role": "user", "content": "q"},
-               {"role": "assistant", "content": null, "tool_calls": [call]},
-               {"role": "tool", "tool_call_id": "c1", "content": odd}]),
+    let sound = json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]);
+    let drawing = json!([{"type": "image_url",
+        "image_url": {"url": "data:image/svg+xml;base64,PHN2Zz4="}}]);
+    for (messages, place) in [
+        (json!([{"role": "user", "content": odd}]), "messages[0].content[1]"),
+        (
+            json!([{"role": "system", "content": "s"}, {"role": "user", "content": sound}]),
+            "messages[1].content[0]",
+        ),
+        (json!([{"role": "user", "content": drawing}]), "messages[0].content[0]"),
+        (
+            json!([{"role": "system", "content": odd}, {"role": "user", "content": "q"}]),
+            "system[1]",
+        ),
+        (
+            json!([{"role": "user", "content": "q"},
+                   {"role": "assistant", "content": null, "tool_calls": [call]},
+                   {"role": "tool", "tool_call_id": "c1", "content": odd}]),
+            "messages[2].content[1]",
+        ),
     ] {
         let body = json!({"model": "m", "messages": messages}).to_string();
         let request = Dialect::OpenAiChat.decode_request(body.as_bytes()).unwrap();
-        let strict = Target::default();
-        let error = Dialect::AnthropicMessages.encode_request(&request, &strict).unwrap_err();
-        assert!(matches!(error, EncodeError::Unsupported { .. }), "{error}");
-        let lenient = Target { drop_params: true, ..Target::default() };
-        let out = Dialect::AnthropicMessages.encode_request(&request, &lenient).unwrap();
-        assert!(!String::from_utf8(out).unwrap().contains("video"));
+        for drop_params in [false, true] {
+            let target = Target { drop_params, ..Target::default() };
+            let out = Dialect::AnthropicMessages.encode_request(
+                &request,
+                &target,
+                &mut Dropped::default(),
+            );
+            let error = out.unwrap_err();
+            assert!(matches!(error, EncodeError::Content { .. }), "{error}");
+            assert_eq!(error.param(), place, "{error}");
+        }
     }
 }
 
@@ -382,7 +410,8 @@ fn to_anthropic(mut body: Value, target: &Target<'_>) -> Result<Value, EncodeErr
     members.entry("model").or_insert(json!("group"));
     members.entry("messages").or_insert(json!([{"role": "user", "content": "Hi"}]));
     let request = Dialect::OpenAiChat.decode_request(body.to_string().as_bytes()).unwrap();
-    let out = Dialect::AnthropicMessages.encode_request(&request, target)?;
+    let out =
+        Dialect::AnthropicMessages.encode_request(&request, target, &mut Dropped::default())?;
     Ok(serde_json::from_slice(&out).unwrap())
 }
 

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use testkit::Upstream;
 use testkit::provider;
 
-struct One {
-    upstream: Upstream,
-    bench: Bench,
+pub(crate) struct One {
+    pub(crate) upstream: Upstream,
+    pub(crate) bench: Bench,
 }
 
 /// A gateway with this one deployment, `m`.
-async fn one(model: &str, more: &str) -> One {
+pub(crate) async fn one(model: &str, more: &str) -> One {
     let upstream = Upstream::start_with(provider::answer).await;
     let list = [deployment_with("m", model, &upstream.url(), more)];
     let bench = Bench::new(&config(&list, "")).await;
@@ -20,7 +20,7 @@ async fn one(model: &str, more: &str) -> One {
 }
 
 impl One {
-    async fn post(&self, path: &str, more: Value) -> Result<Value, String> {
+    pub(crate) async fn post(&self, path: &str, more: Value) -> Result<Value, String> {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
         if path.ends_with("/messages") {
             body["max_tokens"] = json!(100);
@@ -33,16 +33,16 @@ impl One {
         Ok(self.upstream.received().last().unwrap().json())
     }
 
-    async fn chat(&self, more: Value) -> Value {
+    pub(crate) async fn chat(&self, more: Value) -> Value {
         self.post("/v1/chat/completions", more).await.unwrap()
     }
 
-    async fn message(&self, more: Value) -> Value {
+    pub(crate) async fn message(&self, more: Value) -> Value {
         self.post("/v1/messages", more).await.unwrap()
     }
 }
 
-fn keys(sent: &Value) -> Vec<&str> {
+pub(crate) fn keys(sent: &Value) -> Vec<&str> {
     sent.as_object().unwrap().keys().map(String::as_str).collect()
 }
 

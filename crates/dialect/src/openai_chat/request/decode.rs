@@ -24,9 +24,9 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
     let messages = items(messages)
         .filter(|list| !list.is_empty())
         .ok_or_else(|| wrong_type("messages", "a list with at least one message"))?;
-    let (system, turns) = super::messages::decode(messages)?;
+    let Request { system, turns, places, .. } = super::messages::decode(messages)?;
 
-    let mut request = Request { system, turns, ..decode_parameters(&mut fields)? };
+    let mut request = Request { system, turns, places, ..decode_parameters(&mut fields)? };
     request.tools = tools(&mut fields)?;
     request.tool_choice = tool_choice(&mut fields)?;
     request.output_format = output_format(&mut fields)?;

@@ -1,33 +1,40 @@
 //! A request, written for an OpenAI-compatible upstream.
 
-use super::{history, params};
+use super::history;
+use super::params::{self, Weight};
 use crate::openai_chat::part::{encode_cache, own};
 use crate::openai_chat::write::{self, ObjectWriter};
 use crate::{
-    Dialect, EncodeError, OutputLimitField, Target,
+    Dialect, Dropped, EncodeError, OutputLimitField, Target,
     model::{Extension, OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
+    tool_schema,
 };
 
-/// Writes a chat completions request. A stream always asks for usage, unless
-/// the target does not know how to be asked.
+/// Writes a chat completions request, and to `dropped` the names of what is
+/// left out. A stream always asks for usage, unless the target does not know
+/// how to be asked.
 ///
 /// # Errors
 /// Where the request holds what the target cannot be told: another dialect's
 /// server tool or parameter, a link to a document, media for a text-only
-/// provider. `drop_params` leaves parameters out instead.
-pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeError> {
+/// provider. `drop_params` leaves parameters out instead, never content.
+pub fn encode(
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Dropped,
+) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::with_capacity(1024);
-    let mut body = Body { object: ObjectWriter::new(&mut out), target };
+    let mut body = Body { object: ObjectWriter::new(&mut out), target, dropped };
     body.object.member("model", target.model);
-    history::encode(request, target, body.object.key("messages"))?;
-    let any_tools = body.tools(request)?;
-    body.tool_choice(request, any_tools)?;
+    history::encode(request, target, body.dropped, body.object.key("messages"))?;
+    let tools = body.tools(request)?;
+    body.tool_choice(request, &tools)?;
     body.sampling(request)?;
-    body.output(request);
-    body.reasoning(request);
+    body.output(request)?;
+    body.reasoning(request)?;
     body.stream(request);
-    body.maybe("user", request.user.as_ref());
-    body.maybe("service_tier", request.service_tier.as_deref().map(tier).as_ref());
+    body.hint("user", request.user.as_ref());
+    body.hint("service_tier", request.service_tier.as_deref().map(tier).as_ref());
     if let Some(hint) = request.cache.as_ref().filter(|_| target.cache_control) {
         encode_cache(hint, &mut body.object);
     }
@@ -39,6 +46,7 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Vec<u8>, EncodeE
 struct Body<'o, 't> {
     object: ObjectWriter<'o>,
     target: &'t Target<'t>,
+    dropped: &'t mut Dropped,
 }
 
 impl Body<'_, '_> {
@@ -46,23 +54,43 @@ impl Body<'_, '_> {
         !self.target.additional_drop_params.iter().any(|dropped| dropped == name)
     }
 
-    fn maybe<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
-        if self.wanted(name) {
+    /// Writes a parameter that changes the answer: where the target refuses
+    /// it, so does this.
+    fn maybe<T: serde::Serialize>(
+        &mut self,
+        name: &str,
+        value: Option<&T>,
+    ) -> Result<(), EncodeError> {
+        let Some(value) = value.filter(|_| self.wanted(name)) else { return Ok(()) };
+        if self.target.refused.always.contains(&name) {
+            return self.refuse(name);
+        }
+        self.object.member(name, value);
+        Ok(())
+    }
+
+    /// Writes a parameter that does not change the answer, unless the target
+    /// refuses it.
+    fn hint<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
+        if self.wanted(name) && !self.target.refused.always.contains(&name) {
             self.object.maybe(name, value);
         }
     }
 
     /// Refuses a parameter, unless what cannot be honoured is to be dropped.
-    fn refuse(&self, param: impl Into<String>) -> Result<(), EncodeError> {
+    fn refuse(&mut self, param: impl Into<String>) -> Result<(), EncodeError> {
+        let param = param.into();
         if self.target.drop_params {
+            self.dropped.add(param);
             return Ok(());
         }
-        Err(EncodeError::Unsupported { param: param.into() })
+        Err(EncodeError::Unsupported { param })
     }
 
-    fn tools(&mut self, request: &Request) -> Result<bool, EncodeError> {
+    /// Writes the tools that can be said; returns them.
+    fn tools<'r>(&mut self, request: &'r Request) -> Result<Vec<&'r Tool>, EncodeError> {
         if !self.wanted("tools") {
-            return Ok(false);
+            return Ok(Vec::new());
         }
         let mut said = Vec::with_capacity(request.tools.len());
         for (at, tool) in request.tools.iter().enumerate() {
@@ -73,34 +101,39 @@ impl Body<'_, '_> {
                 _ => said.push(tool),
             }
         }
-        if said.is_empty() {
-            return Ok(false);
+        if !said.is_empty() {
+            let target = self.target;
+            self.object.array("tools", &said, |out, tool| match tool {
+                Tool::Opaque { tool, .. } => write::put(out, tool),
+                Tool::Function { .. } => {
+                    write::object(out, |object| function(tool, target, object));
+                }
+            });
         }
-        let keep_cache = self.target.cache_control;
-        self.object.array("tools", said, |out, tool| match tool {
-            Tool::Opaque { tool, .. } => write::put(out, tool),
-            Tool::Function { .. } => {
-                write::object(out, |object| function(tool, keep_cache, object));
-            }
-        });
-        Ok(true)
+        Ok(said)
     }
 
-    fn tool_choice(&mut self, request: &Request, any_tools: bool) -> Result<(), EncodeError> {
+    /// Writes what is said of `tools`, and nothing that refers to others.
+    fn tool_choice(&mut self, request: &Request, tools: &[&Tool]) -> Result<(), EncodeError> {
         // Both are errors at OpenAI where there are no tools, and mean nothing.
-        if any_tools {
-            self.maybe("parallel_tool_calls", request.parallel_tool_calls.as_ref());
+        if !tools.is_empty() {
+            self.maybe("parallel_tool_calls", request.parallel_tool_calls.as_ref())?;
         }
         let Some(choice) = &request.tool_choice else { return Ok(()) };
-        let dropped = !any_tools && !request.tools.is_empty();
-        let idle = matches!(choice, ToolChoice::Auto | ToolChoice::None) && !any_tools;
-        if dropped || idle || !self.wanted("tool_choice") {
+        let is_idle = matches!(choice, ToolChoice::Auto | ToolChoice::None) && tools.is_empty();
+        let all_dropped = tools.is_empty() && !request.tools.is_empty();
+        let is_dropped = |name: &str| {
+            let named = |tool: &Tool| tool.name().as_deref() == Some(name);
+            request.tools.iter().any(named) && !tools.iter().any(|tool| named(tool))
+        };
+        if all_dropped || is_idle || !self.wanted("tool_choice") {
             return Ok(());
         }
         match choice {
             ToolChoice::Auto => self.object.member("tool_choice", "auto"),
             ToolChoice::None => self.object.member("tool_choice", "none"),
             ToolChoice::Required => self.object.member("tool_choice", "required"),
+            ToolChoice::Named(name) if is_dropped(name) => self.dropped.add("tool_choice"),
             ToolChoice::Named(name) => self.object.object("tool_choice", |choice| {
                 choice.member("type", "function");
                 choice.object("function", |function| function.member("name", name));
@@ -121,24 +154,25 @@ impl Body<'_, '_> {
         let foreign = if self.target.only_openais_fields { "top_k" } else { "" };
         let refused: Vec<&str> = self.target.refused.names(effort).chain([foreign]).collect();
         let is_refused = |name: &&str| refused.contains(name) && self.wanted(name);
-        if let Some(name) = sampling.chosen().find(is_refused) {
+        let chosen: Vec<&str> = sampling.chosen().filter(is_refused).collect();
+        for name in chosen {
             self.refuse(name)?;
         }
         let mut names = Names { body: self, refused: &refused };
-        names.maybe("temperature", sampling.temperature.as_ref());
-        names.maybe("top_p", sampling.top_p.as_ref());
-        names.maybe("top_k", sampling.top_k.as_ref());
-        names.maybe("seed", sampling.seed.as_ref());
-        names.maybe("presence_penalty", sampling.presence_penalty.as_ref());
-        names.maybe("frequency_penalty", sampling.frequency_penalty.as_ref());
-        names.maybe("n", sampling.n.as_ref());
-        names.maybe("logprobs", sampling.logprobs.as_ref());
-        names.maybe("top_logprobs", sampling.top_logprobs.as_ref());
-        names.maybe("logit_bias", sampling.logit_bias.as_ref());
+        names.maybe("temperature", sampling.temperature.as_ref())?;
+        names.maybe("top_p", sampling.top_p.as_ref())?;
+        names.maybe("top_k", sampling.top_k.as_ref())?;
+        names.maybe("seed", sampling.seed.as_ref())?;
+        names.maybe("presence_penalty", sampling.presence_penalty.as_ref())?;
+        names.maybe("frequency_penalty", sampling.frequency_penalty.as_ref())?;
+        names.maybe("n", sampling.n.as_ref())?;
+        names.maybe("logprobs", sampling.logprobs.as_ref())?;
+        names.maybe("top_logprobs", sampling.top_logprobs.as_ref())?;
+        names.maybe("logit_bias", sampling.logit_bias.as_ref())?;
         Ok(())
     }
 
-    fn output(&mut self, request: &Request) {
+    fn output(&mut self, request: &Request) -> Result<(), EncodeError> {
         let field = match self.target.output_limit_field {
             OutputLimitField::MaxCompletionTokens => "max_completion_tokens",
             OutputLimitField::MaxTokens => "max_tokens",
@@ -149,12 +183,13 @@ impl Body<'_, '_> {
             let limit = request.max_output_tokens.map(|limit| limit.min(most));
             self.object.maybe(field, limit.as_ref());
         }
-        if !request.stop.is_empty() {
-            self.maybe("stop", Some(&request.stop));
-        }
-        let Some(format) = &request.output_format else { return };
+        self.stop(request)?;
+        let Some(format) = &request.output_format else { return Ok(()) };
         if !self.wanted("response_format") {
-            return;
+            return Ok(());
+        }
+        if self.target.refused.always.contains(&"response_format") {
+            return self.refuse("response_format");
         }
         self.object.object("response_format", |object| match format {
             OutputFormat::Text => object.member("type", "text"),
@@ -169,15 +204,33 @@ impl Body<'_, '_> {
                 });
             }
         });
+        Ok(())
+    }
+
+    fn stop(&mut self, request: &Request) -> Result<(), EncodeError> {
+        let most = self.target.stop_max.unwrap_or(usize::MAX);
+        let Some((first, rest)) = request.stop.split_at_checked(most) else {
+            let stop = Some(&request.stop).filter(|stop| !stop.is_empty());
+            return self.maybe("stop", stop);
+        };
+        if rest.is_empty() || !self.wanted("stop") {
+            return self.maybe("stop", Some(&first).filter(|stop| !stop.is_empty()));
+        }
+        if !self.target.drop_params {
+            let message = format!("this model's provider takes {most} at most");
+            return Err(EncodeError::Invalid { param: "stop".to_owned(), message });
+        }
+        self.dropped.add(format!("stop[{most}]"));
+        self.maybe("stop", Some(&first))
     }
 
     /// The effort in OpenAI's word. A client of this dialect who said it in
     /// another way is repeated (`thinking`, `reasoning` are extensions then).
     /// Another dialect's budget or effort is a wish: a model that does not
     /// think is not asked to.
-    fn reasoning(&mut self, request: &Request) {
-        let effort = self.effort(request);
-        self.object.maybe("reasoning_effort", effort.as_ref());
+    fn reasoning(&mut self, request: &Request) -> Result<(), EncodeError> {
+        let effort = self.effort(request).map(str::to_owned);
+        self.maybe("reasoning_effort", effort.as_ref())
     }
 
     fn effort<'r>(&self, request: &'r Request) -> Option<&'r str> {
@@ -209,8 +262,10 @@ impl Body<'_, '_> {
     fn extensions(&mut self, request: &Request) -> Result<(), EncodeError> {
         for extension in &request.extensions {
             if extension.source != Dialect::OpenAiChat {
-                if !params::is_harmless(extension) {
-                    self.refuse(&extension.name)?;
+                match params::weight(extension) {
+                    Weight::Silent => {}
+                    Weight::Hint => self.dropped.add(&extension.name),
+                    Weight::Meaning => self.refuse(&extension.name)?,
                 }
             } else if self.wanted(&extension.name) && !params::is_gateways(&extension.name) {
                 self.object.member(&extension.name, &extension.value);
@@ -241,10 +296,12 @@ struct Names<'b, 'o, 't> {
 }
 
 impl Names<'_, '_, '_> {
-    fn maybe<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
-        if !self.refused.contains(&name) {
-            self.body.maybe(name, value);
-        }
+    fn maybe<T: serde::Serialize>(
+        &mut self,
+        name: &str,
+        value: Option<&T>,
+    ) -> Result<(), EncodeError> {
+        if self.refused.contains(&name) { Ok(()) } else { self.body.maybe(name, value) }
     }
 }
 
@@ -262,15 +319,20 @@ fn effort(reasoning: &Reasoning) -> Option<&str> {
     }
 }
 
-fn function(tool: &Tool, keep_cache: bool, object: &mut ObjectWriter<'_>) {
+fn function(tool: &Tool, target: &Target<'_>, object: &mut ObjectWriter<'_>) {
     let Tool::Function { name, description, parameters, strict, cache, extensions } = tool else {
         return;
     };
+    let flat = parameters.as_ref().filter(|_| target.flat_schemas);
+    let flat = flat.and_then(|schema| tool_schema::flat(schema, true));
+    // What was folded allows more than `strict` can promise.
+    let strict = strict.filter(|strict| !(*strict && flat.is_some()));
+    let parameters = flat.as_ref().or(parameters.as_ref());
     object.member("type", "function");
     object.object("function", |function| {
         function.member("name", name);
         function.maybe("description", description.as_ref());
-        function.maybe("parameters", parameters.as_ref());
+        function.maybe("parameters", parameters);
         function.maybe("strict", strict.as_ref());
         for extension in own(extensions) {
             if let Some(name) = extension.name.strip_prefix("function.") {
@@ -278,7 +340,7 @@ fn function(tool: &Tool, keep_cache: bool, object: &mut ObjectWriter<'_>) {
             }
         }
     });
-    if let Some(hint) = cache.as_ref().filter(|_| keep_cache) {
+    if let Some(hint) = cache.as_ref().filter(|_| target.cache_control) {
         encode_cache(hint, object);
     }
     object.extensions(own(extensions).filter(|e| !e.name.starts_with("function.")));

@@ -4,29 +4,54 @@
 //! A tool message takes text only, so pictures and documents in a result move
 //! to the next user message, which says where they come from. Blocks that only
 //! another dialect has are said in plain parts, or refused by name: of a user's
-//! words and of a tool's result nothing is lost unasked. Of what a model said
-//! before, it is left out.
+//! words and of a tool's result nothing is lost. Of what a model said before,
+//! such a block is left out and named.
+//!
+//! Every call of a tool gets its result right after it ([`repair`]). Where the
+//! target takes one system message only, instructions from anywhere in the
+//! conversation are joined in it.
 
 use crate::openai_chat::assistant;
 use crate::openai_chat::part::{self, encode_cache, is_plain, own, plain};
 use crate::openai_chat::write::ObjectWriter;
 use crate::{
-    Dialect, EncodeError, Target,
-    model::{Content, Extension, Media, Part, Request, Role, Turn},
+    Dialect, Dropped, EncodeError, Target,
+    model::{Content, Extension, Media, Part, Places, Request, Role, Turn},
+    repair,
 };
 use std::borrow::Cow;
 
-/// Writes the `messages` array.
+/// Writes the `messages` array, and to `dropped` the places of what a model
+/// said before and this dialect has no form for.
 pub(super) fn encode(
     request: &Request,
     target: &Target<'_>,
+    dropped: &mut Dropped,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let mut history = History { target, out, written: 0, moved: Vec::new() };
+    let mut turns = repair::answered(&request.turns);
+    let mut system: Vec<(String, &Part)> = (0..)
+        .zip(&request.system)
+        .map(|(at, part): (usize, _)| (format!("system[{at}]"), part))
+        .collect();
+    if target.system_first {
+        for (at, turn) in request.turns.iter().enumerate() {
+            if turn.role == Role::System {
+                let parts = turn.parts.iter().enumerate();
+                system.extend(parts.map(|(part, p)| (request.places.part(at, part), p)));
+            }
+        }
+        turns.retain(|(_, turn)| turn.role != Role::System);
+    }
+    if target.alternates {
+        turns = repair::alternating(turns);
+    }
+    let mut history =
+        History { target, places: &request.places, dropped, out, written: 0, moved: Vec::new() };
     history.out.push(b'[');
-    history.system(&request.system)?;
-    for (at, turn) in request.turns.iter().enumerate() {
-        history.turn(turn, &format!("messages[{at}].content"))?;
+    history.system(&system)?;
+    for (at, turn) in &turns {
+        history.turn(turn, *at)?;
     }
     history.flush()?;
     history.out.push(b']');
@@ -37,11 +62,11 @@ pub(super) fn encode(
 const FAILED: &str = "The tool failed:";
 /// What a tool message says where a result has no words.
 const ELSEWHERE: &str = "The result is in the next user message.";
-/// What it says where nothing of a result could be said.
-const UNSAID: &str = "The result has no form that can be shown here.";
 
 struct History<'a, 'r> {
     target: &'a Target<'a>,
+    places: &'a Places,
+    dropped: &'a mut Dropped,
     out: &'a mut Vec<u8>,
     /// Messages so far, which is also the index of the next.
     written: usize,
@@ -51,10 +76,6 @@ struct History<'a, 'r> {
 
 fn refs<'p>(parts: &'p [Cow<'_, Part>]) -> Vec<&'p Part> {
     parts.iter().map(AsRef::as_ref).collect()
-}
-
-fn is_empty_result(part: &Part) -> bool {
-    matches!(&part.content, Content::ToolResult { parts, .. } if parts.is_empty())
 }
 
 /// Says `name` of a part's message, if its first part carries it.
@@ -79,15 +100,42 @@ impl<'r> History<'_, 'r> {
         Ok(())
     }
 
-    fn system(&mut self, parts: &[Part]) -> Result<(), EncodeError> {
-        let parts = part::sayable(parts.iter(), self.target, "system")?;
+    fn system(&mut self, parts: &[(String, &'r Part)]) -> Result<(), EncodeError> {
+        let mut said = Vec::with_capacity(parts.len());
+        for (path, part) in parts {
+            said.extend(part::sayable(std::iter::once((path.as_str(), *part)), self.target)?);
+        }
+        if self.target.system_first {
+            return if said.is_empty() { Ok(()) } else { self.one_system(&refs(&said)) };
+        }
         let starts = |part: &Part| {
             own(&part.extensions).any(|e| e.name == "message.role" || e.name == "message.name")
         };
-        for group in parts.chunk_by(|_, next| !starts(next)) {
+        for group in said.chunk_by(|_, next| !starts(next)) {
             self.instructions(None, &refs(group))?;
         }
         Ok(())
+    }
+
+    /// The one system message that a chat template takes, as one string where
+    /// it is words.
+    fn one_system(&mut self, parts: &[&Part]) -> Result<(), EncodeError> {
+        let texts: Option<Vec<&str>> = parts
+            .iter()
+            .map(|part| match &part.content {
+                Content::Text { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        let hinted = self.target.cache_control && parts.iter().any(|part| part.cache.is_some());
+        self.message(|message, target, path| {
+            message.member("role", "system");
+            match texts.filter(|_| !hinted || target.content_as_text) {
+                Some(texts) => message.member("content", &texts.join("\n\n")),
+                None => content(message, parts, "\n\n", target, path)?,
+            }
+            Ok(())
+        })
     }
 
     fn instructions(&mut self, name: Option<&str>, parts: &[&Part]) -> Result<(), EncodeError> {
@@ -104,36 +152,38 @@ impl<'r> History<'_, 'r> {
         })
     }
 
-    fn turn(&mut self, turn: &'r Turn, path: &str) -> Result<(), EncodeError> {
-        let holds_results =
-            turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult { .. }));
+    fn turn(&mut self, turn: &'r Turn, at: usize) -> Result<(), EncodeError> {
+        let is_result = |part: &Part| matches!(part.content, Content::ToolResult { .. });
+        let holds_results = turn.parts.iter().any(is_result);
         if turn.role != Role::User {
             self.flush()?;
         }
+        let places = self.places;
+        let path = |part: usize| places.part(at, part);
         match turn.role {
             Role::System => {
-                let parts = part::sayable(turn.parts.iter(), self.target, path)?;
+                let parts = turn.parts.iter().enumerate().map(|(n, part)| (path(n), part));
+                let parts = part::sayable(parts, self.target)?;
                 self.instructions(turn.name.as_deref(), &refs(&parts))
             }
-            Role::Assistant => self.assistant(turn),
+            Role::Assistant => self.assistant(turn, at),
             Role::User => {
-                for part in &turn.parts {
+                let mut others = Vec::new();
+                for (n, part) in turn.parts.iter().enumerate() {
                     if let Content::ToolResult { id, parts, is_error } = &part.content {
-                        let parts = part::sayable(parts.iter(), self.target, path)?;
+                        let inner = parts.iter().enumerate();
+                        let inner =
+                            inner.map(|(inner, part)| (places.result_part(at, n, inner), part));
+                        let parts = part::sayable(inner, self.target)?;
                         self.result(part, id, parts, *is_error)?;
+                    } else {
+                        others.push((path(n), part));
                     }
                 }
-                let is_result = |part: &&Part| matches!(part.content, Content::ToolResult { .. });
-                let mut others = turn.parts.iter().filter(|part| !is_result(part)).peekable();
-                if others.peek().is_none() && holds_results {
+                if others.is_empty() && holds_results {
                     return Ok(());
                 }
-                let asked = others.peek().is_some();
-                let others = part::sayable(others, self.target, path)?;
-                if asked && others.is_empty() {
-                    let message = "nothing of it can be said to this model's provider".to_owned();
-                    return Err(EncodeError::Invalid { param: path.to_owned(), message });
-                }
+                let others = part::sayable(others.into_iter(), self.target)?;
                 let mut parts = std::mem::take(&mut self.moved);
                 parts.extend(others);
                 self.user(turn.name.as_deref(), &refs(&parts))
@@ -174,11 +224,7 @@ impl<'r> History<'_, 'r> {
         };
         let (media, texts): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_media);
         let (failed, elsewhere) = (plain(FAILED.to_owned()), plain(ELSEWHERE.to_owned()));
-        let unsaid = plain(UNSAID.to_owned());
         let mut texts = refs(&texts);
-        if texts.is_empty() && media.is_empty() && !is_empty_result(whole) {
-            texts.push(&unsaid);
-        }
         if is_error {
             // There is no flag for it here; the model must read it.
             texts.insert(0, &failed);
@@ -203,7 +249,13 @@ impl<'r> History<'_, 'r> {
         })
     }
 
-    fn assistant(&mut self, turn: &Turn) -> Result<(), EncodeError> {
+    fn assistant(&mut self, turn: &Turn, at: usize) -> Result<(), EncodeError> {
+        for (n, part) in turn.parts.iter().enumerate() {
+            if matches!(&part.content, Content::Opaque { source, .. } if *source != Dialect::OpenAiChat)
+            {
+                self.dropped.add(self.places.part(at, n));
+            }
+        }
         self.message(|message, target, path| {
             message.member("role", "assistant");
             message.maybe("name", turn.name.as_ref());
@@ -236,7 +288,7 @@ impl<'r> History<'_, 'r> {
                 _ => None,
             });
             message.maybe("refusal", refusal);
-            assistant::encode_history_thoughts(&turn.parts, message);
+            assistant::encode_history_thoughts(&turn.parts, target, message);
             // A model of Google's must get its signatures back, wherever it is.
             let knows_extra = !target.only_openais_fields || target.model.contains("gemini");
             assistant::encode_calls(&turn.parts, knows_extra, message);
@@ -324,7 +376,7 @@ mod tests {
     fn written(turns: Vec<Turn>) -> String {
         let request = Request { turns, ..Request::default() };
         let mut out = Vec::new();
-        encode(&request, &Target::default(), &mut out).unwrap();
+        encode(&request, &Target::default(), &mut Dropped::default(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

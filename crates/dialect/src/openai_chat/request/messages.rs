@@ -11,23 +11,25 @@ use crate::openai_chat::object::{Object, invalid, string, wrong_type};
 use crate::openai_chat::part::{cache_hint, decode_content, name_extension};
 use crate::{
     DecodeError,
-    model::{Content, Part, Role, Turn},
+    model::{Content, Part, Place, Places, Request, Role, Turn},
 };
 use serde_json::value::RawValue;
 use std::collections::{HashMap, VecDeque};
 
-pub(super) fn decode(messages: Vec<&RawValue>) -> Result<(Vec<Part>, Vec<Turn>), DecodeError> {
+pub(super) fn decode(messages: Vec<&RawValue>) -> Result<Request, DecodeError> {
     let mut reader = Reader::default();
     for (at, raw) in messages.into_iter().enumerate() {
-        reader.message(raw, &format!("messages[{at}]"))?;
+        reader.message(raw, at)?;
     }
-    Ok((reader.system, reader.turns))
+    let Reader { system, turns, places, .. } = reader;
+    Ok(Request { system, turns, places, ..Request::default() })
 }
 
 #[derive(Default)]
 struct Reader {
     system: Vec<Part>,
     turns: Vec<Turn>,
+    places: Places,
     /// The turn being filled with tool results, if the last message was one.
     in_results: bool,
     /// Whether the last message was a leading developer message.
@@ -39,12 +41,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn message(&mut self, raw: &RawValue, path: &str) -> Result<(), DecodeError> {
+    fn message(&mut self, raw: &RawValue, at: usize) -> Result<(), DecodeError> {
+        let path = &*format!("messages[{at}]");
         let mut message = Object::parse(raw.get()).map_err(|_| wrong_type(path, "an object"))?;
         let role = message.take("role").and_then(string);
         let role = role.ok_or_else(|| wrong_type(format!("{path}.role"), "a string"))?;
         match role.as_str() {
-            "tool" | "function" => return self.result(message, path),
+            "tool" | "function" => return self.result(message, path, at),
             _ => self.in_results = false,
         }
         let cache = cache_hint(&mut message);
@@ -93,12 +96,20 @@ impl Reader {
                 "user" => Role::User,
                 _ => Role::System,
             };
+            // Results in Anthropic's blocks, which come first in their turn.
+            parts.sort_by_key(|part| !matches!(part.content, Content::ToolResult { .. }));
             self.turns.push(Turn { role, name, parts });
+            self.places.push(Place::Message(at));
         }
         Ok(())
     }
 
-    fn result(&mut self, mut message: Object<'_>, path: &str) -> Result<(), DecodeError> {
+    fn result(
+        &mut self,
+        mut message: Object<'_>,
+        path: &str,
+        at: usize,
+    ) -> Result<(), DecodeError> {
         let id = message.take("tool_call_id").and_then(string);
         let id = match (id, message.filled("name")) {
             (Some(id), _) => id,
@@ -120,7 +131,10 @@ impl Reader {
         let part = Part { content, cache, extensions: message.rest("message.") };
         match self.turns.last_mut() {
             Some(turn) if self.in_results => turn.parts.push(part),
-            _ => self.turns.push(Turn { role: Role::User, name: None, parts: vec![part] }),
+            _ => {
+                self.turns.push(Turn { role: Role::User, name: None, parts: vec![part] });
+                self.places.push(Place::Results(at));
+            }
         }
         self.in_results = true;
         Ok(())

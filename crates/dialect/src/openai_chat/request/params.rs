@@ -1,6 +1,8 @@
 //! Which parameters may be left out unasked.
 
-use crate::{Dialect, anthropic_messages, model::Extension};
+use crate::anthropic_messages;
+use crate::head::{Surface, keys::knows};
+use crate::model::Extension;
 
 /// Fields that speak to a gateway, not to a model: never sent upstream
 /// (LiteLLM's request fields, section 1 of the compatibility notes).
@@ -46,10 +48,29 @@ pub(crate) fn is_gateways(name: &str) -> bool {
     GATEWAY.contains(&name)
 }
 
-/// Whether another dialect's field may be dropped without a word.
-pub(super) fn is_harmless(extension: &Extension) -> bool {
-    match extension.source {
-        Dialect::OpenAiChat => false,
-        Dialect::AnthropicMessages => anthropic_messages::is_hint(&extension.name),
+/// What leaving out another dialect's field means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Nothing: it is empty or the gateway's own.
+    Silent,
+    /// Nothing for the answer's meaning; it is named all the same.
+    Hint,
+    /// Another answer: it is refused, or dropped where that is wanted.
+    Meaning,
+}
+
+/// The weight of a field that Anthropic's clients sent.
+///
+/// A field that no table knows is a hint: new releases of coding agents bring
+/// such fields, and none of them was meant for this target.
+pub(super) fn weight(extension: &Extension) -> Weight {
+    let name = &*extension.name;
+    // The effort has become the target's own.
+    if extension.says_nothing() || name == "output_config.effort" {
+        Weight::Silent
+    } else if anthropic_messages::is_hint(name) || !knows(Surface::AnthropicMessages, name) {
+        Weight::Hint
+    } else {
+        Weight::Meaning
     }
 }

@@ -1,0 +1,128 @@
+//! Anthropic's own requests on their way to Claude: what the gateway put into an
+//! earlier answer is taken out, and under `drop_params` a wish that the model
+//! refuses becomes one that it takes.
+
+use crate::deployment::Candidate;
+use crate::quirks::remove;
+use dialect::anthropic_messages::{fit, wish};
+use dialect::head::Head;
+use dialect::splice::Edits;
+use dialect::{Dialect, Dropped, tool_schema};
+use memchr::memmem;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Adds the edits that a messages body needs for this candidate, and names in
+/// `dropped` what is left out.
+pub(crate) fn apply(
+    edits: &mut Edits<'_>,
+    head: &Head,
+    body: &[u8],
+    candidate: &Candidate,
+    drop_params: bool,
+    dropped: &mut Dropped,
+) {
+    let quirks = &candidate.deployment.provider.quirks;
+    if quirks.flat_schemas
+        && let Some(raw) = head.raw(body, "tools")
+        && let Some(tools) = tool_schema::flat_tools(raw, Dialect::AnthropicMessages)
+    {
+        edits.set_text("tools", tools);
+    }
+    let foreign = head.raw(body, "messages").filter(|raw| fit::may_hold_foreign(raw));
+    if let Some(messages) = foreign.and_then(fit::without_foreign) {
+        edits.set_text("messages", messages);
+        if fit::forbids_thinking(body, &candidate.target(false)) {
+            without_thinking(edits, head, body, dropped);
+            return;
+        }
+    }
+    if drop_params {
+        sampling(edits, head, body, candidate, dropped);
+        adjust(edits, head, body, candidate, dropped);
+    }
+}
+
+/// Takes out the wish to think, and the edits of the context that need it.
+fn without_thinking(edits: &mut Edits<'_>, head: &Head, body: &[u8], dropped: &mut Dropped) {
+    remove(edits, head, body, "thinking", dropped);
+    let clears = |raw: &[u8]| memmem::find(raw, b"clear_thinking").is_some();
+    if head.raw(body, "context_management").is_some_and(clears) {
+        remove(edits, head, body, "context_management", dropped);
+    }
+}
+
+/// Takes out sampling that Claude refuses: beside thinking, and `top_p` beside
+/// `temperature` (<https://platform.claude.com/docs/en/about-claude/models>).
+fn sampling(
+    edits: &mut Edits<'_>,
+    head: &Head,
+    body: &[u8],
+    candidate: &Candidate,
+    dropped: &mut Dropped,
+) {
+    let number = |name: &str| -> Option<f64> {
+        std::str::from_utf8(head.raw(body, name)?).ok()?.trim().parse().ok()
+    };
+    let thinks = head.raw(body, "thinking").is_some_and(|raw| {
+        memmem::find(raw, b"disabled").is_none() && candidate.facts.traits.reasons != Some(false)
+    });
+    if thinks {
+        if number("temperature").is_some_and(|hot| (hot - 1.0).abs() > f64::EPSILON) {
+            remove(edits, head, body, "temperature", dropped);
+        }
+        if number("top_p").is_some_and(|p| p < 0.95) {
+            remove(edits, head, body, "top_p", dropped);
+        }
+        remove(edits, head, body, "top_k", dropped);
+    }
+    if candidate.facts.traits.one_sampler
+        && number("temperature").is_some()
+        && number("top_p").is_some()
+    {
+        remove(edits, head, body, "top_p", dropped);
+    }
+}
+
+/// Puts the wish to think into the words that the model knows.
+fn adjust(
+    edits: &mut Edits<'_>,
+    head: &Head,
+    body: &[u8],
+    candidate: &Candidate,
+    dropped: &mut Dropped,
+) {
+    if head.raw(body, "thinking").is_none() && head.raw(body, "output_config").is_none() {
+        return;
+    }
+    let Some(adjusted) = wish::adjusted(body, &candidate.target(true)) else { return };
+    match adjusted.thinking {
+        Some(thinking) => {
+            edits.set_text("thinking", thinking);
+        }
+        None => without_thinking(edits, head, body, dropped),
+    }
+    let config = head.raw(body, "output_config").map(serde_json::from_slice);
+    let Some(Ok(config)): Option<Result<BTreeMap<String, &RawValue>, _>> = config else {
+        if let Some(effort) = adjusted.effort {
+            edits.set_text("output_config", format!(r#"{{"effort":"{effort}"}}"#));
+        }
+        return;
+    };
+    let others = config.iter().filter(|(name, _)| *name != "effort");
+    let mut members: Vec<String> = others
+        .filter_map(|(name, value)| {
+            Some(format!("{}:{}", serde_json::to_string(name).ok()?, value.get()))
+        })
+        .collect();
+    match adjusted.effort {
+        Some(effort) => members.push(format!(r#""effort":"{effort}""#)),
+        None if config.contains_key("effort") => dropped.add("output_config.effort"),
+        None => {}
+    }
+    if members.is_empty() {
+        edits.remove("output_config");
+    } else {
+        edits.set_text("output_config", format!("{{{}}}", members.join(",")));
+    }
+}
