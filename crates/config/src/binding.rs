@@ -5,7 +5,7 @@
 //! and nowhere else. A deployment that names another host names its key too.
 
 use crate::env::Env;
-use crate::reader::{Field, Reader};
+use crate::reader::{Field, NOT_A_KEY, NOT_A_KEY_HINT, Reader, is_key};
 use crate::report::Verdict;
 use base::address::Kind;
 use base::{Origin, Scheme, Secret};
@@ -219,6 +219,11 @@ fn env_key(
         Some(key) if base.takes_env_key => {
             let key = key.trim().to_owned();
             reader.hidden.push(Secret::new(key.clone()));
+            if !is_key(&key) {
+                let message = format!("the environment variable {names}: {NOT_A_KEY}");
+                reader.error(wanted.model_at, message, NOT_A_KEY_HINT);
+                return None;
+            }
             Some(Some(Arc::new(Secret::new(key))))
         }
         _ if provider.key_optional => Some(None),

@@ -98,6 +98,14 @@ pub(crate) fn shown_key(key: &str) -> String {
     key.to_owned()
 }
 
+pub(crate) const NOT_A_KEY: &str = "a key holds only visible ASCII characters, and one at least";
+pub(crate) const NOT_A_KEY_HINT: &str = "is there a line break or a stray character in it?";
+
+/// Returns true if a header can carry `text` as a key.
+pub(crate) fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii() && !c.is_control())
+}
+
 /// A scalar's text after `os.environ/NAME` was looked up.
 pub(crate) struct Text {
     pub(crate) value: String,
@@ -436,9 +444,8 @@ impl<'e> Reader<'e> {
             return None;
         }
         let value = text.value.trim();
-        if value.chars().any(|character| character.is_control() || !character.is_ascii()) {
-            let hint = "is there a line break or a stray character in it?";
-            self.error(field, "a key holds only visible ASCII characters", hint);
+        if !is_key(value) {
+            self.error(field, NOT_A_KEY, NOT_A_KEY_HINT);
             return None;
         }
         Some(Arc::new(Secret::new(value.to_owned())))

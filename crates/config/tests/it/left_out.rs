@@ -226,6 +226,23 @@ model_list:
 }
 
 #[test]
+fn a_key_that_no_header_can_carry_leaves_its_deployment_out() {
+    let by_variable = "{model_name: a, litellm_params: {model: mistral/x}}";
+    let yaml = format!("model_list:\n{GOOD}  - {by_variable}\n");
+    for key in ["one\ntwo", "caf\u{e9}"] {
+        let loaded = load_bytes(yaml.as_bytes(), &env(&[("MISTRAL_API_KEY", key)]));
+        assert!(!loaded.report.render_text(false).contains(key), "{key}");
+        let config = loaded.config.unwrap();
+        assert!(config.left_out[0].reason.contains("visible ASCII"), "{key}");
+    }
+    for key in ["\"a\\nb\"", "\"  \"", "caf\u{e9}"] {
+        let item =
+            format!("{{model_name: a, litellm_params: {{model: openai/x, api_key: {key}}}}}");
+        assert_eq!(beside_a_good_one(&item).config.unwrap().left_out.len(), 1, "{key}");
+    }
+}
+
+#[test]
 fn a_list_under_drop_params_is_no_answer_as_in_litellm() {
     let yaml = "\
 litellm_settings: {drop_params: true}

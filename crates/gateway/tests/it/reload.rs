@@ -16,11 +16,9 @@ async fn a_refused_reload_changes_no_limit() {
     let upstream = Upstream::start().await;
     let url = upstream.url();
     let bench = Bench::new(&config(&[limited(&url, 2)], "")).await;
-    let broken = deployment_with("other", "openai/up", &url, "");
-    let broken = broken + "    model_info: {id: \"a\\nb\"}\n";
-    let list = [limited(&url, 7), broken];
-    let problem = bench.reload(&config(&list, "")).await.unwrap_err();
-    assert!(problem.contains("`other`"), "{problem}");
+    let broken = "litellm_settings: {max_budget: 1, budget_duration: 4000000000mo}\n";
+    let problem = bench.reload(&config(&[limited(&url, 7)], broken)).await.unwrap_err();
+    assert!(problem.contains("budget_duration"), "{problem}");
 
     let runtime = bench.gateway.runtime();
     let served: Vec<_> = runtime.routes.groups().flat_map(|group| &group.deployments).collect();
