@@ -64,6 +64,12 @@ fn terms() -> Terms {
     Terms { now_ms, advisory_age_max_ms: 7 * day_ms, recent_since_ms: now_ms - 3 * day_ms }
 }
 
+/// The report as a table in one line: where a line is wrapped depends on the
+/// length of the checkout's path.
+fn unwrapped(report: &guard::Report) -> String {
+    guard::render::table(report).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// An empty folder of this test run's own.
 fn scratch(name: &str) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
