@@ -213,8 +213,21 @@ pub fn audit_telling(
         files.push(site.clone());
         reading.append(installed::read(site, cache));
     }
+    nothing(&mut reading, &ask.paths);
     judged(&mut reading, advisories, &ask.terms);
     summed_up(&ask.terms, reading, files, advisories)
+}
+
+/// Adds a gap if no package was seen at all: that is no audit, whatever was read.
+fn nothing(reading: &mut Reading, paths: &[PathBuf]) {
+    if !reading.packages.is_empty() || !reading.gaps.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let text = "what is there names no package and holds none".to_owned();
+    let do_first =
+        "Name the lock file, the environment or the image to audit; see --help for what is read.";
+    reading.gaps.push(gap(Why::Nothing, &shown.join(", "), None, text, do_first));
 }
 
 /// Audits the root file system that is unpacked at `root`, an image's tree: an

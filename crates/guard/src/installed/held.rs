@@ -121,6 +121,39 @@ impl Files {
         }
     }
 
+    /// The files that a later layer hides by `removed` names and `emptied` folders.
+    pub(crate) fn hidden_by(&self, removed: &[String], emptied: &[String]) -> Self {
+        let mut hidden = Self::default();
+        let mut hide = |name: &str| {
+            if let Some(held) = self.held.get(name) {
+                hidden.held.insert(name.to_owned(), held.clone());
+            }
+        };
+        for folder in removed.iter().chain(emptied) {
+            hide(folder);
+            self.below(folder).for_each(|(name, _)| hide(name));
+        }
+        hidden
+    }
+
+    /// Names of archives from which Python runs or imports.
+    pub(crate) fn python_archives(&self) -> impl Iterator<Item = &str> {
+        const ENDINGS: [&str; 4] = ["pex", "pyz", "pyzw", "egg"];
+        let names = self.held.keys().map(String::as_str);
+        names.filter(|name| {
+            let path = Path::new(name);
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let zip = ending == "zip" && {
+                let lower = name.to_ascii_lowercase();
+                ["site-packages", "dist-packages", "python", "lambda", "packages", "deps"]
+                    .iter()
+                    .any(|word| lower.contains(word))
+            };
+            (ENDINGS.contains(&ending) || zip || ending == "whl")
+                && !name.contains("ensurepip/_bundled/")
+        })
+    }
+
     /// Puts the files of a later layer over these.
     pub(crate) fn cover(&mut self, over: Self) {
         for (name, held) in over.held {

@@ -9,6 +9,7 @@
 
 mod advisories;
 mod archive;
+mod closed;
 mod conduct;
 mod copies;
 mod environment;
