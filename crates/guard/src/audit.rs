@@ -1,6 +1,7 @@
 //! Paths in, one report out.
 
 use crate::advisory::{Advisories, Hit};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Outcome, Severity, Why};
 use crate::installed::{self, Cache};
 use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
@@ -341,12 +342,12 @@ fn conda_builds(found: &Found, reading: &Reading) -> Vec<Gap> {
 }
 
 fn manifest(path: &Path, format: Format) -> Reading {
-    let text = match tree::text(path) {
+    let text = match files::text(path) {
         Ok(text) => text,
         Err(why) => return Reading { gaps: vec![unreadable(path, &why)], ..Reading::default() },
     };
     let place = Place::whole(path);
-    match format.read(&text, &place, &|other| tree::met_text(other)) {
+    match format.read(&text, &place, &|other| files::met_text(other)) {
         Ok(reading) => reading,
         Err(malformed) => {
             let place = Some(place.at(malformed.line));

@@ -3,9 +3,9 @@
 
 use super::links::Link;
 use super::{plain, startup};
-use crate::code::{self, Role, fact::Summary};
 use crate::manifest::Format;
 use aws_lc_rs::digest::{Context, SHA256};
+use pycode::{Role, fact::Summary};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(crate) enum Of {
 
 impl Files {
     /// Takes in a file; of most only the name is kept. Needs the stack that
-    /// [`code::read`] needs.
+    /// [`pycode::read`] needs.
     pub(crate) fn take(&mut self, name: &str, content: &mut dyn Read, of: Of) -> io::Result<()> {
         self.links.remove(name);
         let mut keep = matters(name) && self.kept_bytes < KEPT_ALL_MAX_BYTES;
@@ -80,7 +80,7 @@ impl Files {
         }
         let summary = match (is_source, is_cut) {
             (false, _) => None,
-            (true, false) => Some(Arc::new(code::read(Role::of(Path::new(name)), &bytes))),
+            (true, false) => Some(Arc::new(pycode::read(Role::of(Path::new(name)), &bytes))),
             (true, true) => Some(Arc::new(Summary { cut_short: true, ..Summary::default() })),
         };
         let sha256 = context.finish().as_ref().try_into().ok();

@@ -27,7 +27,9 @@ pub(crate) mod text;
 pub(crate) mod toml_file;
 pub mod uv_lock;
 mod uv_lock_lines;
-pub(crate) mod yaml;
+
+pub use advisory::Malformed;
+pub(crate) use advisory::yaml;
 
 use crate::copies::Copied;
 use crate::finding::{Finding, Gap, Why};
@@ -55,22 +57,6 @@ impl Reading {
         self.findings.extend(other.findings);
         self.gaps.extend(other.gaps);
         self.copies.extend(other.copies);
-    }
-}
-
-/// Why a file is not what its name promises.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
-pub struct Malformed {
-    /// The line, from 1; 0 where the file as a whole is meant.
-    pub line: u32,
-    /// What is wrong there. Quotes no more than names and versions.
-    pub what: String,
-}
-
-impl Malformed {
-    fn whole(what: impl Into<String>) -> Self {
-        Self { line: 0, what: what.into() }
     }
 }
 

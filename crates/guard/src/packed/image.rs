@@ -87,7 +87,7 @@ pub(crate) fn layout(folder: &Path) -> Reading {
         let plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
         plain.then(|| folder.join(name))
     };
-    let open = |name: &str| crate::tree::bytes(&file(name)?, MANIFEST_MAX_BYTES).ok();
+    let open = |name: &str| crate::files::bytes(&file(name)?, MANIFEST_MAX_BYTES).ok();
     let images = match layers(&open) {
         Ok(Some(images)) => images,
         Ok(None) => return gap(folder, Why::Malformed, "its index.json names no image"),
@@ -115,7 +115,7 @@ pub(crate) fn root(root: &Path) -> Reading {
         let listing = match fs::read_dir(root.join(&folder)) {
             Ok(listing) => listing,
             Err(error) => {
-                let why = crate::tree::reason(&error);
+                let why = crate::files::reason(&error);
                 reading.append(gap(&root.join(&folder), Why::Unreadable, &why));
                 continue;
             }
@@ -141,7 +141,7 @@ pub(crate) fn root(root: &Path) -> Reading {
                 let taken = File::open(entry.path())
                     .and_then(|mut file| held.take(name, &mut file, Of::Root));
                 if let Err(error) = taken {
-                    let why = crate::tree::reason(&error);
+                    let why = crate::files::reason(&error);
                     reading.append(gap(&entry.path(), Why::Unreadable, &why));
                 }
             }
@@ -266,7 +266,7 @@ fn root_in_stream(content: &mut dyn Read, size: u64) -> Layer {
 }
 
 fn root_in_tar(path: &Path) -> Result<Reading, Broken> {
-    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::files::reason(&error));
     let mut file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let layer = root_in_stream(&mut file, size);
