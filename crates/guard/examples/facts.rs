@@ -6,14 +6,14 @@
 //! `--outline`, what each file calls and imports, for `scripts/syntax.py`.
 #![expect(clippy::print_stdout, reason = "it prints facts")]
 
-use guard::code::{self, Role, fact::When};
 use guard::finding::Why;
 use guard::judge::Terms;
 use guard::{Advisories, Ask};
+use pycode::{Role, fact::When};
 use std::path::{Path, PathBuf};
 
 fn main() {
-    let reader = std::thread::Builder::new().stack_size(code::STACK_BYTES).spawn(run);
+    let reader = std::thread::Builder::new().stack_size(pycode::STACK_BYTES).spawn(run);
     drop(reader.map(std::thread::JoinHandle::join));
 }
 
@@ -32,11 +32,11 @@ fn run() {
         for path in found {
             let Ok(text) = std::fs::read(&path) else { continue };
             if outline {
-                let names = code::outline(&String::from_utf8_lossy(&text));
+                let names = pycode::outline(&String::from_utf8_lossy(&text));
                 println!("{}", serde_json::json!([path.to_string_lossy(), names]));
                 continue;
             }
-            let summary = code::read(Role::of(&path), &text);
+            let summary = pycode::read(Role::of(&path), &text);
             files += 1;
             bytes += text.len();
             if summary.cut_short {

@@ -112,7 +112,7 @@ fn targets() -> Vec<Target> {
             },
         ),
         format("python", vec![text(PYTHON)], |b| {
-            drop(guard::code::read(guard::code::Role::Module, b));
+            drop(pycode::read(pycode::Role::Module, b));
             Ok(())
         }),
     ]
@@ -213,7 +213,7 @@ fn main() -> ExitCode {
     std::thread::scope(|scope| {
         for _ in 0..threads.min(chosen.len()) {
             // Code is read on a stack of its own size; the others need less.
-            let thread = std::thread::Builder::new().stack_size(guard::code::STACK_BYTES);
+            let thread = std::thread::Builder::new().stack_size(pycode::STACK_BYTES);
             if thread.spawn_scoped(scope, work).is_err() {
                 failed.store(true, Ordering::Relaxed);
             }

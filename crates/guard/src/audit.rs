@@ -1,6 +1,7 @@
 //! Paths in, one report out.
 
 use crate::advisory::{Advisories, Hit};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Outcome, Severity, Why};
 use crate::installed::{self, Cache};
 use crate::inventory::{Ecosystem, Package, Place, Source, Standing};
@@ -213,8 +214,21 @@ pub fn audit_telling(
         files.push(site.clone());
         reading.append(installed::read(site, cache));
     }
+    nothing(&mut reading, &ask.paths);
     judged(&mut reading, advisories, &ask.terms);
     summed_up(&ask.terms, reading, files, advisories)
+}
+
+/// Adds a gap if no package was seen at all: that is no audit, whatever was read.
+fn nothing(reading: &mut Reading, paths: &[PathBuf]) {
+    if !reading.packages.is_empty() || !reading.gaps.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let text = "what is there names no package and holds none".to_owned();
+    let do_first =
+        "Name the lock file, the environment or the image to audit; see --help for what is read.";
+    reading.gaps.push(gap(Why::Nothing, &shown.join(", "), None, text, do_first));
 }
 
 /// Audits the root file system that is unpacked at `root`, an image's tree: an
@@ -328,12 +342,12 @@ fn conda_builds(found: &Found, reading: &Reading) -> Vec<Gap> {
 }
 
 fn manifest(path: &Path, format: Format) -> Reading {
-    let text = match tree::text(path) {
+    let text = match files::text(path) {
         Ok(text) => text,
         Err(why) => return Reading { gaps: vec![unreadable(path, &why)], ..Reading::default() },
     };
     let place = Place::whole(path);
-    match format.read(&text, &place, &|other| tree::met_text(other)) {
+    match format.read(&text, &place, &|other| files::met_text(other)) {
         Ok(reading) => reading,
         Err(malformed) => {
             let place = Some(place.at(malformed.line));

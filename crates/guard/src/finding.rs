@@ -7,21 +7,7 @@
 use crate::inventory::Place;
 use serde::Serialize;
 
-/// How much a finding matters, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing; asks for nothing.
-    Info,
-    /// A habit that makes the next incident worse.
-    Low,
-    /// Should be fixed in the ordinary course of work.
-    Medium,
-    /// Should be fixed today.
-    High,
-    /// Stop, and act on it before anything else.
-    Critical,
-}
+pub use advisory::Severity;
 
 /// Which question a finding answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -128,11 +114,13 @@ pub enum Why {
     Unordered,
     /// Nothing says when it was uploaded, and the policy asks for that.
     Undated,
+    /// It is of a kind or of a version that is not read.
+    UnknownFormat,
 }
 
 impl Why {
     /// All of them, in their order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unreadable,
         Self::Malformed,
         Self::Nothing,
@@ -143,6 +131,7 @@ impl Why {
         Self::NoRecord,
         Self::Unordered,
         Self::Undated,
+        Self::UnknownFormat,
     ];
 }
 
@@ -240,7 +229,7 @@ mod tests {
         assert!(reasons.iter().copied().eq(0..reasons.len()));
         // The last one of each: whoever adds another behind it meets these lines.
         assert_eq!(Kind::Connection as usize + 1, kinds.len());
-        assert_eq!(Why::Undated as usize + 1, reasons.len());
+        assert_eq!(Why::UnknownFormat as usize + 1, reasons.len());
     }
 
     #[test]

@@ -5,37 +5,34 @@
 //! package manager is asked; what cannot be judged that way is a gap, and a
 //! gap is never "clean". Knows nothing of the gateway.
 
-pub mod advisory;
+pub mod advisories;
 pub mod archive;
 pub mod audit;
-pub mod code;
 mod copies;
+pub mod files;
 pub mod finding;
 pub mod fix;
 pub mod graph;
 pub mod host;
-pub mod incident;
 mod installed;
 pub mod inventory;
 pub mod judge;
+mod machine;
 pub mod manifest;
-pub mod name;
 mod packed;
 pub mod pin;
 pub mod policy;
-mod private;
-pub mod python;
+pub mod private;
 pub mod recorded;
 pub mod release;
 pub mod render;
 mod report;
 pub mod secrets;
-mod time;
 mod tree;
-pub mod version;
 
-pub use advisory::Advisories;
+pub use ::advisory;
+pub use advisory::time::unix_ms;
+pub use advisory::{Advisories, name, python, time, version};
 pub use audit::{Ask, Report, audit, audit_telling, audit_with};
 pub use finding::Outcome;
 pub use installed::Cache;
-pub use time::unix_ms;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Writes `bytes` to `path` by way of a file beside it: whoever reads `path`
 /// sees the old content or the new one. Folders that are missing are made.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
     make_folder(folder)?;
     let mut beside = path.as_os_str().to_owned();

@@ -2,8 +2,8 @@
 
 use crate::{cli, guard_data, say};
 use base::{Clock as _, SystemClock};
+use guard::advisories::stored::{self, NotUpdated};
 use guard::advisory::set::Header;
-use guard::advisory::stored::{self, NotUpdated};
 use guard::inventory::Ecosystem;
 use guard::{Advisories, Outcome};
 use std::path::PathBuf;

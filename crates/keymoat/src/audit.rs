@@ -27,7 +27,7 @@ pub(crate) fn run(audit: &Audit) -> ExitCode {
         Err(error) => return not_audited(&error),
     };
     for path in &audit.advisories {
-        match guard::advisory::read(path) {
+        match guard::advisories::read(path) {
             Ok(set) => advisories.add(set),
             Err(error) => {
                 return not_audited(&format!(

@@ -6,11 +6,11 @@
 use crate::incident::{scope, spans, terms};
 use crate::keyring::Keyring;
 use crate::{incident_gateway, say, survey};
+use ::incident::{self, Asked, Claim, Looked, Standing, plan, report};
 use base::clock::rfc3339;
 use base::{CallId, Clock as _, NanoUsd, SystemClock};
 use guard::Advisories;
 use guard::host::Host;
-use guard::incident::{self, Asked, Claim, Looked, Standing, plan, report};
 use ledger::{
     Batch, Ending, KeyHasher, Position, RecordId, SpendRecord, SpoolId, Store as _, VirtualKey,
 };

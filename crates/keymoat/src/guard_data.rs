@@ -2,7 +2,7 @@
 
 use crate::cli::Audit;
 use config::Env as _;
-use guard::advisory::stored;
+use guard::advisories::stored;
 use guard::judge::Terms;
 use guard::{Advisories, Report};
 use std::path::PathBuf;

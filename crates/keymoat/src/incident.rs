@@ -1,14 +1,14 @@
-//! `keymoat incident`: from the command line to `guard::incident` and back.
+//! `keymoat incident`: from the command line to `incident` and back.
 
 use crate::cli::Remote;
 use crate::cli_incident::{Incident as Asked, Standing, Step, Where, Which};
 use crate::keyring::{Key, Keyring};
 use crate::{drill, guard_data, incident_gateway, say, survey};
+use ::incident::usage::Span;
+use ::incident::{self, Bound, Claim, Incident, Looked, plan, report};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
 use guard::Advisories;
-use guard::incident::usage::Span;
-use guard::incident::{self, Bound, Claim, Incident, Looked, plan, report};
 use guard::judge::Terms;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -196,7 +196,7 @@ fn change(
 fn known(paths: &[PathBuf]) -> Result<Advisories, String> {
     let mut advisories = guard_data::advisories()?;
     for path in paths {
-        advisories.add(guard::advisory::read(path).map_err(|error| error.to_string())?);
+        advisories.add(guard::advisories::read(path).map_err(|error| error.to_string())?);
     }
     Ok(advisories)
 }

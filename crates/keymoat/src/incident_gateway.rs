@@ -1,10 +1,10 @@
 //! What an incident needs of a gateway: its records, and its keys frozen.
 
 use crate::keyring::{Key, Keyring};
+use ::incident::usage::{self, Call, Span, Usage};
+use ::incident::{Containment, Frozen, Incident};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
-use guard::incident::usage::{self, Call, Span, Usage};
-use guard::incident::{Containment, Frozen, Incident};
 use ledger::{SpendFilter, SpendRecord, Store as _};
 use std::path::Path;
 use store::Sqlite;

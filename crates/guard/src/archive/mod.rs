@@ -180,7 +180,7 @@ pub type Visit<'v> = &'v mut dyn FnMut(&Member<'_>, &mut dyn Read) -> io::Result
 
 /// Visits every member of the archive at `path`; gives what is odd about them.
 pub fn each(path: &Path, limits: &Limits, visit: Visit<'_>) -> Result<Vec<Odd>, Broken> {
-    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::files::reason(&error));
     let mut file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let mut head = Vec::with_capacity(512);
@@ -202,7 +202,7 @@ pub(crate) fn each_within(
     limits: &Limits,
     visit: Visit<'_>,
 ) -> Result<Vec<Odd>, Broken> {
-    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::files::reason(&error));
     let open = || Section::open(path, Some(part)).map_err(unreadable);
     let mut head = Vec::with_capacity(512);
     open()?.take(512).read_to_end(&mut head).map_err(unreadable)?;

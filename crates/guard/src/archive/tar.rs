@@ -22,7 +22,7 @@ pub fn each_in_stream(
     limits: &Limits,
     visit: Visit<'_>,
 ) -> Result<Vec<Odd>, Broken> {
-    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::files::reason(&error));
     let mut stream = BufReader::with_capacity(64 << 10, stream);
     let gzipped = stream.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
     let mut tally = Tally::new(limits, size);

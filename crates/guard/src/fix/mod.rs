@@ -74,7 +74,7 @@ pub fn propose(
 
 /// The text of a file that an audit has read.
 pub fn open(path: &Path) -> Result<String, String> {
-    crate::tree::text(path)
+    crate::files::text(path)
 }
 
 struct Fix<'a> {

@@ -3,15 +3,16 @@
 
 use super::indicators::{Indicator, Indicators, Trace};
 use super::persistence::{self, Entry, Starter};
-use super::process::{self, Process};
 use super::sockets::{self, Doing, Socket};
 use super::{Host, command};
 use crate::advisory::Advisories;
 use crate::audit::{About, Report};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::installed;
 use crate::inventory::Place;
 use crate::judge::{self, Terms, bad_files};
+use crate::machine::process::{self, Process};
 use crate::manifest::Reading;
 use crate::secrets;
 use crate::tree::{self, Found};
@@ -86,7 +87,7 @@ fn traces(host: &Host, indicators: &Indicators, reading: &mut Reading) {
     }
     for (path, indicator) in seen {
         let mut text = "is there".to_owned();
-        if let Ok(bytes) = tree::bytes(&path, TRACE_MAX_BYTES) {
+        if let Ok(bytes) = files::bytes(&path, TRACE_MAX_BYTES) {
             let known = bad_files::known_bad(&installed::sha256_of(&bytes)).is_some();
             text = match (known, bytes.len()) {
                 (true, _) => "is there, and its SHA-256 is the known one".to_owned(),

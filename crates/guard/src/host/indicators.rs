@@ -91,7 +91,7 @@ impl Indicators {
 
 /// Hosts and addresses of our list that belong to an advisory which `is_meant`
 /// means.
-pub(crate) fn hosts_of(is_meant: &dyn Fn(&str) -> bool) -> Vec<String> {
+pub fn hosts_of(is_meant: &dyn Fn(&str) -> bool) -> Vec<String> {
     let listed = LIST.lines().filter_map(listed);
     let hosts = listed
         .filter(|one| matches!(one.trace, Trace::Domain | Trace::Ip) && is_meant(&one.advisory));

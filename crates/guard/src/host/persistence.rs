@@ -2,7 +2,7 @@
 //! of git, editors and coding agents. Read as text, never asked of a manager.
 
 use super::Host;
-use crate::tree;
+use crate::files;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -277,7 +277,7 @@ impl Found {
         if !path.is_file() {
             return None;
         }
-        match tree::bytes(path, FILE_MAX_BYTES) {
+        match files::bytes(path, FILE_MAX_BYTES) {
             Ok(bytes) => {
                 self.files.push(path.to_owned());
                 Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -2,8 +2,8 @@
 //! processes. No socket is opened.
 
 use super::Host;
-use super::process::Process;
-use crate::tree;
+use crate::files;
+use crate::machine::process::Process;
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,7 +37,7 @@ pub(crate) fn all(host: &Host) -> Result<Vec<Socket>, String> {
     let mut found = Vec::new();
     let mut problem = None;
     for table in ["tcp", "tcp6"] {
-        match tree::bytes(&host.path("/proc/net").join(table), TABLE_MAX_BYTES) {
+        match files::bytes(&host.path("/proc/net").join(table), TABLE_MAX_BYTES) {
             Ok(bytes) => found.extend(String::from_utf8_lossy(&bytes).lines().filter_map(row)),
             Err(why) if table == "tcp" => problem = Some(why),
             Err(_) => {}

@@ -13,8 +13,8 @@
 //! whatever program reads it.
 
 use super::contents::Seen;
-use crate::code::{Role, fact::Summary};
 use aws_lc_rs::digest::{SHA256, digest};
+use pycode::{Role, fact::Summary};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -172,7 +172,7 @@ fn options() -> fs::OpenOptions {
 }
 
 fn content(path: &Path) -> Option<Vec<Entry>> {
-    let bytes = crate::tree::bytes(path, FILE_MAX_BYTES).ok()?;
+    let bytes = crate::files::bytes(path, FILE_MAX_BYTES).ok()?;
     let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
     if digest(&SHA256, body).as_ref() != sum {
         return None;

@@ -2,9 +2,9 @@
 //! that runs at every Python start, too.
 
 use super::conduct::{self, Source, Sources};
-use crate::code::combine::{self, Part};
-use crate::code::{self, Role, fact::excerpt};
 use crate::finding::{Evidence, Finding, Kind};
+use crate::judge::conduct::{self as combine, Part};
+use pycode::{self, Role, fact::excerpt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl<'s> Modules<'s> {
         text: &str,
         role: Role,
     ) -> Option<Finding> {
-        let mut summary = code::apart(|| code::read(role, text.as_bytes()))?;
+        let mut summary = pycode::apart(|| pycode::read(role, text.as_bytes()))?;
         for fact in &mut summary.facts {
             if number > 0 {
                 fact.line = number;

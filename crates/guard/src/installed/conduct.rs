@@ -1,11 +1,11 @@
 //! What the code of each distribution does at import or at installation.
 
 use super::contents::Seen;
-use crate::code::combine::{self, Part, Verdict};
-use crate::code::fact::{Summary, excerpt};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
-use crate::tree;
+use crate::judge::conduct::{self as combine, Part, Verdict};
+use pycode::fact::{Summary, excerpt};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(super) fn finding(
 
 /// One line of a file, cut to what helps a reader.
 fn line(path: &Path, number: u32) -> Option<String> {
-    let bytes = tree::met(path, crate::code::FILE_MAX_BYTES as u64).ok()?;
+    let bytes = files::met(path, pycode::FILE_MAX_BYTES as u64).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
     let line = excerpt(line);

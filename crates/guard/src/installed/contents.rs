@@ -2,8 +2,8 @@
 //! source what it does.
 
 use super::cache::{Cache, Remembered, State};
-use crate::code::{self, Role, fact::Summary};
 use aws_lc_rs::digest::{Context, SHA256};
+use pycode::{Role, fact::Summary};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn all(paths: &[PathBuf], remembered: &Remembered) -> Vec<Result<Looked, ErrorKi
     // thread can be started, nothing is read, and every file is told as unread.
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let thread = std::thread::Builder::new().stack_size(code::STACK_BYTES);
+            let thread = std::thread::Builder::new().stack_size(pycode::STACK_BYTES);
             drop(thread.spawn_scoped(scope, work));
         }
     });
@@ -100,10 +100,10 @@ fn read(path: &Path, file: &mut fs::File, size: u64, buffer: &mut [u8]) -> std::
     let mut summary = None;
     if role != Role::Data {
         // One byte more than is read, so that too large a file is known as such.
-        let read_max = code::FILE_MAX_BYTES as u64 + 1;
+        let read_max = pycode::FILE_MAX_BYTES as u64 + 1;
         let mut bytes = Vec::with_capacity(size.min(read_max) as usize + 1);
         file.by_ref().take(read_max).read_to_end(&mut bytes)?;
-        summary = Some(Arc::new(code::read(role, &bytes)));
+        summary = Some(Arc::new(pycode::read(role, &bytes)));
         context.update(&bytes);
     }
     loop {

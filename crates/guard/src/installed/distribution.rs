@@ -2,10 +2,10 @@
 
 use super::{metadata, record, unreadable};
 use crate::copies::{self, Copied, Made};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::python::Requirement;
-use crate::tree;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -129,7 +129,7 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
     }
     let path = folder.join("RECORD");
     let rows = if path.exists() {
-        let text = tree::met_text(&path).map_err(|why| unreadable(&path, &why))?;
+        let text = files::met_text(&path).map_err(|why| unreadable(&path, &why))?;
         Some(
             record::rows(&text)
                 .map_err(|line| malformed(&path, line, "it is no row of a RECORD"))?,
@@ -139,7 +139,7 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
     };
     let is_requested = folder.join("REQUESTED").exists();
     // What is not there or cannot be read here says nothing.
-    let small = |file: &str| tree::met(&folder.join(file), NOTE_MAX_BYTES).unwrap_or_default();
+    let small = |file: &str| files::met(&folder.join(file), NOTE_MAX_BYTES).unwrap_or_default();
     let tags = copies::tags(&String::from_utf8_lossy(&small("WHEEL")));
     let installer = String::from_utf8_lossy(&small("INSTALLER")).trim().to_owned();
     let folder = folder.to_owned();
@@ -147,7 +147,7 @@ fn dist_info(folder: &Path) -> Result<Distribution, Gap> {
 }
 
 fn described(header: &Path) -> Result<(Package, Vec<(String, bool)>), Gap> {
-    let bytes = tree::met(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
+    let bytes = files::met(header, METADATA_MAX_BYTES).map_err(|why| unreadable(header, &why))?;
     let text = String::from_utf8_lossy(&bytes);
     let (name, version) = metadata::name_and_version(&text);
     let (Some(name), Some(version)) = (name, version) else {
@@ -206,7 +206,7 @@ fn direct_url(path: &Path) -> Result<Option<(Source, Vec<Hash>)>, Gap> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = tree::met(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
+    let bytes = files::met(path, METADATA_MAX_BYTES).map_err(|why| unreadable(path, &why))?;
     let direct = direct(&bytes);
     direct.map(Some).ok_or_else(|| malformed(path, 0, "it is not what PEP 610 describes"))
 }

@@ -3,9 +3,9 @@
 
 use super::links::Link;
 use super::{plain, startup};
-use crate::code::{self, Role, fact::Summary};
 use crate::manifest::Format;
 use aws_lc_rs::digest::{Context, SHA256};
+use pycode::{Role, fact::Summary};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(crate) enum Of {
 
 impl Files {
     /// Takes in a file; of most only the name is kept. Needs the stack that
-    /// [`code::read`] needs.
+    /// [`pycode::read`] needs.
     pub(crate) fn take(&mut self, name: &str, content: &mut dyn Read, of: Of) -> io::Result<()> {
         self.links.remove(name);
         let mut keep = matters(name) && self.kept_bytes < KEPT_ALL_MAX_BYTES;
@@ -80,7 +80,7 @@ impl Files {
         }
         let summary = match (is_source, is_cut) {
             (false, _) => None,
-            (true, false) => Some(Arc::new(code::read(Role::of(Path::new(name)), &bytes))),
+            (true, false) => Some(Arc::new(pycode::read(Role::of(Path::new(name)), &bytes))),
             (true, true) => Some(Arc::new(Summary { cut_short: true, ..Summary::default() })),
         };
         let sha256 = context.finish().as_ref().try_into().ok();
@@ -119,6 +119,39 @@ impl Files {
         for name in gone(&mut self.links.range(below.clone()..).map(|(name, _)| name)) {
             self.links.remove(&name);
         }
+    }
+
+    /// The files that a later layer hides by `removed` names and `emptied` folders.
+    pub(crate) fn hidden_by(&self, removed: &[String], emptied: &[String]) -> Self {
+        let mut hidden = Self::default();
+        let mut hide = |name: &str| {
+            if let Some(held) = self.held.get(name) {
+                hidden.held.insert(name.to_owned(), held.clone());
+            }
+        };
+        for folder in removed.iter().chain(emptied) {
+            hide(folder);
+            self.below(folder).for_each(|(name, _)| hide(name));
+        }
+        hidden
+    }
+
+    /// Names of archives from which Python runs or imports.
+    pub(crate) fn python_archives(&self) -> impl Iterator<Item = &str> {
+        const ENDINGS: [&str; 4] = ["pex", "pyz", "pyzw", "egg"];
+        let names = self.held.keys().map(String::as_str);
+        names.filter(|name| {
+            let path = Path::new(name);
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let zip = ending == "zip" && {
+                let lower = name.to_ascii_lowercase();
+                ["site-packages", "dist-packages", "python", "lambda", "packages", "deps"]
+                    .iter()
+                    .any(|word| lower.contains(word))
+            };
+            (ENDINGS.contains(&ending) || zip || ending == "whl")
+                && !name.contains("ensurepip/_bundled/")
+        })
     }
 
     /// Puts the files of a later layer over these.

@@ -26,10 +26,10 @@ pub(crate) use distribution::direct as origin;
 pub(crate) use startup::lines as pth_lines;
 
 use crate::copies::Made;
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Package, Place};
 use crate::manifest::Reading;
-use crate::tree;
 use aws_lc_rs::digest::{SHA256, digest};
 use distribution::Distribution;
 use std::collections::HashMap;
@@ -60,7 +60,7 @@ pub(crate) fn read(site: &Path, cache: Option<&Cache>) -> Reading {
     let sources = integrity::judge(site, &distributions, cache, &mut reading);
     conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
     startup::judge(site, &names, &sources, &mut reading);
-    let made = if tree::is_cached(site) { Made::Unpacked } else { Made::Installed };
+    let made = if files::is_cached(site) { Made::Unpacked } else { Made::Installed };
     reading.copies.extend(distributions.iter().filter_map(|d| d.copied(made)));
     reading.packages.extend(distributions.into_iter().map(|d| d.package));
     reading

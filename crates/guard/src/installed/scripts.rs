@@ -8,8 +8,8 @@
 
 use super::distribution::Distribution;
 use super::{about, finding};
+use crate::files;
 use crate::finding::{Evidence, Finding, Severity};
-use crate::tree;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,7 @@ fn interpreter(path: &Path, name: &str) -> Option<Finding> {
     if !version.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b't') {
         return None;
     }
-    let head = tree::head(path, 2)?;
+    let head = files::head(path, 2)?;
     (head == b"#!").then(|| {
         finding(
             Severity::High,
@@ -144,7 +144,7 @@ fn interpreter(path: &Path, name: &str) -> Option<Finding> {
 
 /// The commands of an `entry_points.txt`: names, and what they call.
 fn entry_points(path: &Path) -> Vec<(String, String)> {
-    let bytes = tree::met(path, FILE_MAX_BYTES).unwrap_or_default();
+    let bytes = files::met(path, FILE_MAX_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let mut found = Vec::new();
     let mut of_commands = false;
@@ -166,7 +166,7 @@ fn entry_points(path: &Path) -> Vec<(String, String)> {
 /// The first line of the command at `path` that no installer would write for
 /// `target`; what is no text, a launcher for Windows, has none.
 fn odd_line(path: &Path, target: &str) -> Option<(u32, String)> {
-    let bytes = tree::met(path, FILE_MAX_BYTES).ok()?;
+    let bytes = files::met(path, FILE_MAX_BYTES).ok()?;
     let text = std::str::from_utf8(&bytes).ok()?;
     if !text.starts_with("#!") {
         return None;
@@ -179,7 +179,7 @@ fn odd_line(path: &Path, target: &str) -> Option<(u32, String)> {
         let of_shell =
             number == 2 && line.starts_with("'''exec' ") && line.ends_with(" \"$0\" \"$@\"");
         let known = LINES.contains(&line) || own.iter().any(|own| own == line) || of_shell;
-        (!known).then(|| (number, crate::code::fact::excerpt(line)))
+        (!known).then(|| (number, pycode::fact::excerpt(line)))
     })
 }
 

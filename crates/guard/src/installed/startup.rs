@@ -9,11 +9,11 @@
 use super::chain::Modules;
 use super::conduct::Sources;
 use super::{about, plain, unreadable};
-use crate::code::Role;
+use crate::files;
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::manifest::Reading;
 use crate::python;
-use crate::tree;
+use pycode::Role;
 use std::path::Path;
 
 /// The largest start-up file that is read, in bytes.
@@ -149,7 +149,7 @@ fn each(
     reading: &mut Reading,
     judge: fn(&Path, &str, &Modules<'_>) -> Vec<Finding>,
 ) {
-    match tree::met(path, FILE_MAX_BYTES) {
+    match files::met(path, FILE_MAX_BYTES) {
         // Python takes a byte order mark, and another encoding where UTF-8 fails.
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);

@@ -61,7 +61,7 @@ pub(super) fn through(site: &Path, recorded: &Owners) -> Walked {
             // It went away meanwhile: nothing is there to be imported.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => {
-                walked.unreadable.push((folder.path, crate::tree::reason(&error)));
+                walked.unreadable.push((folder.path, crate::files::reason(&error)));
                 continue;
             }
         };

@@ -41,7 +41,7 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
     for package in python().filter(|p| p.standing == Standing::Installed) {
         let site = package.place.file.parent().unwrap_or(Path::new(""));
         // An unpacked wheel in a cache is of no project.
-        if !crate::tree::is_cached(site) {
+        if !crate::files::is_cached(site) {
             sites.entry(site).or_default().push(package);
         }
     }

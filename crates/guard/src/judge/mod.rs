@@ -2,6 +2,7 @@
 
 mod against_lock;
 pub(crate) mod bad_files;
+pub(crate) mod conduct;
 pub(crate) mod copies;
 pub(crate) mod known;
 mod names;

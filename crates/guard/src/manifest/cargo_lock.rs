@@ -1,6 +1,6 @@
 //! `Cargo.lock`, versions 1 to 4.
 
-use super::{Malformed, Reading, full_commit, link, toml_file};
+use super::{Malformed, Reading, format_version, full_commit, link, toml_file, written};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,6 +8,8 @@ use toml::Spanned;
 
 #[derive(Deserialize)]
 struct File {
+    /// Versions 1 and 2 of the format have none.
+    version: Option<toml::Value>,
     #[serde(default)]
     package: Vec<Entry>,
     /// Version 1 of the format: `"checksum NAME VERSION (SOURCE)"`.
@@ -52,6 +54,9 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         reading.packages.push(package);
     }
     link(&mut reading.packages, &edges);
+    if let Some(version) = written(file.version.as_ref()) {
+        format_version(Some(&version), &["1", "2", "3", "4"], place, &mut reading);
+    }
     Ok(reading)
 }
 

@@ -6,7 +6,7 @@
 //! that name, and a gap says that this is all.
 
 use super::yaml::{self, Aliases, Node};
-use super::{Malformed, Reading, requirements};
+use super::{Malformed, Reading, format_version, requirements};
 use crate::finding::{Gap, Why};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use serde::Deserialize;
@@ -46,6 +46,9 @@ pub fn lock(text: &str, place: &Place) -> Result<Reading, Malformed> {
         return Err(Malformed::whole("there is no `package` in it"));
     };
     let mut reading = Reading::default();
+    if let Some(version) = root.get("version") {
+        format_version(version.text(), &["1"], place, &mut reading);
+    }
     for (line, entry) in list.items() {
         let text = |key| entry.get(key).and_then(Node::text);
         let (Some(name), Some(version)) = (text("name"), text("version")) else {

@@ -27,10 +27,12 @@ pub(crate) mod text;
 pub(crate) mod toml_file;
 pub mod uv_lock;
 mod uv_lock_lines;
-pub(crate) mod yaml;
+
+pub use advisory::Malformed;
+pub(crate) use advisory::yaml;
 
 use crate::copies::Copied;
-use crate::finding::{Finding, Gap};
+use crate::finding::{Finding, Gap, Why};
 use crate::inventory::{Package, Place};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -55,22 +57,6 @@ impl Reading {
         self.findings.extend(other.findings);
         self.gaps.extend(other.gaps);
         self.copies.extend(other.copies);
-    }
-}
-
-/// Why a file is not what its name promises.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
-pub struct Malformed {
-    /// The line, from 1; 0 where the file as a whole is meant.
-    pub line: u32,
-    /// What is wrong there. Quotes no more than names and versions.
-    pub what: String,
-}
-
-impl Malformed {
-    fn whole(what: impl Into<String>) -> Self {
-        Self { line: 0, what: what.into() }
     }
 }
 
@@ -137,6 +123,28 @@ const AGENT_FOLDERS: [(&str, &[&str]); 5] = [
 ];
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Requirements,
+        Self::UvLock,
+        Self::PoetryLock,
+        Self::PdmLock,
+        Self::PipfileLock,
+        Self::Pylock,
+        Self::Pyproject,
+        Self::PackageLock,
+        Self::PnpmLock,
+        Self::CargoLock,
+        Self::Sbom,
+        Self::CondaMeta,
+        Self::CondaLock,
+        Self::CondaEnvironment,
+        Self::CondaExplicit,
+        Self::Dockerfile,
+        Self::Pipeline,
+        Self::Agent,
+    ];
+
     /// The format of a file of this name; `None` if it has none that we read.
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
@@ -230,9 +238,35 @@ impl Format {
         place: &Place,
         open: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<Reading, Malformed> {
-        if text.trim().is_empty() && self != Self::Requirements {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim().is_empty() {
             return Err(Malformed::whole("the file is empty"));
         }
+        let mut reading = self.read_some(text, place, open)?;
+        if self.lists_packages() && reading.packages.is_empty() && reading.gaps.is_empty() {
+            reading.gaps.push(Gap {
+                why: Why::Nothing,
+                subject: place.file.display().to_string(),
+                place: Some(place.clone()),
+                text: "no package is named in it".into(),
+                do_first: "See whether the tool that wrote it failed, and write it again. If there is nothing to install, leave the file out.".into(),
+            });
+        }
+        Ok(reading)
+    }
+
+    /// Returns true if a file of this format that names no package is either
+    /// broken or of a kind that is not understood.
+    fn lists_packages(self) -> bool {
+        !matches!(self, Self::Pyproject | Self::Dockerfile | Self::Pipeline | Self::Agent)
+    }
+
+    fn read_some(
+        self,
+        text: &str,
+        place: &Place,
+        open: &dyn Fn(&Path) -> Result<String, String>,
+    ) -> Result<Reading, Malformed> {
         match self {
             Self::Requirements => Ok(requirements::read(text, place, open)),
             Self::UvLock => uv_lock::read(text, place),
@@ -254,6 +288,43 @@ impl Format {
             Self::Agent => agent::read(text, place),
         }
     }
+}
+
+/// Adds a gap unless the format version `found` begins with one of `known`, the
+/// major versions that are read. What can be read of the file is read all the
+/// same.
+fn format_version(found: Option<&str>, known: &[&str], place: &Place, reading: &mut Reading) {
+    let major = found.map(|version| version.split('.').next().unwrap_or(version));
+    if major.is_some_and(|major| known.contains(&major)) {
+        return;
+    }
+    let known = known.join(", ");
+    let text = match found {
+        Some(version) => {
+            let version = crate::python::requirement::quoted(version);
+            format!(
+                "format version `{version}` is not known (known: {known}), so parts of it may have been missed"
+            )
+        }
+        None => format!("it does not say which format version it has (known: {known})"),
+    };
+    reading.gaps.push(Gap {
+        why: Why::UnknownFormat,
+        subject: place.file.display().to_string(),
+        place: Some(place.clone()),
+        text,
+        do_first: "Audit it with a newer Keymoat, or audit what its tool exports: `uv export`, `poetry export`, `pip freeze`.".into(),
+    });
+}
+
+/// The text of a version that may be written as a number or as a text.
+fn written(value: Option<&toml::Value>) -> Option<String> {
+    Some(match value? {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        _ => "of an unknown kind".to_owned(),
+    })
 }
 
 /// Whether `path` lies in folders of these names, the nearest last.

@@ -2,7 +2,7 @@
 //! (version 1) or a list by path (2 and 3; 2 has both, and the list counts).
 
 use super::json::Json;
-use super::{Malformed, Reading, full_commit, link};
+use super::{Malformed, Reading, format_version, full_commit, link};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -70,6 +70,10 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         return Err(Malformed::whole("there is neither `packages` nor `dependencies` in it"));
     }
     link(&mut file.reading.packages, &file.edges);
+    if let Some(version) = member("lockfileVersion") {
+        let version = version.get().trim_matches('"');
+        format_version(Some(version), &["1", "2", "3"], place, &mut file.reading);
+    }
     Ok(file.reading)
 }
 

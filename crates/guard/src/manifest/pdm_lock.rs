@@ -1,6 +1,6 @@
 //! `pdm.lock`, versions 2 to 4.
 
-use super::{Malformed, Reading, full_commit, link, toml_file};
+use super::{Malformed, Reading, format_version, full_commit, link, toml_file, written};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
 use crate::python::Requirement;
@@ -18,6 +18,7 @@ struct File {
 
 #[derive(Default, Deserialize)]
 struct Metadata {
+    lock_version: Option<toml::Value>,
     /// By `"name version"`, before version 4 of the format.
     #[serde(default)]
     files: BTreeMap<String, Vec<Artefact>>,
@@ -68,6 +69,9 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         reading.packages.push(package);
     }
     link(&mut reading.packages, &edges);
+    if let Some(version) = written(file.metadata.lock_version.as_ref()) {
+        format_version(Some(&version), &["2", "3", "4"], place, &mut reading);
+    }
     Ok(reading)
 }
 

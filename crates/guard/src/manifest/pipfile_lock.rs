@@ -1,7 +1,7 @@
 //! `Pipfile.lock`: JSON; each member but `_meta` is a group of packages.
 
 use super::json::Json;
-use super::{Malformed, Reading, full_commit};
+use super::{Malformed, Reading, format_version, full_commit};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use serde::Deserialize;
 
@@ -24,6 +24,12 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     let mut reading = Reading::default();
     for (group, members) in json.members()? {
         if group == "_meta" {
+            let meta = json.inside(members)?;
+            let spec = meta.iter().find(|(name, _)| name == "pipfile-spec");
+            if let Some((_, spec)) = spec {
+                let spec = spec.get().trim_matches('"');
+                format_version(Some(spec), &["6"], place, &mut reading);
+            }
             continue;
         }
         for (name, value) in json.inside(members)? {

@@ -4,17 +4,18 @@
 //! `/name/1.0.0_peer@2` (5), `/name@1.0.0(peer@2)` (6), `name@1.0.0` (9).
 
 use super::yaml::{self, Node};
-use super::{Malformed, Reading, full_commit, link};
+use super::{Malformed, Reading, format_version, full_commit, link};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::python::requirement::quoted;
 
 /// What the text of such a file says.
 pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     let root = yaml::read(text)?;
-    if root.get("lockfileVersion").is_none() {
+    let Some(version) = root.get("lockfileVersion") else {
         return Err(Malformed::whole("there is no `lockfileVersion` in it"));
-    }
+    };
     let mut reading = Reading::default();
+    format_version(version.text(), &["5", "6", "9"], place, &mut reading);
     let mut edges = Vec::new();
     // Format 9 keeps what each package needs apart from what it is.
     for part in ["packages", "snapshots"] {

@@ -1,6 +1,6 @@
 //! `poetry.lock`, with hashes beside each package (2) or in one table (1).
 
-use super::{Malformed, Reading, full_commit, link, toml_file};
+use super::{Malformed, Reading, format_version, full_commit, link, toml_file, written};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
 use serde::Deserialize;
@@ -17,6 +17,9 @@ struct File {
 
 #[derive(Default, Deserialize)]
 struct Metadata {
+    /// Locks of Poetry before 1.0 have none.
+    #[serde(rename = "lock-version")]
+    lock_version: Option<toml::Value>,
     #[serde(default)]
     files: BTreeMap<String, Vec<Artefact>>,
 }
@@ -70,6 +73,9 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
         reading.packages.push(package);
     }
     link(&mut reading.packages, &edges);
+    if let Some(version) = written(file.metadata.lock_version.as_ref()) {
+        format_version(Some(&version), &["1", "2"], place, &mut reading);
+    }
     Ok(reading)
 }
 

@@ -2,7 +2,7 @@
 //! taken at its word; what has no package URL cannot be looked up.
 
 use super::json::Json;
-use super::{Malformed, Reading, purl};
+use super::{Malformed, Reading, format_version, purl};
 use crate::finding::{Gap, Why};
 use crate::inventory::{Hash, Package, Place, Standing};
 use serde::Deserialize;
@@ -86,6 +86,10 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
     } else {
         return Err(Malformed::whole("it is neither CycloneDX nor SPDX"));
     }
+    let version = ["specVersion", "spdxVersion"].iter().find_map(|name| member(name));
+    let version = version.map(|version| version.get().trim_matches('"'));
+    let version = version.map(|version| version.strip_prefix("SPDX-").unwrap_or(version));
+    format_version(version, &["1", "2"], place, &mut taken.reading);
     Ok(taken.told(place))
 }
 

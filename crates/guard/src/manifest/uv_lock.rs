@@ -1,6 +1,8 @@
 //! `uv.lock`: every version that any environment of a project may get.
 
-use super::{Malformed, Reading, full_commit, link, toml_file, uv_lock_lines};
+use super::{
+    Malformed, Reading, format_version, full_commit, link, toml_file, uv_lock_lines, written,
+};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
 use serde::Deserialize;
@@ -24,6 +26,7 @@ pub(super) struct Entry<'t> {
 
 #[derive(Deserialize)]
 struct File {
+    version: Option<toml::Value>,
     #[serde(default)]
     package: Vec<Written>,
 }
@@ -98,7 +101,9 @@ pub(super) fn read_toml(text: &str, place: &Place) -> Result<Reading, Malformed>
             needed: needed.map(|needed| needed.name.into()).collect(),
         }
     });
-    Ok(reading(entries.collect(), place))
+    let mut reading = reading(entries.collect(), place);
+    format_version(written(file.version.as_ref()).as_deref(), &["1"], place, &mut reading);
+    Ok(reading)
 }
 
 fn reading(entries: Vec<Entry<'_>>, place: &Place) -> Reading {

@@ -77,6 +77,7 @@ impl Part {
 pub(super) fn read(text: &str) -> Option<Vec<Entry<'_>>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut part = Part::Top;
+    let mut has_version = false;
     // What was seen in this table, and which tables of the file and of the package.
     let (mut keys, mut tables): (Vec<&str>, Vec<Part>) = (Vec::new(), vec![Part::Top]);
     let mut lines = Lines { rest: text, number: 0 };
@@ -106,6 +107,12 @@ pub(super) fn read(text: &str) -> Option<Vec<Entry<'_>>> {
         let (at, value) = (lines.number, lines.value(rest)?);
         match part {
             Part::Top if matches!(key, "package" | "options" | "manifest") => return None,
+            Part::Top if key == "version" => {
+                if rest != "1" {
+                    return None;
+                }
+                has_version = true;
+            }
             Part::Metadata if key == "requires-dev" => return None,
             Part::Top | Part::Options | Part::Manifest | Part::Metadata | Part::RequiresDev => {}
             Part::Optional | Part::Dev => needed(&value, entries.last_mut()?)?,
@@ -113,7 +120,7 @@ pub(super) fn read(text: &str) -> Option<Vec<Entry<'_>>> {
         }
     }
     finish(entries.last())?;
-    Some(entries)
+    has_version.then_some(entries)
 }
 
 /// A package without a name is an error that the other parser words.

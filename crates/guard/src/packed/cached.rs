@@ -9,12 +9,12 @@
 use super::msgpack::{Reader, Value};
 use super::{Content, gap, sha256_of};
 use crate::copies::{self, Copied, Made};
+use crate::files;
 use crate::finding::Why;
 use crate::installed::origin;
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source};
 use crate::manifest::Reading;
 use crate::python::artefact;
-use crate::tree;
 use crate::version::Version;
 use std::fs::File;
 use std::io::Read as _;
@@ -48,7 +48,7 @@ fn kind_of_note(path: &Path) -> Option<(bool, Vec<&str>)> {
 
 /// The copy that uv's note at `path` is about.
 pub(super) fn note(path: &Path) -> Reading {
-    let bytes = match tree::met(path, NOTE_MAX_BYTES) {
+    let bytes = match files::met(path, NOTE_MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(why) => return gap(path, Why::Unreadable, &why),
     };
@@ -223,7 +223,7 @@ fn made(path: &Path) -> Option<(Made, Option<Vec<String>>)> {
     }
     if is_under(path, "wheels") {
         let noted = path.with_file_name("origin.json");
-        let bytes = tree::met(&noted, NOTE_MAX_BYTES).unwrap_or_default();
+        let bytes = files::met(&noted, NOTE_MAX_BYTES).unwrap_or_default();
         return match origin(&bytes) {
             Some((Source::Url { .. }, hashes)) => {
                 Some((Made::Built, Some(copies::sha256(&hashes))))
@@ -244,7 +244,7 @@ fn made(path: &Path) -> Option<(Made, Option<Vec<String>>)> {
     // sdists-v11/pypi/NAME/VERSION/ID/file.whl, and the note two folders up
     if let Some((false, _)) = kind_of_note(path) {
         let noted = ["revision.http", "revision.rev"].iter().find_map(|name| {
-            let bytes = tree::met(&path.parent()?.parent()?.join(name), NOTE_MAX_BYTES).ok()?;
+            let bytes = files::met(&path.parent()?.parent()?.join(name), NOTE_MAX_BYTES).ok()?;
             archive_of(&bytes).map(|(hashes, _)| copies::sha256(&hashes))
         });
         return Some((Made::Built, Some(noted.unwrap_or_default())));

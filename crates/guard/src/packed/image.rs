@@ -2,14 +2,15 @@
 //! a root file system as one tar or as a folder.
 //!
 //! Layers are laid over each other as a runtime does it: a later layer covers
-//! and takes out what earlier ones hold. What was taken out is still in the
-//! image file and is not told. Layers packed with zstd are a gap.
+//! and takes out what earlier ones hold. Distributions that were taken out are
+//! still in the image file, and are reported as held. Layers packed with zstd
+//! are a gap; so is an image in which no Python package can be seen.
 
 use super::{gap, odd};
 use crate::archive::{self, Broken, Kind, Limits, Odd};
 use crate::finding::{Evidence, Finding, Kind as Question, Severity, Why};
 use crate::installed::packed::{self, Files, Of};
-use crate::inventory::Place;
+use crate::inventory::{Place, Standing};
 use crate::manifest::Reading;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Deserialize;
@@ -86,7 +87,7 @@ pub(crate) fn layout(folder: &Path) -> Reading {
         let plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
         plain.then(|| folder.join(name))
     };
-    let open = |name: &str| crate::tree::bytes(&file(name)?, MANIFEST_MAX_BYTES).ok();
+    let open = |name: &str| crate::files::bytes(&file(name)?, MANIFEST_MAX_BYTES).ok();
     let images = match layers(&open) {
         Ok(Some(images)) => images,
         Ok(None) => return gap(folder, Why::Malformed, "its index.json names no image"),
@@ -114,7 +115,7 @@ pub(crate) fn root(root: &Path) -> Reading {
         let listing = match fs::read_dir(root.join(&folder)) {
             Ok(listing) => listing,
             Err(error) => {
-                let why = crate::tree::reason(&error);
+                let why = crate::files::reason(&error);
                 reading.append(gap(&root.join(&folder), Why::Unreadable, &why));
                 continue;
             }
@@ -140,7 +141,7 @@ pub(crate) fn root(root: &Path) -> Reading {
                 let taken = File::open(entry.path())
                     .and_then(|mut file| held.take(name, &mut file, Of::Root));
                 if let Err(error) = taken {
-                    let why = crate::tree::reason(&error);
+                    let why = crate::files::reason(&error);
                     reading.append(gap(&entry.path(), Why::Unreadable, &why));
                 }
             }
@@ -265,7 +266,7 @@ fn root_in_stream(content: &mut dyn Read, size: u64) -> Layer {
 }
 
 fn root_in_tar(path: &Path) -> Result<Reading, Broken> {
-    let unreadable = |error: io::Error| Broken::Unreadable(crate::tree::reason(&error));
+    let unreadable = |error: io::Error| Broken::Unreadable(crate::files::reason(&error));
     let mut file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let layer = root_in_stream(&mut file, size);
@@ -277,6 +278,8 @@ fn root_in_tar(path: &Path) -> Result<Reading, Broken> {
     if reading.packages.is_empty() && reading.gaps.is_empty() {
         let why = "it is neither a source archive nor an image, and no packages are in it";
         reading.append(gap(path, Why::Nothing, why));
+    } else {
+        unseen(path, &layer.files, &mut reading);
     }
     Ok(reading)
 }
@@ -299,6 +302,8 @@ fn laid_over(path: &Path, images: &[Layers], read: &BTreeMap<String, Layer>) -> 
                 reading.findings.push(forged(&shown));
             }
             odd(&shown, &layer.odd, &mut reading);
+            let hidden = whole.hidden_by(&layer.removed, &layer.emptied);
+            below_layers(&shown, &hidden, &mut reading);
             for folder in &layer.emptied {
                 whole.remove_below(folder);
             }
@@ -312,12 +317,47 @@ fn laid_over(path: &Path, images: &[Layers], read: &BTreeMap<String, Layer>) -> 
         } else {
             path.to_owned()
         };
-        reading.append(packed::read(&shown, &whole, Of::Root));
+        let mut read = packed::read(&shown, &whole, Of::Root);
         if whole.is_empty() && names.is_empty() {
-            reading.append(gap(&shown, Why::Nothing, "the image has no layers with files"));
+            read.append(gap(&shown, Why::Nothing, "the image has no layers with files"));
+        } else {
+            unseen(&shown, &whole, &mut read);
         }
+        reading.append(read);
     }
     reading
+}
+
+/// Adds the distributions that a layer takes out of those below it: they are
+/// still in the image file.
+fn below_layers(layer: &Path, hidden: &Files, reading: &mut Reading) {
+    let mut read = packed::read(layer, hidden, Of::Root);
+    for package in &mut read.packages {
+        package.standing = Standing::Held;
+    }
+    reading.packages.append(&mut read.packages);
+}
+
+/// Adds a gap for archives that hold Python packages of their own, and one if no
+/// installed Python package was seen.
+fn unseen(shown: &Path, files: &Files, reading: &mut Reading) {
+    let archives: Vec<&str> = files.python_archives().take(20).collect();
+    for name in &archives {
+        let text = "it is an archive that Python runs or imports from, and was not opened";
+        let mut found = gap(&shown.join(name), Why::Unreadable, text);
+        for gap in &mut found.gaps {
+            gap.do_first = "Take it out of the image, and audit it by its name.".into();
+        }
+        reading.append(found);
+    }
+    let installed = reading.packages.iter().any(|p| p.standing == Standing::Installed);
+    if !installed && archives.is_empty() {
+        let mut found = gap(shown, Why::Nothing, "no installed Python package was seen in it");
+        for gap in &mut found.gaps {
+            gap.do_first = "If the program in it is not Python, audit its lock file instead. If it is, say where its packages are: unpack the image and name the folder.".into();
+        }
+        reading.append(found);
+    }
 }
 
 fn forged(layer: &Path) -> Finding {

@@ -33,7 +33,7 @@ pub(crate) fn folder(path: &Path, read: fn(&Path) -> Reading) -> Reading {
 
 /// On a stack that is large enough to read code on.
 fn apart(path: &Path, read: impl FnOnce() -> Reading + Send) -> Reading {
-    let outcome = crate::code::apart(read);
+    let outcome = pycode::apart(read);
     outcome.unwrap_or_else(|| gap(path, Why::Unreadable, "no thread could be started to read it"))
 }
 
@@ -45,7 +45,7 @@ fn archive_at(path: &Path, named: bool) -> Reading {
     let mut head = Vec::new();
     let opened = content.open().and_then(|file| file.take(512).read_to_end(&mut head));
     if let Err(error) = opened {
-        return gap(path, Why::Unreadable, &crate::tree::reason(&error));
+        return gap(path, Why::Unreadable, &crate::files::reason(&error));
     }
     let outcome = match Shape::of(&head) {
         Some(Shape::Zip) => wheel::read(&content),

@@ -33,7 +33,7 @@ pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
     let mut package = Package::new(Ecosystem::PyPi, name, Standing::Held, place.clone());
     package = package.at_version(version);
     let sha256 =
-        sha256_of(content).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
+        sha256_of(content).map_err(|error| Broken::Unreadable(crate::files::reason(&error)))?;
     package.hashes.extend(Hash::read(&format!("sha256:{sha256}")));
     let text = if held.has("setup.py") {
         "its setup.py runs when it is built"

@@ -22,7 +22,7 @@ pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
     }
     odd(path, &told, &mut reading);
     let sha256 =
-        sha256_of(content).map_err(|error| Broken::Unreadable(crate::tree::reason(&error)))?;
+        sha256_of(content).map_err(|error| Broken::Unreadable(crate::files::reason(&error)))?;
     for package in &mut reading.packages {
         package.hashes.extend(Hash::read(&format!("sha256:{sha256}")));
         package.place = Place::whole(path);

@@ -4,10 +4,10 @@
 use super::artefacts::Artefact;
 use super::{Choice, Gap, Pin, PinnedFile, Unpinned, Unplanned, artefacts, plan};
 use crate::advisory::Advisories;
+use crate::files;
 use crate::finding::Why;
 use crate::inventory::{Place, Source};
 use crate::manifest::{Format, requirements};
-use crate::tree;
 use std::path::Path;
 
 /// What a check found.
@@ -32,8 +32,8 @@ pub fn check(
         return Ok(Checked { count: plan.pins.len(), gaps: plan.gaps });
     }
     let text =
-        tree::text(path).map_err(|why| Unplanned::Unreadable { path: path.to_owned(), why })?;
-    let reading = requirements::read(&text, &Place::whole(path), &|other| tree::text(other));
+        files::text(path).map_err(|why| Unplanned::Unreadable { path: path.to_owned(), why })?;
+    let reading = requirements::read(&text, &Place::whole(path), &|other| files::text(other));
     let mut gaps: Vec<Gap> = reading
         .gaps
         .into_iter()

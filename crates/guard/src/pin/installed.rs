@@ -3,6 +3,7 @@
 //! a gap, but for what its installer recorded with address and digest.
 
 use super::{Pin, PinnedFile, Plan, Unplanned};
+use crate::files;
 use crate::installed;
 use crate::inventory::{Hash, Package, Source};
 use crate::tree::{self, Found};
@@ -68,7 +69,7 @@ fn pin(package: &Package) -> Pin {
     pin.version = package.version.as_ref().map(|version| version.text().to_owned());
     pin.source = package.source.clone();
     let recorded = package.place.file.join("direct_url.json");
-    let recorded = tree::bytes(&recorded, RECORDED_MAX_BYTES).ok();
+    let recorded = files::bytes(&recorded, RECORDED_MAX_BYTES).ok();
     let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Recorded>(&bytes).ok());
     if let Some(Recorded { url, archive_info: Some(archive) }) = recorded {
         let mut hashes: Vec<Hash> = archive

@@ -23,9 +23,9 @@ pub use told::told;
 pub use write::{pylock as write_pylock, requirements as write_requirements};
 
 use crate::advisory::Advisories;
+use crate::files;
 use crate::inventory::{Ecosystem, Hash, Place, Source};
 use crate::manifest::{Format, Malformed};
-use crate::tree;
 use crate::version::Version;
 use artefacts::Artefact;
 use std::path::{Path, PathBuf};
@@ -211,7 +211,7 @@ pub fn plan(
 
 fn of_lock(path: &Path, choice: &Choice) -> Result<Plan, Unplanned> {
     let unreadable = |why: String| Unplanned::Unreadable { path: path.to_owned(), why };
-    let text = tree::text(path).map_err(unreadable)?;
+    let text = files::text(path).map_err(unreadable)?;
     let place = Place::whole(path);
     let read = match Format::of(path) {
         Some(Format::UvLock) => uv::read,

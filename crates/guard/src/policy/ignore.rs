@@ -95,7 +95,7 @@ struct Raw {
 /// The ignore file at `path`, read at `now_ms`, milliseconds since 1970; the
 /// error names the file, and the line where there is one.
 pub fn open(path: &Path, now_ms: i64) -> Result<Ignore, String> {
-    let text = crate::tree::text(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    let text = crate::files::text(path).map_err(|why| format!("{}: {why}", path.display()))?;
     let place = Place::whole(path);
     read(&text, &place, now_ms)
         .map_err(|malformed| format!("{}: {}", place.at(malformed.line), malformed.what))

@@ -165,7 +165,7 @@ pub fn write(
     }
     let path = free_name(folder, &header);
     crate::private::write(&path, text.as_bytes())
-        .map_err(|error| format!("{}: {}", path.display(), crate::tree::reason(&error)))?;
+        .map_err(|error| format!("{}: {}", path.display(), crate::files::reason(&error)))?;
     Ok(path)
 }
 
@@ -191,7 +191,7 @@ pub fn list(folder: &Path) -> Result<Listing, String> {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(listing),
         Err(error) => {
-            return Err(format!("{}: {}", folder.display(), crate::tree::reason(&error)));
+            return Err(format!("{}: {}", folder.display(), crate::files::reason(&error)));
         }
     };
     for entry in entries.flatten() {
@@ -211,10 +211,10 @@ pub fn list(folder: &Path) -> Result<Listing, String> {
 
 fn header(path: &Path) -> Result<Header, String> {
     use std::io::{BufRead as _, Read as _};
-    let file = fs::File::open(path).map_err(|error| crate::tree::reason(&error))?;
+    let file = fs::File::open(path).map_err(|error| crate::files::reason(&error))?;
     let mut line = Vec::new();
     let mut head = std::io::BufReader::new(file.take(1 << 20));
-    head.read_until(b'\n', &mut line).map_err(|error| crate::tree::reason(&error))?;
+    head.read_until(b'\n', &mut line).map_err(|error| crate::files::reason(&error))?;
     read_header(&line)
 }
 
@@ -231,7 +231,7 @@ fn read_header(line: &[u8]) -> Result<Header, String> {
 
 /// The inventory in the file at `path`.
 pub fn load(path: &Path) -> Result<Inventory, String> {
-    let bytes = crate::tree::bytes(path, FILE_MAX_BYTES)?;
+    let bytes = crate::files::bytes(path, FILE_MAX_BYTES)?;
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let header = read_header(lines.next().unwrap_or_default())?;
     let mut entries = Vec::new();

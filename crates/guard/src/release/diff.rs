@@ -7,13 +7,13 @@
 
 use super::Release;
 use crate::audit::{About, Report};
-use crate::code::combine::{self, Part};
-use crate::code::fact::{Deed, Fact, When, excerpt};
-use crate::code::{self, Role};
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
 use crate::judge::bad_files;
+use crate::judge::conduct::{self as combine, Part};
 use crate::manifest::Reading;
+use pycode::fact::{Deed, Fact, When, excerpt};
+use pycode::{self, Role};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -102,7 +102,7 @@ impl Both<'_> {
             let Some(first) = new.first() else { continue };
             let text = new.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
             let summary =
-                code::apart(|| code::read(Role::Module, text.as_bytes())).unwrap_or_default();
+                pycode::apart(|| pycode::read(Role::Module, text.as_bytes())).unwrap_or_default();
             let parts = [Part { module: String::new(), summary: &summary }];
             let bad = combine::at_start(&parts);
             let severity = if bad.is_some() { Severity::Critical } else { Severity::High };

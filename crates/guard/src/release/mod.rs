@@ -7,10 +7,10 @@ mod diff;
 pub use diff::diff;
 
 use crate::archive::{self, Kind, Limits, Odd};
-use crate::code::fact::{Fact, Summary, When};
-use crate::code::{self, Role};
-use crate::tree;
+use crate::files;
 use aws_lc_rs::digest::{Context, SHA256};
+use pycode::fact::{Fact, Summary, When};
+use pycode::{self, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -46,8 +46,8 @@ pub(crate) struct Release {
 pub(crate) fn read(path: &Path) -> Result<Release, String> {
     let mut release = Release { title: shown(path), ..Release::default() };
     // Nesting of code is bounded, but deep.
-    code::apart(|| {
-        let kind = fs::metadata(path).map_err(|error| tree::reason(&error))?;
+    pycode::apart(|| {
+        let kind = fs::metadata(path).map_err(|error| files::reason(&error))?;
         if kind.is_dir() {
             release.folder(path)?;
         } else {
@@ -86,7 +86,7 @@ impl Release {
     fn folder(&mut self, top: &Path) -> Result<(), String> {
         let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
-            let listing = fs::read_dir(&folder).map_err(|error| tree::reason(&error))?;
+            let listing = fs::read_dir(&folder).map_err(|error| files::reason(&error))?;
             for entry in listing.flatten() {
                 let path: PathBuf = entry.path();
                 let Ok(kind) = entry.file_type() else { continue };
@@ -103,7 +103,7 @@ impl Release {
                     let read =
                         fs::File::open(&path).and_then(|mut file| self.file(&name, &mut file));
                     if let Err(error) = read {
-                        self.unread.push((name, tree::reason(&error)));
+                        self.unread.push((name, files::reason(&error)));
                     }
                 }
             }
@@ -117,7 +117,7 @@ impl Release {
         let mut context = Context::new(&SHA256);
         let mut held = Vec::new();
         let max = if role != Role::Data {
-            code::FILE_MAX_BYTES as u64 + 1
+            pycode::FILE_MAX_BYTES as u64 + 1
         } else if small {
             SMALL_MAX_BYTES
         } else {
@@ -136,7 +136,7 @@ impl Release {
         let sha256 = context.finish().as_ref().try_into().map_err(std::io::Error::other)?;
         self.files.insert(name.to_owned(), sha256);
         if role != Role::Data {
-            self.code.insert(name.to_owned(), code::read(role, &held));
+            self.code.insert(name.to_owned(), pycode::read(role, &held));
         }
         let text = String::from_utf8_lossy(&held);
         if is_start(name) {

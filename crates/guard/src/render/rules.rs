@@ -102,6 +102,9 @@ pub(crate) fn of_gap(why: Why) -> Rule {
         }
         Why::Unordered => ("not-audited/unordered", "A version has no place in the order"),
         Why::Undated => ("not-audited/undated", "Nothing says when a release was uploaded"),
+        Why::UnknownFormat => {
+            ("not-audited/unknown-format", "A file is of a kind or version that is not read")
+        }
     };
     let help = "Not audited is not clean: close the gap as the message says, and audit again.";
     Rule { id, title, help }

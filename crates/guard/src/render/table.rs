@@ -222,6 +222,7 @@ fn not_audited(out: &mut String, gaps: &[Gap]) {
             Why::NoRecord => "no record",
             Why::Unordered => "unordered",
             Why::Undated => "undated",
+            Why::UnknownFormat => "unknown",
         };
         let many = group.len() > 3;
         if many {

@@ -1,6 +1,6 @@
 //! Where people and tools leave keys.
 
-use crate::host::Host;
+use crate::machine::Host;
 use std::fs;
 use std::path::{Path, PathBuf};
 

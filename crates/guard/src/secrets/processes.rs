@@ -1,8 +1,8 @@
 //! Keys in the environment and on the command line of running processes.
 
 use super::scan::{Sighting, Variables, scan};
-use crate::host::Host;
-use crate::host::process::{self, Process};
+use crate::machine::Host;
+use crate::machine::process::{self, Process};
 
 /// A key that a process holds.
 pub(super) struct Held {

@@ -6,11 +6,11 @@ use super::places::{self, Habit, Spot};
 use super::processes::{self, Held};
 use super::scan::{Sighting, Variables, scan};
 use crate::audit::{About, Report};
+use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
-use crate::host::{Host, process};
 use crate::inventory::Place;
+use crate::machine::{Host, process};
 use crate::manifest::Reading;
-use crate::tree;
 use base::Redactor;
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,7 +99,7 @@ fn file(
     variables: &Variables,
     keys: &mut BTreeMap<String, Key>,
 ) -> Result<usize, String> {
-    let bytes = tree::bytes(&spot.path, FILE_MAX_BYTES)?;
+    let bytes = files::bytes(&spot.path, FILE_MAX_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     let sightings = scan(&text, variables);
     let mode = fs::metadata(&spot.path).map_or(0, |about| about.permissions().mode());

@@ -130,7 +130,7 @@ fn a_start_up_file_is_critical_though_record_lists_it_with_the_right_hash() {
     let start = report.findings.iter().find(|f| f.kind == Kind::StartupCode).unwrap();
     assert_eq!((start.severity, start.subject.as_str()), (Severity::Critical, "litellm_init.pth"));
     assert!(start.meaning.contains("runs at every Python start"));
-    let text = guard::render::table(&report);
+    let text = crate::unwrapped(&report);
     assert!(text.contains("litellm_init.pth runs at every Python start"), "{text}");
     assert!(text.contains("litellm 1.82.8 is MALICIOUS"), "{text}");
     assert!(!report.findings.iter().any(|f| f.kind == Kind::Integrity), "RECORD is right");

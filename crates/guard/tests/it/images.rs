@@ -46,6 +46,15 @@ fn shown(report: &Report) -> Vec<String> {
     report.inventory.iter().map(guard::inventory::Package::shown).collect()
 }
 
+/// The packages that a container of the image has.
+fn laid_open(report: &Report) -> Vec<String> {
+    let installed = report
+        .inventory
+        .iter()
+        .filter(|package| package.standing == guard::inventory::Standing::Installed);
+    installed.map(guard::inventory::Package::shown).collect()
+}
+
 #[test]
 fn a_bad_release_in_a_layer_is_found_with_its_place() {
     let report = of_file(&saved(&[
@@ -64,12 +73,12 @@ fn a_later_layer_takes_out_and_covers_what_is_below_it() {
     let bad = installed("litellm", "1.82.8", &[("litellm/__init__.py", "")]);
     let white = |name: &str| layer(&[(name.to_owned(), Vec::new())]);
     let gone = format!("{SITE}/.wh.litellm-1.82.8.dist-info");
-    assert!(shown(&of_file(&saved(&[layer(&bad), white(&gone)]))).is_empty());
+    assert!(laid_open(&of_file(&saved(&[layer(&bad), white(&gone)]))).is_empty());
     let emptied = format!("{SITE}/.wh..wh..opq");
     let fine = installed("thing", "1.0", &[]);
     let mut over = vec![(emptied, Vec::new())];
     over.extend(fine);
-    assert_eq!(shown(&of_file(&saved(&[layer(&bad), layer(&over)]))), ["thing 1.0"]);
+    assert_eq!(laid_open(&of_file(&saved(&[layer(&bad), layer(&over)]))), ["thing 1.0"]);
     // What stands in the same layer as a whiteout stays.
     let mut patched = layer(&installed("thing", "1.0", &[("thing.py", "x = 1\n")]));
     let changed = layer(&[(format!("{SITE}/thing.py"), b"x = 2\n".to_vec())]);
@@ -187,4 +196,31 @@ fn links_out_of_an_environment_are_told_and_code_behind_them_is_a_gap() {
     assert_eq!(told(&linked(b'2', "../../../../opt/none")), (Some(Severity::Low), false));
     // A second name of a file is that file; but this one was not read.
     assert_eq!(told(&linked(b'1', "opt/evil/__init__.py")), (None, true));
+}
+
+#[test]
+fn a_distribution_that_a_later_layer_takes_out_is_still_in_the_image() {
+    let gone = format!("{SITE}/.wh.litellm-1.82.8.dist-info");
+    let report = of_file(&saved(&[
+        layer(&installed("litellm", "1.82.8", &[("litellm/__init__.py", "")])),
+        layer(&[(gone, Vec::new()), (format!("{SITE}/.wh.litellm"), Vec::new())]),
+    ]));
+    let worst = &report.findings[0];
+    assert_eq!((worst.severity, worst.kind), (Severity::Critical, Kind::Malicious));
+    let place = worst.evidence[0].place.as_ref().unwrap().to_string();
+    assert!(place.contains("1/layer.tar"), "the layer that took it out: {place}");
+}
+
+#[test]
+fn an_image_in_which_no_python_is_seen_is_not_audited() {
+    for name in ["app/server", "app/server.pex", "opt/app.pyz", "var/task/python-deps.zip"] {
+        let report = of_file(&saved(&[layer(&[(name.to_owned(), b"PK".to_vec())])]));
+        assert_eq!(report.outcome, guard::Outcome::NotAudited, "{name}");
+        let named = report.gaps.iter().any(|gap| gap.subject.ends_with(name));
+        assert_eq!(named, name != "app/server", "{:?}", report.gaps);
+    }
+    let with_python = of_file(&saved(&[layer(
+        &[installed("thing", "1.0", &[]), vec![("app.pex".into(), b"PK".to_vec())]].concat(),
+    )]));
+    assert!(with_python.gaps.iter().any(|gap| gap.why == Why::Unreadable), "the archive is named");
 }

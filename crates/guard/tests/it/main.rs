@@ -9,6 +9,7 @@
 
 mod advisories;
 mod archive;
+mod closed;
 mod conduct;
 mod copies;
 mod environment;
@@ -62,6 +63,12 @@ fn terms() -> Terms {
     let now_ms = 1_795_305_600_000;
     let day_ms = 86_400_000;
     Terms { now_ms, advisory_age_max_ms: 7 * day_ms, recent_since_ms: now_ms - 3 * day_ms }
+}
+
+/// The report as a table in one line: where a line is wrapped depends on the
+/// length of the checkout's path.
+fn unwrapped(report: &guard::Report) -> String {
+    guard::render::table(report).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// An empty folder of this test run's own.

@@ -50,7 +50,7 @@ fn no_advisories_stale_advisories_and_advisories_on_other_things_are_no_audit() 
         let report = of_requirements(PINNED, &advisories);
         assert_eq!((report.outcome, why(&report)), (Outcome::NotAudited, vec![expected]));
         assert_eq!(report.outcome.exit_code(), 2);
-        let text = guard::render::table(&report);
+        let text = crate::unwrapped(&report);
         assert!(text.starts_with("NOT AUDITED.") && text.contains("no all-clear"), "{text}");
     }
 }
@@ -177,22 +177,22 @@ fn what_a_file_holds_does_not_drive_the_terminal() {
 #[test]
 fn advisories_are_read_from_files_folders_and_indexes_and_their_absence_is_told() {
     let folder = scratch("records");
-    assert!(guard::advisory::read(&folder).is_err(), "an empty folder");
-    assert!(guard::advisory::read(Path::new("gone")).is_err());
+    assert!(guard::advisories::read(&folder).is_err(), "an empty folder");
+    assert!(guard::advisories::read(Path::new("gone")).is_err());
     let record = r#"{"id":"X-1","modified":"2026-11-20T00:00:00Z","affected":[{"package":{"ecosystem":"PyPI","name":"thing"},"versions":["1.0"]}]}"#;
     fs::create_dir(folder.join("inner")).unwrap();
     fs::write(folder.join("inner/x.json"), record).unwrap();
     fs::write(folder.join("bad.json"), "{").unwrap();
     let index = folder.join("index");
-    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/data/bundle.osvl");
+    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/../advisory/data/bundle.osvl");
     for (path, bad) in [(folder.clone(), 1), (folder.join("inner/x.json"), 0)] {
-        let set = guard::advisory::read(&path).unwrap();
+        let set = guard::advisories::read(&path).unwrap();
         assert_eq!((set.header().records, set.header().bad), (1, bad));
         let mut all = Advisories::none();
         all.add(set);
         assert!(!of_requirements(PINNED, &all).findings.is_empty());
     }
-    assert_eq!(guard::advisory::read(Path::new(built_in)).unwrap().header().records, 358);
+    assert_eq!(guard::advisories::read(Path::new(built_in)).unwrap().header().records, 358);
     fs::write(&index, "{\"format\":1,\"cut").unwrap();
-    assert!(guard::advisory::read(&index).is_err());
+    assert!(guard::advisories::read(&index).is_err());
 }

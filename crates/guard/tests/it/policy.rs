@@ -42,7 +42,7 @@ fn an_ignored_hole_is_told_counted_and_out_of_the_answer() {
         + &entry("not-covered", "litellm", "'2026-12-31'");
     let report = ignoring(PINNED, &both);
     assert_eq!((report.outcome, report.ignored.len()), (Outcome::Clean, 2), "{report:#?}");
-    let text = render::table(&report);
+    let text = crate::unwrapped(&report);
     assert!(
         text.starts_with("CLEAN.")
             && text.contains("2 ignored")

@@ -49,7 +49,7 @@ fn a_new_line_at_every_start_is_high_and_critical_if_it_does_harm() {
     let line = "import os, sys, subprocess; subprocess.Popen([sys.executable, '-c', \"import base64; exec(base64.b64decode('cGFzcw=='))\"])\n";
     let harm = diff(&old, &release(&[("thing.pth", line)]));
     assert_eq!(worst(&harm, Kind::StartupCode), Some(Severity::Critical));
-    let text = guard::render::table(&harm);
+    let text = crate::unwrapped(&harm);
     assert!(text.contains("thing.pth") && text.contains("runs at every Python start"), "{text}");
     let same = release(&[("thing.pth", "import thing\n")]);
     assert_eq!(worst(&diff(&same, &same), Kind::StartupCode), None);

@@ -1,17 +1,20 @@
 //! What other tools are told: structure, references, and nothing left out.
 
-use crate::{scratch, terms};
+use crate::{scratch, terms, unwrapped};
 use guard::advisory::Advisories;
 use guard::{Ask, Report, render};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A malicious and a vulnerable release by two paths, a hashless pin, a range,
 /// and a file that cannot be read.
 fn report() -> Report {
-    let folder = scratch("render");
+    report_in(scratch("render"))
+}
+
+fn report_in(folder: PathBuf) -> Report {
     let lock = include_str!("../../testdata/formats/uv.lock").replace("VERSION", "1.82.8");
     fs::write(folder.join("uv.lock"), lock).unwrap();
     fs::write(
@@ -174,13 +177,20 @@ fn the_first_line_says_the_answer_the_worst_and_what_to_do() {
 
 #[test]
 fn what_asks_for_the_same_is_told_what_to_do_once() {
-    let report = report();
-    let text = render::table(&report);
-    let malicious = report.findings.iter().filter(|f| f.kind == guard::finding::Kind::Malicious);
-    assert_eq!(malicious.count(), 3);
-    assert!(text.contains("2 of these mean the same"), "{text}");
-    assert_eq!(text.matches("was made to do harm").count(), 1, "{text}");
-    assert_eq!(text.matches(" is MALICIOUS\n").count(), 3, "{text}");
+    let top = scratch("same");
+    // The length of the path decides where a line is wrapped.
+    for length in 1..90 {
+        let folder = top.join("x".repeat(length));
+        fs::create_dir(&folder).unwrap();
+        let report = report_in(folder);
+        let malicious =
+            report.findings.iter().filter(|f| f.kind == guard::finding::Kind::Malicious);
+        assert_eq!(malicious.count(), 3);
+        let text = unwrapped(&report);
+        assert!(text.contains("2 of these mean the same"), "{text}");
+        assert_eq!(text.matches("was made to do harm").count(), 1, "{text}");
+        assert_eq!(text.matches(" is MALICIOUS seen").count(), 3, "{text}");
+    }
 }
 
 #[test]

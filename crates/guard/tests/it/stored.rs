@@ -2,7 +2,7 @@
 
 use crate::packed::zip;
 use crate::scratch;
-use guard::advisory::stored::{NotUpdated, load, update};
+use guard::advisories::stored::{NotUpdated, load, update};
 use guard::inventory::Ecosystem;
 use guard::version::Version;
 use guard::{Advisories, advisory};
@@ -55,7 +55,7 @@ fn an_export_is_taken_in_once_and_covers_every_name() {
         assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     }
     // The index itself can be asked too, and is no export.
-    assert!(advisory::read(&kept).is_ok());
+    assert!(guard::advisories::read(&kept).is_ok());
     assert!(matches!(
         update(&kept, std::slice::from_ref(&kept), NOW_MS, false),
         Err(NotUpdated::Unusable(_))

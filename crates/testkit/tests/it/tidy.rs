@@ -4,6 +4,7 @@
 //! rule here is a plain word in a plain place. What the compiler or clippy can
 //! refuse is refused there (see `clippy.toml`), not here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Lowest first: a crate may import only what stands before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 17] = [
     "base",
     "dialect",
     "catalog",
@@ -19,11 +20,14 @@ const ORDER: [&str; 14] = [
     "telemetry",
     "ledger",
     "vault",
+    "pycode",
+    "advisory",
     "guard",
     "egress",
     "store",
     "gateway",
     "simulator",
+    "incident",
     "console",
     "keymoat",
 ];
@@ -295,4 +299,54 @@ fn choke_points_are_the_only_way() {
         }
     }
     assert_none("go through the crate that owns it", &broken);
+}
+
+/// Crates whose top-level modules import one way only.
+const ONE_WAY: [&str; 4] = ["pycode", "advisory", "guard", "incident"];
+
+/// The top-level modules of crate `of`, each with those that it imports.
+fn imports(of: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = root().join("crates").join(of).join("src");
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|s| s.product_crate().as_deref() == Some(of)) {
+        let inside = source.path.strip_prefix(&folder).unwrap();
+        let top = Path::new(inside.iter().next().unwrap()).file_stem().unwrap();
+        let named = imports.entry(top.to_string_lossy().into_owned()).or_default();
+        for path in source.code().split("crate::").skip(1) {
+            let words = path.split_once([';', ')']).map_or(path, |(path, _)| path);
+            let list = words.strip_prefix('{').map(|list| list.split([',', '}']));
+            let all: Vec<&str> = list.map_or_else(|| vec![words], Iterator::collect);
+            let first = |path: &&str| {
+                let end = path.trim().find(|l: char| !l.is_alphanumeric() && l != '_');
+                path.trim().split_at(end.unwrap_or(path.trim().len())).0.to_owned()
+            };
+            named.extend(all.iter().map(first));
+        }
+    }
+    let modules: BTreeSet<String> = imports.keys().cloned().collect();
+    for (module, named) in &mut imports {
+        named.retain(|name| modules.contains(name) && name != module);
+    }
+    imports.remove("lib");
+    imports
+}
+
+#[test]
+fn modules_of_the_guards_crates_import_one_way() {
+    let mut circles = Vec::new();
+    for of in ONE_WAY {
+        let imports = imports(of);
+        for start in imports.keys() {
+            let (mut open, mut seen) = (vec![start], BTreeSet::new());
+            while let Some(module) = open.pop() {
+                let next = imports.get(module).into_iter().flatten();
+                open.extend(next.filter(|name| seen.insert(*name)));
+            }
+            if seen.contains(start) {
+                circles.push(format!("{of}: {start}"));
+            }
+        }
+    }
+    assert_none("these modules import themselves through others", &circles);
+    assert!(imports("guard")["tree"].contains("manifest"), "imports are read");
 }

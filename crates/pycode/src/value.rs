@@ -1,0 +1,156 @@
+//! What an expression is known to be, and what it is known to come from.
+
+use crate::text::Txt;
+use crate::tree::Lambda;
+use std::rc::Rc;
+
+/// Where a value comes from, as bits; a value made of others has all of theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u32);
+
+impl Marks {
+    /// Decoded from a form that people cannot read.
+    pub(crate) const DECODED: Self = Self(1);
+    /// Came over the network.
+    pub(crate) const FETCHED: Self = Self(1 << 1);
+    /// Names a file of sound or pictures, or comes from one.
+    pub(crate) const MEDIA: Self = Self(1 << 2);
+    /// Holds secrets: what a secret file says, or the whole environment.
+    pub(crate) const LOOT: Self = Self(1 << 3);
+    /// Names the interpreter that is running.
+    pub(crate) const PYTHON: Self = Self(1 << 4);
+    /// Names a place from which things come back by themselves.
+    pub(crate) const PERSISTS: Self = Self(1 << 5);
+    /// A file that is open for writing.
+    pub(crate) const WRITABLE: Self = Self(1 << 6);
+    /// The process's environment itself.
+    pub(crate) const ENVIRONMENT: Self = Self(1 << 7);
+
+    /// Names a place where secrets of this kind are kept.
+    pub(crate) fn secret(kind: usize) -> Self {
+        Self(1 << (16 + (kind & 15)))
+    }
+
+    /// The kinds of secrets whose places are named.
+    pub(crate) fn secrets(self) -> impl Iterator<Item = usize> {
+        (0..16).filter(move |kind| self.has(Self::secret(*kind)))
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// What survives a call that is not known: what it holds, not what it names.
+    pub(crate) fn of_content(self) -> Self {
+        Self(
+            self.0 & (Self::DECODED.0 | Self::FETCHED.0 | Self::MEDIA.0 | Self::LOOT.0)
+                | self.0 & 0xffff_0000,
+        )
+    }
+}
+
+/// What an expression is known to be.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Value<'t, 's> {
+    #[default]
+    Unknown,
+    Text(Txt<'s>),
+    Bytes(Rc<[u8]>),
+    Int(i64),
+    List(Rc<Vec<Abs<'t, 's>>>),
+    /// The dotted name of a module, of something in one, or of what a call of
+    /// such a thing gives: `http.client.HTTPConnection()`.
+    Path(Txt<'s>),
+    /// A function of this file, by its number, and what it is bound to.
+    Function(usize, Option<usize>),
+    Lambda(&'t Lambda<'s>),
+    /// A class of this file, by its number.
+    Class(usize),
+    /// An object of such a class.
+    Object(usize),
+}
+
+/// A value with its marks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Abs<'t, 's> {
+    pub(crate) marks: Marks,
+    pub(crate) value: Value<'t, 's>,
+}
+
+impl<'t, 's> Abs<'t, 's> {
+    pub(crate) fn new(value: Value<'t, 's>) -> Self {
+        Self { marks: Marks::default(), value }
+    }
+
+    pub(crate) fn marked(marks: Marks) -> Self {
+        Self { marks, value: Value::Unknown }
+    }
+
+    pub(crate) fn path(path: &'s str) -> Self {
+        Self::new(Value::Path(Txt::Of(path)))
+    }
+
+    pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
+        Self::new(Value::Bytes(bytes.into()))
+    }
+
+    pub(crate) fn made(text: String) -> Self {
+        Self::new(Value::Text(text.into()))
+    }
+
+    pub(crate) fn and(mut self, marks: Marks) -> Self {
+        self.marks = self.marks.with(marks);
+        self
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn dotted(&self) -> Option<&str> {
+        match &self.value {
+            Value::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn int(&self) -> Option<i64> {
+        match self.value {
+            Value::Int(int) => Some(int),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a text or of bytes.
+    pub(crate) fn raw(&self) -> Option<&[u8]> {
+        match &self.value {
+            Value::Text(text) => Some(text.as_bytes()),
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn items(&self) -> Option<&[Abs<'t, 's>]> {
+        match &self.value {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Its marks and those of everything in it.
+    pub(crate) fn all_marks(&self) -> Marks {
+        let inner = self.items().unwrap_or_default().iter().take(4096);
+        inner.fold(self.marks, |marks, item| marks.with(item.marks))
+    }
+}
