@@ -139,13 +139,15 @@ fn rate_input(sent: &Sent<'_>, bound: &Bound, left: Option<u64>, output: u64) ->
     }
 }
 
-/// What is held of a rate where nobody gave a limit: a fair share.
+/// Output to hold of a rate. Where nobody gave a limit, all that is left, up to
+/// the model's own: such calls go one by one near the limit, and only the last
+/// of them can exceed it.
 fn rate_output(sent: &Sent<'_>, output_tokens: u64, left: Option<u64>) -> u64 {
     let limited = sent.head.max_output_tokens().is_some();
     let limited = limited && !sent.limit_is_ours && !says_nought(sent);
     let guess = estimated_tokens(sent.body.len() as u64);
     match left {
-        Some(left) if !limited => output_tokens.min(left.saturating_sub(guess) / FAIR_SHARE),
+        Some(left) if !limited => output_tokens.min(left.saturating_sub(guess)),
         _ => output_tokens,
     }
 }
@@ -381,14 +383,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_tokens_holds_a_share_and_cuts_nothing_short() {
+    fn a_rate_of_tokens_holds_what_the_answer_may_use_and_cuts_nothing_short() {
         let left = Left { tokens: Some(2000), ..Left::default() };
         let open = format!("{{{TEXT}}}");
         let bound = of(Surface::OpenAiChat, &open, &facts(), left);
         let input = estimated_tokens(open.len() as u64);
-        let share = (2000 - input) / FAIR_SHARE;
         assert_eq!((bound.clamp, bound.output_tokens), (None, 16_384));
-        assert_eq!(bound.rate_tokens, input + share);
+        assert_eq!(bound.rate_tokens, 2000);
+        let much = of(Surface::OpenAiChat, &open, &facts(), Left { tokens: Some(1 << 20), ..left });
+        assert_eq!(much.rate_tokens, input + 16_384);
         let stated = format!(r#"{{{TEXT},"max_tokens":1900}}"#);
         let bound = of(Surface::OpenAiChat, &stated, &facts(), left);
         assert_eq!(bound.rate_tokens, estimated_tokens(stated.len() as u64) + 1900);
