@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import socket
 import time
 
@@ -337,3 +338,29 @@ def test_odd_paths_open_no_other_door(gateway, path):
                 answer = told(connection)
             status = int(answer.split(b" ")[1])
             assert 400 <= status < 500, (method, path, answer[:300])
+
+
+def test_unfinished_heads_of_many_connections_share_their_memory(own_gateway):
+    """60 KB of a head that never ends, a thousand times, by somebody without a key."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = 1000
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * count), hard))
+    gateway = own_gateway()
+    url = httpx.URL(gateway.url)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 60_000
+    held = []
+    try:
+        assert gateway.get("/health/liveliness").status_code == 200
+        before = gateway.rss_kb()
+        for _ in range(count):
+            held.append(socket.create_connection((url.host, url.port), timeout=5))
+            # The connection is closed where there is no room for it.
+            with contextlib.suppress(ConnectionError):
+                held[-1].sendall(head)
+        grown = gateway.rss_kb() - before
+        assert grown < 45_000, f"{grown} kB, of 60,000 kB that were sent"
+        assert gateway.chat().status_code == 200, "others are served"
+    finally:
+        for connection in held:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,5 +1,6 @@
 //! Where a request goes: into the pipeline, or to the console.
 
+use crate::discard::Given;
 use bytes::Bytes;
 use console::Console;
 use gateway::admission::Received;
@@ -7,7 +8,6 @@ use gateway::canary::ClientIp;
 use gateway::{Gateway, Runtime, paths, request};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Door {
     /// Answers one request.
     pub(crate) async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Given>,
         peer: &Peer,
     ) -> Response<Answer> {
         if request.method() == Method::POST

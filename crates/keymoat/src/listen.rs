@@ -6,19 +6,22 @@
 //! taken; a head's size; streams of an HTTP/2 connection.
 
 use crate::bell::Bell;
+use crate::discard::Given;
 use crate::door::{Answer, Door, Peer};
+use crate::intake::{Budget, Counted, Intake};
 use crate::patience::Patient;
 use crate::peers::{PeerPlace, Peers};
 use crate::streams::{LOOK, Open, Seen, Streams, Watched};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -62,6 +65,8 @@ struct Place {
 struct House {
     door: Arc<Door>,
     limits: Limits,
+    /// For what is not a complete request yet.
+    budget: Arc<Budget>,
     /// Finish what runs and begin nothing.
     stop: Bell,
     /// End now.
@@ -79,7 +84,8 @@ pub(crate) async fn run(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let peers = Peers::new((limits.connections_max / 4 * 3).max(1));
-    let house = House { door, limits, stop: Bell::default(), cut: Bell::default() };
+    let budget = Budget::new();
+    let house = House { door, limits, budget, stop: Bell::default(), cut: Bell::default() };
     loop {
         let next = async {
             let all = Arc::clone(&places).acquire_owned().await;
@@ -134,17 +140,27 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let Some(tls) = tls else { return serve(stream, peer, house, place).await };
+    let intake = Intake::new(&house.budget);
+    let stream = Counted::new(stream, Arc::clone(&intake));
+    let Some(tls) = tls else { return serve(stream, peer, intake, house, place).await };
     // Boxed, so that a connection without TLS does not carry its state.
     match Box::pin(tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream))).await {
-        Ok(Ok(stream)) => Box::pin(serve(stream, peer, house, place)).await,
+        Ok(Ok(stream)) => {
+            intake.forget();
+            Box::pin(serve(stream, peer, intake, house, place)).await;
+        }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(mut stream: S, peer: SocketAddr, house: House, place: Arc<Place>)
-where
+async fn serve<S>(
+    mut stream: S,
+    peer: SocketAddr,
+    intake: Arc<Intake>,
+    house: House,
+    place: Arc<Place>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stop = house.stop.ear();
@@ -155,11 +171,12 @@ where
     drop(stop);
     let Ok(Ok(start)) = start else { return };
     let is_h2 = start.len() == PREFACE.len();
-    let io = TokioIo::new(Patient::new(stream, start));
+    let io = TokioIo::new(Patient::new(stream, start, Arc::clone(&intake)));
+    let caller = Arc::new(Caller { peer: Peer::new(peer.ip()), intake });
     let ended = match is_h2 {
         // Boxed, for its state is large and mostly not there.
-        true => Box::pin(serve_h2(io, peer.ip(), house, place)).await,
-        false => serve_h1(io, peer.ip(), house).await,
+        true => Box::pin(serve_h2(io, caller, house, place)).await,
+        false => serve_h1(io, caller, house).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection ended early");
@@ -185,12 +202,18 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<B
 
 type Io<S> = TokioIo<Patient<S>>;
 
-async fn serve_h1<S>(io: Io<S>, peer: IpAddr, house: House) -> hyper::Result<()>
+/// What the requests of one connection share.
+struct Caller {
+    peer: Peer,
+    intake: Arc<Intake>,
+}
+
+async fn serve_h1<S>(io: Io<S>, caller: Arc<Caller>, house: House) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = house.limits;
-    let (door, caller) = (Arc::clone(&house.door), Arc::new(Peer::new(peer)));
+    let door = Arc::clone(&house.door);
     let service = hyper::service::service_fn(move |request| {
         answer(Arc::clone(&door), Arc::clone(&caller), request, None)
     });
@@ -217,13 +240,19 @@ where
     .await
 }
 
-async fn serve_h2<S>(io: Io<S>, peer: IpAddr, house: House, place: Arc<Place>) -> hyper::Result<()>
+async fn serve_h2<S>(
+    io: Io<S>,
+    caller: Arc<Caller>,
+    house: House,
+    place: Arc<Place>,
+) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = house.limits;
     let streams = Arc::new(Streams::default());
-    let (door, caller) = (Arc::clone(&house.door), Arc::new(Peer::new(peer)));
+    let door = Arc::clone(&house.door);
+    let intake = Arc::clone(&caller.intake);
     let begun = Arc::clone(&streams);
     let service = hyper::service::service_fn(move |request| {
         answer(Arc::clone(&door), Arc::clone(&caller), request, Some(begun.begin()))
@@ -248,6 +277,8 @@ where
         }
         let mut finish = stop.hears(context);
         while looks.poll_tick(context).is_ready() {
+            // Frames of a quiet connection, which are not kept.
+            intake.forget();
             match streams.look() {
                 Seen::Busy => {}
                 // It was told to go a while ago, and has nothing to finish.
@@ -266,11 +297,23 @@ where
 
 async fn answer(
     door: Arc<Door>,
-    caller: Arc<Peer>,
+    caller: Arc<Caller>,
     request: Request<Incoming>,
     open: Option<Open>,
 ) -> Result<Response<Watched<Answer>>, Infallible> {
-    Ok(door.answer(request, &caller).await.map(|body| Watched::new(body, open)))
+    let under_way = caller.intake.begin();
+    let waits = open.is_none() && request.headers().contains_key(header::EXPECT);
+    let awaited = waits.then(Arc::<AtomicBool>::default);
+    let of_body = under_way.clone();
+    let request = request.map(|body| Given::new(body, awaited.clone(), of_body));
+    let mut response = door.answer(request, &caller.peer).await;
+    if awaited.is_some_and(|awaited| !awaited.load(Ordering::Relaxed)) {
+        // The client may send the body all the same, or not: only the end of
+        // the connection tells what follows from it.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        caller.intake.is_sending.store(true, Ordering::Relaxed);
+    }
+    Ok(response.map(|body| Watched::new(body, open, under_way)))
 }
 
 /// Runs an HTTP/2 connection's requests: as part of the connection's place,

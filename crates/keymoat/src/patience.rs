@@ -1,17 +1,26 @@
-//! A client's connection with an end to our patience: one that takes nothing
-//! of what it asked for, for a minute, is closed. Also gives bytes back that
-//! were read to see which protocol it speaks.
+//! A client's connection, and how it ends: one on which nothing can be written
+//! for a minute is closed, and one that the client is still sending on lingers
+//! (RFC 9112, section 9.6): closed for writing first, read until the client has
+//! seen that. Closing a socket with unread bytes resets the connection, which
+//! can destroy an answer on its way. Also gives bytes back that were read to
+//! see which protocol a client speaks.
 
+use crate::intake::{self, Intake};
 use bytes::{Buf as _, Bytes};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// A connection on which nothing can be written for so long is closed.
 const STALL_MAX: Duration = Duration::from_mins(1);
+
+/// The longest that a connection lingers.
+const LINGER_MAX: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(crate) struct Patient<S> {
@@ -21,12 +30,18 @@ pub(crate) struct Patient<S> {
     /// Since when nothing can be written.
     stalled: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    intake: Arc<Intake>,
+    /// Once the connection is closed for writing: when lingering ends. What is
+    /// read until then is not kept.
+    linger: Option<(Pin<Box<Sleep>>, intake::Request)>,
 }
 
 impl<S> Patient<S> {
-    /// `stream`, of which `start` has been read.
-    pub(crate) fn new(stream: S, start: Bytes) -> Self {
-        Self { stream, start, stalled: None, timer: None }
+    /// `stream`, of which `start` has been read. If `intake` says that the
+    /// client is sending, the connection lingers at its end even if nothing is
+    /// there to read.
+    pub(crate) fn new(stream: S, start: Bytes, intake: Arc<Intake>) -> Self {
+        Self { stream, start, stalled: None, timer: None, intake, linger: None }
     }
 
     /// Costs nothing while writing goes on.
@@ -67,7 +82,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Reads and throws away what comes after the connection was closed for
+    /// writing, until the client closes it too or time is over.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Self { stream, intake, linger, .. } = self;
+        let (timer, _) = linger
+            .get_or_insert_with(|| (Box::pin(tokio::time::sleep(LINGER_MAX)), intake.begin()));
+        let mut scrap = [0; 4096];
+        while timer.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut scrap);
+            match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    intake.is_sending.store(true, Ordering::Relaxed);
+                }
+                Poll::Pending if intake.is_sending.load(Ordering::Relaxed) => {
+                    return Poll::Pending;
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -96,22 +135,33 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.watch(context, shut)
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.watch(context, shut))?;
+        }
+        self.poll_linger(context).map(Ok)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Patient, STALL_MAX};
+    use super::{LINGER_MAX, Patient, STALL_MAX};
+    use crate::intake::{Budget, Intake};
     use bytes::Bytes;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::time::{Instant, sleep};
+
+    fn intake() -> Arc<Intake> {
+        Intake::new(&Budget::new())
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stops_reading_is_given_up_and_a_slow_one_is_not() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Patient::new(ours, Bytes::new());
+        let mut ours = Patient::new(ours, Bytes::new(), intake());
         let slow = async {
             for _ in 0..4 {
                 sleep(STALL_MAX / 2).await;
@@ -132,7 +182,39 @@ mod tests {
         theirs.write_all(b" HTTP").await.unwrap();
         drop(theirs);
         let mut text = String::new();
-        Patient::new(ours, Bytes::from_static(b"GET /")).read_to_string(&mut text).await.unwrap();
+        let start = Bytes::from_static(b"GET /");
+        Patient::new(ours, start, intake()).read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "GET / HTTP");
+    }
+
+    /// How long closing takes, and what the client could still send.
+    async fn closed(sent: &[u8], is_sending: bool, hangs_up: bool) -> Duration {
+        let (ours, mut theirs) = duplex(1 << 16);
+        theirs.write_all(sent).await.unwrap();
+        let intake = intake();
+        intake.is_sending.store(is_sending, Ordering::Relaxed);
+        let mut ours = Patient::new(ours, Bytes::new(), intake);
+        let began = Instant::now();
+        let client = async {
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            if hangs_up {
+                drop(theirs);
+                None
+            } else {
+                Some(theirs)
+            }
+        };
+        let (shut, _client) = tokio::join!(ours.shutdown(), client);
+        shut.unwrap();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_lingers_only_while_its_client_sends() {
+        assert_eq!(closed(b"", false, false).await, Duration::ZERO, "an idle client");
+        assert_eq!(closed(b"rest", false, false).await, LINGER_MAX, "one that is sending");
+        assert_eq!(closed(b"", true, false).await, LINGER_MAX, "one that will send");
+        assert_eq!(closed(b"rest", true, true).await, Duration::ZERO, "one that has seen it");
     }
 }

@@ -4,6 +4,7 @@
 //! stream's window can, for ever, while the connection answers pings.
 
 use crate::bell::{Bell, Ear};
+use crate::intake;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -104,12 +105,13 @@ impl Streams {
 pub(crate) struct Watched<B> {
     body: B,
     open: Option<Open>,
+    _request: intake::Request,
 }
 
 impl<B> Watched<B> {
-    /// `open`: of the request that it answers.
-    pub(crate) fn new(body: B, open: Option<Open>) -> Self {
-        Self { body, open }
+    /// An answer to the request that `open` and `request` belong to.
+    pub(crate) fn new(body: B, open: Option<Open>, request: intake::Request) -> Self {
+        Self { body, open, _request: request }
     }
 }
 
@@ -141,6 +143,7 @@ impl<B: Body + Unpin> Body for Watched<B> {
 #[cfg(test)]
 mod tests {
     use super::{LOOKS_MAX, Seen, Streams, Watched};
+    use crate::intake::{Budget, Intake};
     use bytes::Bytes;
     use http_body::Body as _;
     use http_body_util::Full;
@@ -162,11 +165,15 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_taken_is_given_up_and_no_other() {
         let streams = Streams::default();
-        let mut body = Watched::new(Full::new(Bytes::from_static(b"x")), Some(streams.begin()));
+        let answer = |text: &'static str| {
+            let request = Intake::new(&Budget::new()).begin();
+            Watched::new(Full::new(Bytes::from(text)), Some(streams.begin()), request)
+        };
+        let mut body = answer("x");
         let mut context = Context::from_waker(Waker::noop());
         let mut given_up = streams.latest().unwrap();
         assert!(streams.latest().is_none(), "it belongs to one request");
-        let mut taken = Watched::new(Full::new(Bytes::from_static(b"y")), Some(streams.begin()));
+        let mut taken = answer("y");
         let mut other = streams.latest().unwrap();
         for body in [&mut body, &mut taken] {
             assert!(Pin::new(body).poll_frame(&mut context).is_ready());

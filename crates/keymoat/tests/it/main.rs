@@ -7,4 +7,5 @@ mod canary;
 mod flags;
 mod incident;
 mod pin;
+mod serving;
 mod victim;
