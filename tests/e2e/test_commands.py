@@ -52,7 +52,7 @@ def test_a_key_from_birth_to_deletion(ask, gateway):
     key = KEY.search(told).group()
     assert "shown once" in told
     assert gateway.chat(key=key).status_code == 200
-    assert gateway.chat(key=key, model="chat-anthropic").status_code == 401
+    assert gateway.chat(key=key, model="chat-anthropic").status_code == 403
 
     row = json.loads(ask("keys", "info", key, "--json").stdout)["info"]
     assert row["models"] == ["chat-openai", "openai/*"]

@@ -25,8 +25,8 @@ def test_a_key_has_names_of_its_own_for_models(gateway):
     [row] = gateway.settled_records(1, api_key=key)
     assert row["model_group"] == "chat-openai"
     # Neither of its two names was given.
-    assert gateway.chat(key=key, model="claude-*").status_code == 401
-    assert gateway.chat(key=key, model="nothing").status_code == 401
+    assert gateway.chat(key=key, model="claude-*").status_code == 403
+    assert gateway.chat(key=key, model="nothing").status_code == 403
     # Nobody else has them.
     assert gateway.chat(key=gateway.new_key(), model="gpt-4").status_code == 400
     assert gateway.chat(model="gpt-4").status_code == 400
@@ -35,7 +35,7 @@ def test_a_key_has_names_of_its_own_for_models(gateway):
 def test_either_name_of_an_alias_gives_the_model(gateway):
     key = gateway.new_key(models=["gpt-4"], aliases={"gpt-4": "chat-anthropic", "gone": "no-such-group"})
     assert gateway.chat(key=key, model="gpt-4", max_tokens=9).status_code == 200
-    assert gateway.chat(key=key, model="chat-anthropic", max_tokens=9).status_code == 401
+    assert gateway.chat(key=key, model="chat-anthropic", max_tokens=9).status_code == 403
     body = {"model": "gpt-4", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
     for path in ("/v1/messages", "/openai/deployments/gpt-4/chat/completions"):
         assert gateway.post(path, body, key=key).status_code == 200, path

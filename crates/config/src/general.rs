@@ -7,7 +7,7 @@ use crate::known_keys::{GENERAL, VARIABLES};
 use crate::reader::{Field, Reader};
 use crate::report::Verdict;
 use crate::settings::{Listen, LogLevel, Settings};
-use crate::types::Access;
+use crate::types::{Access, Rules};
 use base::Secret;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
@@ -69,6 +69,10 @@ pub(crate) fn read(
             "admin_only_routes" => {
                 access.rules.admin_only_routes = routes(reader, &field).unwrap_or_default();
             }
+            "user_header_name" => {
+                access.rules.end_user_headers.extend(header_name(reader, &field));
+            }
+            "user_header_mappings" => end_user_headers(reader, &field, &mut access.rules),
             "enforce_user_param" => {
                 access.rules.enforce_user_param = reader.bool(&field).unwrap_or(false);
             }
@@ -203,6 +207,36 @@ fn header_name(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
         let message = || ("this is not the name of a header".to_owned(), "as in X-Litellm-Key");
         is_header_name(name).then(|| name.to_ascii_lowercase()).ok_or_else(message)
     })
+}
+
+/// Reads LiteLLM's list of headers that name somebody; of their roles the
+/// customer is the end user.
+fn end_user_headers(reader: &mut Reader<'_>, field: &Field<'_>, rules: &mut Rules) {
+    for item in reader.items(field) {
+        let (mut name, mut is_customer) = (None, false);
+        for part in reader.fields(&item) {
+            match part.name {
+                "header_name" => name = header_name(reader, &part),
+                "litellm_user_role" => {
+                    let roles = [("customer", true), ("internal_user", false)];
+                    is_customer = reader.choice(&part, &roles).unwrap_or(false);
+                    if !is_customer {
+                        reader.unsupported(
+                            &part,
+                            "there are no internal users yet: this header names nobody",
+                            "a header that names the end user has the role customer",
+                        );
+                    }
+                }
+                _ => reader.unsupported(
+                    &part,
+                    "no such key is known: it has no effect",
+                    "a mapping has header_name and litellm_user_role",
+                ),
+            }
+        }
+        rules.end_user_headers.extend(name.filter(|_| is_customer));
+    }
 }
 
 /// RFC 9110, section 5.6.2.

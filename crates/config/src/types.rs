@@ -233,6 +233,9 @@ pub struct Rules {
     pub allowed_routes: Option<Vec<String>>,
     /// Paths, as above, that only the master key may call.
     pub admin_only_routes: Vec<String>,
+    /// Headers that name the end user of a call, in lower case; the first that
+    /// is there counts.
+    pub end_user_headers: Vec<String>,
     /// Each call for a model must name its end user.
     pub enforce_user_param: bool,
     /// Parameters that each call for a model must have, as `user` or

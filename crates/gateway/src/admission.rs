@@ -210,7 +210,6 @@ impl Admitted {
     }
 }
 
-pub(crate) const END_USER_ID: HeaderName = HeaderName::from_static("x-litellm-end-user-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-litellm-session-id");
 const TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
 
@@ -224,7 +223,7 @@ fn call(
     let text = |name: HeaderName| received.headers.get(name).and_then(|value| value.to_str().ok());
     let key = principal.key.as_ref().map(|key| key.hash);
     let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
-    let end_user = head.user().or_else(|| text(END_USER_ID));
+    let end_user = rules::end_user(&received.runtime.rules, &received.headers, head);
     Call {
         id: call::shown_id(text(headers::CALL_ID), record_call),
         record_call,

@@ -1,7 +1,6 @@
 //! LiteLLM's rules of access for the whole gateway: which addresses and paths
 //! are allowed, and what each call for a model must say.
 
-use crate::admission::END_USER_ID;
 use crate::error::{Failure, Fault};
 use crate::principal::Asker;
 use crate::proxy_budget::window;
@@ -98,7 +97,7 @@ pub fn check_body(
     if head.surface() == Surface::AnthropicCountTokens {
         return Ok(());
     }
-    if rules.enforce_user_param && head.user().is_none() && !headers.contains_key(END_USER_ID) {
+    if rules.enforce_user_param && end_user(rules, headers, head).is_none() {
         let message = "'user' param not passed in. 'enforce_user_param'=True";
         return Err(Failure::bad_request(message).param("user"));
     }
@@ -116,6 +115,20 @@ pub fn check_body(
         None => Ok(()),
     }
 }
+
+/// The end user of a call: LiteLLM's own headers, then those that the
+/// configuration names, then the body.
+pub fn end_user<'a>(rules: &Rules, headers: &'a HeaderMap, head: &'a Head) -> Option<&'a str> {
+    let text = |name: &str| {
+        let text = headers.get(name)?.to_str().ok()?.trim();
+        (!text.is_empty()).then_some(text)
+    };
+    let named = rules.end_user_headers.iter().find_map(|name| text(name));
+    END_USER_HEADERS.iter().find_map(|name| text(name)).or(named).or_else(|| head.user())
+}
+
+/// LiteLLM's own headers that name the end user.
+const END_USER_HEADERS: [&str; 2] = ["x-litellm-customer-id", "x-litellm-end-user-id"];
 
 fn forbidden(message: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
     Failure::new(ErrorClass::Permission, Fault::Client, message).kind("auth_error")
@@ -145,7 +158,7 @@ fn has_param(head: &Head, body: &[u8], param: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_asker, check_body, check_key_holder};
+    use super::{check_asker, check_body, check_key_holder, end_user};
     use crate::principal::Asker;
     use config::Rules;
     use dialect::head::{Head, Surface};
@@ -181,6 +194,26 @@ mod tests {
     }
 
     #[test]
+    fn the_end_user_is_whom_the_headers_name_before_the_body() {
+        let rules =
+            Rules { end_user_headers: vec!["x-a".into(), "x-b".into()], ..Rules::default() };
+        let head = Head::scan(br#"{"user":"body"}"#, Surface::OpenAiChat).unwrap();
+        for (given, expected) in [
+            (&[][..], "body"),
+            (&["x-b"], "x-b"),
+            (&["x-b", "x-a"], "x-a"),
+            (&["x-a", "x-litellm-end-user-id"], "x-litellm-end-user-id"),
+            (&["x-other"], "body"),
+        ] {
+            let header = |name: &&'static str| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(name))
+            };
+            let headers = given.iter().map(header).collect();
+            assert_eq!(end_user(&rules, &headers, &head), Some(expected), "{given:?}");
+        }
+    }
+
+    #[test]
     fn what_each_call_must_say_is_refused_by_name_where_it_is_missing() {
         let rules = Rules {
             enforce_user_param: true,
@@ -206,6 +239,15 @@ mod tests {
             assert_eq!(refused(body, &none).as_deref(), Some(param), "{body}");
         }
         assert_eq!(refused(r#"{"seed":1,"metadata":{"team":"a"}}"#, &named), None);
+        let empty = std::iter::once((
+            http::header::HeaderName::from_static("x-litellm-end-user-id"),
+            HeaderValue::from_static(" "),
+        ))
+        .collect();
+        assert_eq!(
+            refused(r#"{"seed":1,"metadata":{"team":"a"}}"#, &empty).as_deref(),
+            Some("user")
+        );
         let count = Head::scan(b"{}", Surface::AnthropicCountTokens).unwrap();
         assert!(check_body(&rules, &none, &count, b"{}").is_ok());
     }

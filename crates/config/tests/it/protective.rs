@@ -158,6 +158,9 @@ general_settings:
   allowed_routes: [/v1/chat/completions, anthropic_routes, /key/*]
   admin_only_routes: [/key/info]
   enforce_user_param: true
+  user_header_name: X-OpenWebUI-User-Id
+  user_header_mappings:
+    - {header_name: X-Customer, litellm_user_role: customer}
   enforced_params: [user, metadata.team]
   reject_clientside_metadata_tags: true
 litellm_settings:
@@ -172,6 +175,7 @@ litellm_settings:
     assert_eq!(rules.allowed_routes.unwrap(), routes);
     assert_eq!(rules.admin_only_routes, ["/key/info"]);
     assert!(rules.enforce_user_param && rules.reject_client_tags);
+    assert_eq!(rules.end_user_headers, ["x-openwebui-user-id", "x-customer"]);
     assert_eq!(rules.enforced_params, ["user", "metadata.team"]);
     assert_eq!(access.key_defaults.models, ["a"]);
     assert_eq!(access.key_defaults.max_budget.unwrap().to_string(), "1.5");
