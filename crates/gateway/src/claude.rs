@@ -37,7 +37,7 @@ pub(crate) fn apply(
             return;
         }
     }
-    if drop_params {
+    if drop_params && candidate.facts.traits.is_known {
         sampling(edits, head, body, candidate, dropped);
         adjust(edits, head, body, candidate, dropped);
     }

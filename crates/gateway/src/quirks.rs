@@ -122,6 +122,18 @@ fn drop_refused(
     }
 }
 
+/// Members of an assistant's message that an OpenAI-like server may have
+/// written itself.
+const PROVIDERS_OWN: [&str; 7] = [
+    "annotations",
+    "citations",
+    "images",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "refusal",
+];
+
 /// Messages as the provider takes them. Signs that the scan has seen, and
 /// searches for words, tell whether they need to be read.
 fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a Candidate) {
@@ -130,8 +142,9 @@ fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a 
     let Some(raw) = head.raw(body, "messages") else { return };
     let has = |word: &str| memmem::find(raw, word.as_bytes()).is_some();
     let keeps_hints = quirks.keeps_cache_control || traits.cache_control;
-    if (traits.system_first || quirks.alternates)
-        && fit::is_disordered(raw, traits.system_first, quirks.alternates)
+    let system_first = !quirks.system_anywhere;
+    if (system_first || quirks.alternates)
+        && fit::is_disordered(raw, system_first, quirks.alternates)
     {
         let mut target = candidate.target(false);
         target.cache_control = keeps_hints;
@@ -140,16 +153,18 @@ fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a 
             return;
         }
     }
-    // OpenAI's own take back the `refusal` that they send; a null says nothing.
+    // Servers of many kinds stand behind OpenAI's prefix: what they may have
+    // said themselves, they may want back.
+    let is_unknown = quirks.openai_models && !traits.openais_own;
+    let takes_back: &[&str] = if is_unknown { &PROVIDERS_OWN } else { &quirks.takes_back };
     let brought = head.has_additions()
-        || (!traits.openais_own && head.has_annotations())
-        || has("\"reasoning")
-        || (!traits.openais_own && has("\"refusal\""));
+        || (!is_unknown && has("\"reasoning"))
+        || (!quirks.openai_models && (head.has_annotations() || has("\"refusal\"")));
     let fit = Fit {
         no_cache_control: !keeps_hints && head.has_cache_control(),
         text_content: quirks.text_content && head.has_content_list(),
         no_developer: !quirks.developer_role && has("\"developer\""),
-        takes_back: brought.then_some(&quirks.takes_back),
+        takes_back: brought.then_some(takes_back),
         needs_reasoning: traits.needs_reasoning && has("\"tool_calls\""),
     };
     if fit != Fit::default()

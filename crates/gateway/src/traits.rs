@@ -30,6 +30,8 @@ pub struct Traits {
     pub no_prefill: bool,
     /// Understands Anthropic's cache hints, wherever it is served.
     pub cache_control: bool,
+    /// In the catalogue, or a Claude by its name.
+    pub is_known: bool,
     /// Takes no thinking budget.
     pub no_budgets: bool,
     /// Does not know `output_config.effort`.
@@ -73,6 +75,7 @@ impl Traits {
             no_forced_tool: !has("forced_tool_use", true),
             no_prefill: !has("assistant_prefill", !since((4, 6))) && is_claude(provider, claude),
             cache_control: model.contains("claude"),
+            is_known: known.is_some() || claude.is_some(),
             no_budgets: !budgets,
             no_effort: !has("output_config", since((4, 6))),
             one_sampler: since((4, 1)),

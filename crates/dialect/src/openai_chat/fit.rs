@@ -53,8 +53,15 @@ impl Fit<'_> {
         let is_assistant = spoken("\"assistant\"");
         let needs_reasoning = self.needs_reasoning && is_assistant && calls(&members);
         let glue = if is_assistant { "" } else { "\n" };
+        // Beside blocks that the gateway wrote stands thinking of another model.
+        let is_foreign = |(name, value): &(Cow<'_, str>, &RawValue)| {
+            name == "thinking_blocks" && self.refuses(name, value)
+        };
+        let drops_thinking =
+            is_assistant && !self.needs_reasoning && members.0.iter().any(is_foreign);
         let changed = object(&members, |name, value| match name {
             name if is_assistant && self.refuses(name, value) => Change::Gone,
+            additions::REASONING_CONTENT if drops_thinking => Change::Gone,
             additions::REASONING_CONTENT if needs_reasoning && says_nothing(value) => {
                 Change::To(quoted(additions::NO_REASONING))
             }
@@ -264,10 +271,15 @@ mod tests {
             strict.messages(answer.as_bytes()).unwrap(),
             r#"[{"role":"assistant","content":"a"},{"role":"user","content":"reasoning_content"}]"#
         );
-        let kind = Fit { takes_back: Some(&["reasoning_content"]), ..Fit::default() };
-        let kept = kind.messages(answer.as_bytes()).unwrap();
-        assert!(kept.contains(r#""reasoning_content":"r""#), "{kept}");
-        assert!(!kept.contains("thinking_blocks"), "{kept}");
+        let takes_back: Option<&[&str]> = Some(&["reasoning_content"]);
+        for (needs_reasoning, kept) in [(true, true), (false, false)] {
+            let fit = Fit { takes_back, needs_reasoning, ..Fit::default() };
+            let sent = fit.messages(answer.as_bytes()).unwrap();
+            assert_eq!(sent.contains("reasoning_content\":\"r\""), kept, "{sent}");
+            assert!(!sent.contains("thinking_blocks"), "{sent}");
+        }
+        let own = br#"[{"role":"assistant","content":"a","reasoning_content":"r"}]"#;
+        assert_eq!(Fit { takes_back, ..Fit::default() }.messages(own), None);
         assert_eq!(Fit::default().messages(answer.as_bytes()), None);
         let declined = br#"[{"role":"assistant","refusal":"no"}]"#;
         assert_eq!(strict.messages(declined), None, "a refusal is what the model said");

@@ -26,6 +26,14 @@ async fn what_an_earlier_answer_brought_is_not_sent_to_who_refuses_it() {
     }
     let sent = one("openai/gpt-4o", "").await.chat(json!({"messages": history()})).await;
     assert_eq!(keys(&sent["messages"][1]), ["content", "refusal", "role", "tool_calls"]);
+    // A server of any kind behind OpenAI's prefix may want its own back.
+    let unknown = one("openai/a-model-nobody-lists", "").await;
+    let sent = unknown.chat(json!({"messages": history()})).await;
+    assert_eq!(keys(&sent["messages"][1]), ["content", "refusal", "role", "tool_calls"]);
+    let own = json!({"messages": [{"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a", "reasoning_content": "hm"},
+        {"role": "user", "content": "r"}]});
+    assert_eq!(unknown.chat(own.clone()).await["messages"], own["messages"]);
     for model in ["deepseek/deepseek-reasoner", "moonshot/kimi-k2.5", "litellm_proxy/x"] {
         let sent = one(model, "").await.chat(json!({"messages": history()})).await;
         assert_eq!(sent["messages"][1]["reasoning_content"], "hm", "{model}");
@@ -94,7 +102,6 @@ async fn one_system_message_comes_first_where_a_chat_template_reads_it() {
         "deepseek/deepseek-chat",
         "mistral/small",
         "groq/llama",
-        "openai/a-model-nobody-lists",
     ] {
         let one = one(model, "").await;
         for body in [&late, &twice] {
@@ -104,8 +111,16 @@ async fn one_system_message_comes_first_where_a_chat_template_reads_it() {
             {"role": "system", "content": "Reminder"}]});
         assert_eq!(one.message(claude).await["messages"], merged, "{model}");
     }
-    let openai = one("openai/gpt-4o", "").await;
-    assert_eq!(openai.chat(late.clone()).await["messages"], late["messages"]);
+    for model in ["openai/gpt-4o", "openai/a-model-nobody-lists"] {
+        let openai = one(model, "").await;
+        assert_eq!(openai.chat(late.clone()).await["messages"], late["messages"], "{model}");
+    }
+    // A server of any kind behind OpenAI's prefix, and a coding agent of
+    // Anthropic's dialect.
+    let claude = json!({"system": "S", "messages": [{"role": "user", "content": "hi"},
+        {"role": "system", "content": "Reminder"}]});
+    let unknown = one("openai/a-model-nobody-lists", "").await;
+    assert_eq!(unknown.message(claude).await["messages"], merged);
     let perplexity = one("perplexity/sonar", "").await;
     let twice = json!({"messages": [
         {"role": "user", "content": "a"}, {"role": "user", "content": "b"}]});
@@ -251,8 +266,15 @@ async fn under_drop_params_an_older_claude_gets_a_budget_and_a_newer_one_an_effo
     let both = one("anthropic/claude-opus-4-6", "drop_params: true").await;
     assert_eq!(both.message(budget.clone()).await["thinking"], budget["thinking"]);
     let old = one("anthropic/claude-3-5-sonnet-20241022", "drop_params: true").await;
-    let sent = old.message(adaptive).await;
+    let sent = old.message(adaptive.clone()).await;
     assert!(sent.get("thinking").is_none() && sent.get("output_config").is_none(), "{sent}");
+    // Of a model that nobody knows, nothing is known to be refused.
+    let other = one("anthropic/a-model-nobody-lists", "drop_params: true").await;
+    let sent = other.message(adaptive.clone()).await;
+    assert_eq!(
+        (&sent["thinking"], &sent["output_config"]),
+        (&adaptive["thinking"], &adaptive["output_config"])
+    );
     // Sampling that it refuses.
     let warm = json!({"temperature": 0.5, "top_p": 0.9});
     let sent = sonnet.message(warm.clone()).await;
