@@ -284,11 +284,15 @@ fn read(reader: &mut Reader<'_>, sections: &Sections<'_>) -> Config {
     Config { deployments, left_out, routing, access, settings }
 }
 
-/// A gateway that can serve nothing must not look as if it ran. One whose
-/// deployments are withheld runs, and says why.
+/// A gateway that can serve nothing must not look as if it ran. One runs, and
+/// says why it serves nothing, if a deployment is withheld, or belongs to a known
+/// provider that is not supported yet: neither is a mistake in the file.
 fn refuse_if_nothing_is_left(reader: &mut Reader<'_>, models: &Models, lists: &[Field<'_>]) {
-    let withheld = models.left_out.iter().any(|left_out| left_out.is_withheld);
-    if models.configured == 0 || models.served() > 0 || withheld {
+    let is_no_mistake = models.left_out.iter().any(|left_out| {
+        let prefix = left_out.model.split('/').next().unwrap_or_default();
+        left_out.is_withheld || catalog::unsupported(prefix).is_some()
+    });
+    if models.configured == 0 || models.served() > 0 || is_no_mistake {
         return;
     }
     if let Some(list) = lists.first() {

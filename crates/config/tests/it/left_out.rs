@@ -77,7 +77,7 @@ fn an_item_without_a_name_is_left_out_too() {
 
 #[test]
 fn a_file_of_which_nothing_is_left_is_refused() {
-    let yaml = "model_list: [{model_name: a, litellm_params: {model: bedrock/x}}]\n";
+    let yaml = "model_list: [{model_name: a, litellm_params: {model: no_such/x}}]\n";
     let loaded = load_bytes(yaml.as_bytes(), &env(&[]));
     assert!(loaded.config.is_none());
     let text = loaded.report.render_text(false);
