@@ -4,21 +4,21 @@
 use super::wire::{Fields, Object, Wrong, extension};
 use crate::Usage;
 use crate::model::Extension;
-use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The figures as they stand on the wire; absent ones keep their last value.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
-    input: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
-    ephemeral_5m: Option<u64>,
-    ephemeral_1h: Option<u64>,
-    output: Option<u64>,
-    thinking: Option<u64>,
-    searches: Option<u64>,
-}
+/// Counts reported so far, read by the one reader of usage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Figures(crate::tap::usage::Anthropic);
+
+/// Members that the reader of usage knows.
+const COUNTS: [&str; 6] = [
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+    "cache_creation",
+    "output_tokens_details",
+];
 
 /// What a usage object says besides figures.
 #[derive(Debug, Default)]
@@ -28,44 +28,19 @@ pub(super) struct Remarks {
     pub(super) extensions: Vec<Extension>,
 }
 
-/// A number of tokens; anything that is none counts as not said, because a
-/// usage object must not break an answer.
-struct Count(Option<u64>);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        let whole = serde_json::from_str::<u64>(raw.get()).ok();
-        let float = || serde_json::from_str::<f64>(raw.get()).ok().filter(|f| *f >= 0.0);
-        Ok(Self(whole.or_else(|| float().map(|f| f as u64))))
-    }
-}
-
-fn count(fields: &mut Fields<'_>, name: &str) -> Option<u64> {
-    fields.read::<Count>(name, "a number").ok().flatten().and_then(|count| count.0)
-}
-
 impl Figures {
-    /// Reads a usage object over what is known.
+    /// Takes in a usage object.
     pub(super) fn merge(&mut self, raw: &RawValue) -> Result<Remarks, Wrong> {
         let mut usage = Fields::of(raw)?;
-        let overwrite = |slot: &mut Option<u64>, said: Option<u64>| *slot = said.or(*slot);
-        overwrite(&mut self.input, count(&mut usage, "input_tokens"));
-        overwrite(&mut self.cache_read, count(&mut usage, "cache_read_input_tokens"));
-        overwrite(&mut self.cache_write, count(&mut usage, "cache_creation_input_tokens"));
-        overwrite(&mut self.output, count(&mut usage, "output_tokens"));
-        if let Some(Ok(mut split)) = usage.take("cache_creation").map(Fields::of) {
-            overwrite(&mut self.ephemeral_5m, count(&mut split, "ephemeral_5m_input_tokens"));
-            overwrite(&mut self.ephemeral_1h, count(&mut split, "ephemeral_1h_input_tokens"));
-        }
-        if let Some(Ok(mut details)) = usage.take("output_tokens_details").map(Fields::of) {
-            overwrite(&mut self.thinking, count(&mut details, "thinking_tokens"));
+        self.0.merge(raw.get().as_bytes());
+        for name in COUNTS {
+            usage.take(name);
         }
         let mut extensions = Vec::new();
         if let Some(raw) = usage.take("server_tool_use")
             && let Ok(mut tools) = Fields::of(raw)
         {
-            overwrite(&mut self.searches, count(&mut tools, "web_search_requests"));
+            tools.take("web_search_requests");
             if tools.members().any(|(_, value)| !matches!(value.get(), "0" | "null")) {
                 extensions.push(extension("usage.server_tool_use", raw.into()));
             }
@@ -75,26 +50,9 @@ impl Figures {
         Ok(Remarks { service_tier, extensions })
     }
 
-    /// In the model's terms: totals, and parts of them.
+    /// Totals, and parts of them.
     pub(super) fn usage(&self) -> Usage {
-        let said = |figure: Option<u64>| figure.unwrap_or(0);
-        let (five, hour) = (said(self.ephemeral_5m), said(self.ephemeral_1h));
-        // The split may lag behind the total (a later event repeats only the
-        // total): what it does not explain was written for the default time.
-        let written = self.cache_write.unwrap_or_else(|| five.saturating_add(hour));
-        let cache_write_1h = hour.min(written);
-        let cache_write_5m = written - cache_write_1h;
-        let cache_read = said(self.cache_read);
-        Usage {
-            input: said(self.input).saturating_add(cache_read).saturating_add(written),
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            output: said(self.output),
-            reasoning: said(self.thinking),
-            searches: said(self.searches),
-            ..Usage::default()
-        }
+        self.0.usage().unwrap_or_default()
     }
 }
 

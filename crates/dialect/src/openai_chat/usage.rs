@@ -1,88 +1,12 @@
-//! `usage`, as OpenAI says it and as the compatible providers do.
-//!
-//! Every spelling of a figure that was seen is read; figures that contradict
-//! the totals are clamped, since money is computed from the differences.
+//! `usage` in OpenAI's shape, written; `crate::tap::usage` reads it.
 
-use super::object::{Object, whole};
 use super::write::ObjectWriter;
 use crate::{Json, Usage};
-use base::Decimal;
 use serde_json::value::RawValue;
 
 /// Reads `usage`; `None` if it is not an object or has no counts.
 pub(crate) fn decode(raw: &RawValue) -> Option<Usage> {
-    let usage = Object::parse(raw.get()).ok()?;
-    let input = usage.whole("prompt_tokens").or_else(|| usage.whole("input_tokens"));
-    let output = usage.whole("completion_tokens").or_else(|| usage.whole("output_tokens"));
-    if input.is_none() && output.is_none() {
-        return None;
-    }
-    let input = input.unwrap_or(0);
-    let mut output = output.unwrap_or(0);
-    let details = usage.object("prompt_tokens_details").unwrap_or_default();
-    let out_details = usage.object("completion_tokens_details").unwrap_or_default();
-
-    let cached = [
-        details.whole("cached_tokens"),
-        usage.whole("prompt_cache_hit_tokens"), // DeepSeek
-        usage.whole("cached_tokens"),           // Together, Hugging Face
-        usage.whole("num_cached_tokens"),       // Mistral
-        usage.whole("cache_read_input_tokens"), // LiteLLM
-    ];
-    // Grok on Azure reported more cached tokens than prompt tokens.
-    let cache_read = cached.into_iter().flatten().max().unwrap_or(0).min(input);
-    let by_lifetime = details.object("cache_creation_token_details").unwrap_or_default();
-    let written_1h = by_lifetime.whole("ephemeral_1h_input_tokens").unwrap_or(0);
-    let written = details
-        .whole("cache_write_tokens")
-        .or_else(|| details.whole("cache_creation_tokens"))
-        .or_else(|| usage.whole("cache_creation_input_tokens"))
-        .unwrap_or(0)
-        .max(written_1h)
-        .min(input - cache_read);
-    let cache_write_1h = written_1h.min(written);
-
-    let reasoning = out_details.whole("reasoning_tokens");
-    let reasoning = reasoning.or_else(|| usage.whole("reasoning_tokens")).unwrap_or(0);
-    // xAI leaves reasoning out of `completion_tokens` but not out of the total.
-    if let Some(total) = usage.whole("total_tokens") {
-        let missing = total.saturating_sub(input.saturating_add(output));
-        output = output.saturating_add(missing.min(reasoning));
-    }
-    Some(Usage {
-        input,
-        cache_read,
-        cache_write_5m: written - cache_write_1h,
-        cache_write_1h,
-        input_audio: details.whole("audio_tokens").unwrap_or(0).min(input),
-        output,
-        reasoning: reasoning.min(output),
-        output_audio: out_details.whole("audio_tokens").unwrap_or(0).min(output),
-        searches: searches(&usage),
-        stated_cost: usage.get("cost").and_then(cost).or_else(|| ticks(&usage)),
-    })
-}
-
-fn searches(usage: &Object<'_>) -> u64 {
-    let of = |name: &str| usage.object(name)?.whole("web_search_requests");
-    of("server_tool_use")
-        .or_else(|| of("server_tool_use_details")) // OpenRouter
-        .or_else(|| usage.whole("num_sources_used")) // xAI bills by source
-        .unwrap_or(0)
-}
-
-/// OpenRouter's number, or Perplexity's object with a total.
-fn cost(raw: &RawValue) -> Option<Decimal> {
-    match Object::parse(raw.get()) {
-        Ok(parts) => parts.get("total_cost")?.get().parse().ok(),
-        Err(_) => raw.get().trim().parse().ok(),
-    }
-}
-
-/// xAI's ten-thousand-millionths of a dollar.
-fn ticks(usage: &Object<'_>) -> Option<Decimal> {
-    let ticks = whole(usage.get("cost_in_usd_ticks")?)?;
-    Some(Decimal::new(i64::try_from(ticks).ok()?, 10))
+    crate::tap::usage::openai(raw.get().as_bytes())
 }
 
 /// Writes the members of `usage`.

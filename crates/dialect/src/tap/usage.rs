@@ -1,7 +1,8 @@
-//! The providers' statements of usage, brought into one shape.
+//! The one reader of usage for each dialect: for the bill, the record and
+//! translation, unary and streamed.
 //!
-//! The arithmetic of wire formats, section 3.2, in one place: what is part of
-//! what, and who leaves out what. Odd values count as nothing said.
+//! Brings the providers' reports into one shape: which counts are part of which,
+//! and what a provider leaves out. Odd values count as not reported.
 
 use crate::Usage;
 use base::Decimal;
@@ -15,23 +16,24 @@ use std::fmt;
 /// Reads an OpenAI-like `usage` object; `None` where it says nothing.
 pub fn openai(raw: &[u8]) -> Option<Usage> {
     let said: OpenAi<'_> = serde_json::from_slice(raw).ok()?;
-    said.prompt_tokens.or(said.completion_tokens).or(said.total_tokens)?;
+    let prompt_tokens = said.prompt_tokens.or(said.input_tokens);
+    let completion_tokens = said.completion_tokens.or(said.output_tokens);
+    prompt_tokens.or(completion_tokens).or(said.total_tokens)?;
     let stated_cost = said.stated_cost();
     let get = |count: Option<Count>| count.map_or(0, |count| count.0);
     let input_details = said.prompt_tokens_details.unwrap_or_default();
     let output_details = said.completion_tokens_details.unwrap_or_default();
 
     let total = get(said.total_tokens);
-    let mut output = get(said.completion_tokens);
-    let mut input = match said.prompt_tokens {
+    let mut output = get(completion_tokens);
+    let mut input = match prompt_tokens {
         Some(input) => input.0,
         None => total.saturating_sub(output),
     };
-    let reasoning = get(output_details.reasoning_tokens);
+    let reasoning = get(output_details.reasoning_tokens.or(said.reasoning_tokens));
     // xAI leaves reasoning out of its output, but not out of the total.
-    if input.saturating_add(output) < total {
-        output = output.saturating_add(reasoning);
-    }
+    let missing = total.saturating_sub(input.saturating_add(output));
+    output = output.saturating_add(missing.min(reasoning));
     // Mistral does the same with audio.
     let input_audio = get(input_details.audio_tokens);
     if input.saturating_add(output) < total && input_audio > input {
@@ -50,9 +52,14 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
     .max()
     .unwrap_or(0)
     .min(input);
+    let split = input_details.cache_creation_token_details.unwrap_or_default();
+    let cache_write_1h = get(split.ephemeral_1h_input_tokens);
     let cache_write = get(input_details.cache_write_tokens)
+        .max(get(input_details.cache_creation_tokens))
         .max(get(said.cache_creation_input_tokens))
+        .max(cache_write_1h)
         .min(input - cache_read);
+    let cache_write_1h = cache_write_1h.min(cache_write);
     let searches = [
         said.server_tool_use_details.and_then(|used| used.web_search_requests),
         said.server_tool_use.and_then(|used| used.web_search_requests),
@@ -62,8 +69,8 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
     Some(Usage {
         input,
         cache_read,
-        cache_write_5m: cache_write,
-        cache_write_1h: 0,
+        cache_write_5m: cache_write - cache_write_1h,
+        cache_write_1h,
         input_audio: input_audio.min(input),
         output,
         reasoning: reasoning.min(output),
@@ -216,6 +223,9 @@ fn dollars(text: &str) -> Option<Decimal> {
 struct OpenAi<'a> {
     prompt_tokens: Option<Count>,
     completion_tokens: Option<Count>,
+    input_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    reasoning_tokens: Option<Count>,
     total_tokens: Option<Count>,
     prompt_tokens_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
@@ -244,10 +254,11 @@ struct CostDetails<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "as on the wire")]
 struct InputDetails {
     cached_tokens: Option<Count>,
     cache_write_tokens: Option<Count>,
+    cache_creation_tokens: Option<Count>,
+    cache_creation_token_details: Option<CacheCreation>,
     audio_tokens: Option<Count>,
 }
 
@@ -274,7 +285,7 @@ struct AnthropicSaid {
     service_tier: Option<Word>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 struct CacheCreation {
     ephemeral_5m_input_tokens: Option<Count>,
     ephemeral_1h_input_tokens: Option<Count>,

@@ -453,3 +453,20 @@ fn a_bring_your_own_key_answer_adds_the_upstreams_cost() {
         Some("0.5")
     );
 }
+
+/// They were billed at the price of five minutes.
+#[test]
+fn cache_writes_for_an_hour_are_read_from_openais_shape() {
+    let split = r#"{"prompt_tokens":100,"completion_tokens":1,"prompt_tokens_details":{"cache_write_tokens":30,"cache_creation_token_details":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20}}}"#;
+    let usage = usage::openai(split.as_bytes()).unwrap();
+    assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (10, 20));
+    let only = r#"{"prompt_tokens":100,"completion_tokens":1,"prompt_tokens_details":{"cache_creation_tokens":30}}"#;
+    assert_eq!(usage::openai(only.as_bytes()).unwrap().cache_write_5m, 30);
+}
+
+#[test]
+fn the_spelling_of_responses_is_read_too() {
+    let text = r#"{"input_tokens":7,"output_tokens":9,"total_tokens":16,"reasoning_tokens":4}"#;
+    let usage = usage::openai(text.as_bytes()).unwrap();
+    assert_eq!((usage.input, usage.output, usage.reasoning), (7, 9, 4));
+}

@@ -170,13 +170,18 @@ impl Said {
 
 fn usage_of(usage: &Value) -> [u64; 4] {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let prompt = number(&usage["prompt_tokens"]);
+    let mut prompt = number(&usage["prompt_tokens"]);
     let mut completion = number(&usage["completion_tokens"]);
     let reasoning = number(&usage["completion_tokens_details"]["reasoning_tokens"])
         .max(number(&usage["reasoning_tokens"]));
     let total = number(&usage["total_tokens"]);
     if total == prompt + completion + reasoning {
         completion += reasoning;
+    }
+    // Mistral counts audio in the total alone.
+    let audio = number(&usage["prompt_tokens_details"]["audio_tokens"]);
+    if total == prompt + completion + audio {
+        prompt += audio;
     }
     let cached = number(&usage["prompt_tokens_details"]["cached_tokens"])
         .max(number(&usage["cached_tokens"]))
