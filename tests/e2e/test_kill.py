@@ -82,6 +82,8 @@ def test_no_record_of_a_finished_request_is_missing_after_kill_9(own_gateway, up
             assert [row["spend"] for row in calls[call_id]] == [pytest.approx(COST)]
         cut_off = [row for row in rows if row["metadata"]["ending"] == "crashed"]
         assert len(cut_off) <= CLIENTS * (kill + 1)
+        # Under the name that the client gave the call, as every other record.
+        assert all(call_id.startswith("kill") for call_id in by_call(cut_off))
         if budget:
             assert reached <= len(rows) <= reached + CLIENTS * (kill + 1), "an attempt without a record"
             assert all(row["spend"] > COST for row in cut_off)

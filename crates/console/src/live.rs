@@ -35,12 +35,30 @@ fn tally(app: &Shared, key: &VirtualKey) -> Arc<Cell> {
 /// Puts a change of a key into effect: its limits in the book, then nobody
 /// remembers the key as it was. `spend_was_set` says that the row's spend is
 /// an administrator's word. Also for a key that another one replaces.
-pub(crate) fn follow(app: &Shared, before: &VirtualKey, after: &VirtualKey, spend_was_set: bool) {
+///
+/// A window that is set begins with what calls under way hold, not with what
+/// was spent before; a budget without a window counts all that was ever spent.
+pub(crate) fn follow(
+    app: &Shared,
+    before: &VirtualKey,
+    after: &VirtualKey,
+    spend_was_set: bool,
+    now_ms: i64,
+) {
     let was = tally(app, before);
     let is = tally(app, after);
     let (_, opening) = after.tally();
-    if !Arc::ptr_eq(&was, &is) {
-        was.move_to(&is, opening.window_ends_ms);
+    if before.budget_duration == after.budget_duration {
+        if !Arc::ptr_eq(&was, &is) {
+            was.move_to(&is, opening.window_ends_ms);
+        }
+    } else if after.budget_duration.is_some() {
+        was.carry_to(&is, opening, i64::MAX);
+    } else {
+        // What the store does not know yet of the window that was open.
+        let mut account = before.account();
+        account.roll(now_ms);
+        was.carry_to(&is, opening, account.spend.0);
     }
     if spend_was_set {
         is.restate(opening);

@@ -8,7 +8,7 @@ use crate::dice::Dice;
 use crate::error::{self, Failure, Fault};
 use crate::estimates::Estimates;
 use crate::health::Outcome;
-use crate::principal::{Principal, Principals};
+use crate::principal::{Principal, Principals, Stopped};
 use crate::proxy_budget::Plan;
 use crate::route::Failed;
 use crate::runtime::{Lasting, Prepared, Runtime, apply, build};
@@ -276,6 +276,17 @@ impl Gateway {
     /// A key was changed or deleted: read it anew at its next use.
     pub fn forget_key(&self, hash: &KeyHash) {
         self.principals.forget(hash);
+    }
+
+    /// Stops a key at once, whatever the store says of it; `None` leaves it to
+    /// the store again.
+    pub fn stop_key(&self, hash: &KeyHash, stopped: Option<Stopped>) {
+        self.principals.stop(hash, stopped);
+    }
+
+    /// How a key is stopped by [`Gateway::stop_key`].
+    pub fn stopped(&self, hash: &KeyHash) -> Option<Stopped> {
+        self.principals.stopped(hash)
     }
 
     pub(crate) fn drain_max(&self) -> Duration {

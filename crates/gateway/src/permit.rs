@@ -22,7 +22,7 @@ use dialect::head::Surface;
 use dialect::tap::Observed;
 use dialect::{ErrorClass, Usage};
 use http::StatusCode;
-use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit};
+use ledger::{Ask, Cell, CostSource, Ending, Hold, Refusal, Reservation, Unit, Written};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +108,9 @@ pub struct Permit {
     pub(crate) started_at: Duration,
     phase: Phase,
     settled: bool,
+    /// What was written down before the upstream is called; see
+    /// [`Permit::written_down`].
+    opened: Option<Written>,
 }
 
 /// Why no permit was given.
@@ -197,7 +200,7 @@ impl Permit {
             Some(ledger::reserve(&cells, ask).map_err(Refused::Allowance)?)
         };
         let started_at = gateway.clock.monotonic();
-        let permit = Box::new(Self {
+        let mut permit = Box::new(Self {
             gateway: Arc::clone(gateway),
             call: Arc::clone(&admission.call),
             candidate,
@@ -222,19 +225,31 @@ impl Permit {
             started_at,
             phase: Phase::Prepared,
             settled: false,
+            opened: None,
         });
-        permit.write_down()?;
+        permit.opened = permit.write_down()?;
         permit.call.client.set_held(permit.held().unwrap_or_default());
         Ok(permit)
     }
 
-    fn write_down(&self) -> Result<(), Refused> {
-        let Some(reservation) = &self.reservation else { return Ok(()) };
-        if !self.capped {
-            return Ok(());
-        }
+    fn write_down(&self) -> Result<Option<Written>, Refused> {
+        let Some(reservation) = self.reservation.as_ref().filter(|_| self.capped) else {
+            return Ok(None);
+        };
         let opened = self.opened(reservation.held().money, reservation.reserved_ms());
-        self.gateway.journal.open(&opened).map_err(Refused::Journal)
+        self.gateway.journal.open(&opened).map(Some).map_err(Refused::Journal)
+    }
+
+    /// Waits until what was written down is durable. To be awaited before the
+    /// upstream is called.
+    ///
+    /// # Errors
+    /// [`Refused::Journal`]; the permit must not be used then.
+    pub async fn written_down(&mut self) -> Result<(), Refused> {
+        match self.opened.take() {
+            Some(opened) => opened.await.map_err(Refused::Journal),
+            None => Ok(()),
+        }
     }
 
     /// The deployment that it is for.
@@ -292,10 +307,17 @@ impl Permit {
 
     /// Settles with the truth, as `ending` and what was seen tell it.
     pub fn settle(mut self: Box<Self>, ending: Ending) -> Settled {
+        // Written down already; nobody waits for more.
+        self.settle_once(ending).0
+    }
+
+    /// As [`Permit::settle`]; the second is ready once the record is durable,
+    /// which the end of the client's answer waits for.
+    pub fn settle_durably(mut self: Box<Self>, ending: Ending) -> (Settled, Written) {
         self.settle_once(ending)
     }
 
-    fn settle_once(&mut self, ending: Ending) -> Settled {
+    fn settle_once(&mut self, ending: Ending) -> (Settled, Written) {
         self.settled = true;
         let ending = match (ending, self.call.client.presence()) {
             // Finished in the background, after its client had gone.
@@ -340,8 +362,8 @@ impl Permit {
             tally.charge(reserved_ms, cost.0);
         }
         let record = self.record(ending, cost, source, usage.as_ref(), reserved_ms);
-        self.gateway.unsettled.settle(&*self.gateway.journal, record);
-        Settled { cost, usage, parts }
+        let written = self.gateway.unsettled.settle(&*self.gateway.journal, record);
+        (Settled { cost, usage, parts }, written)
     }
 
     /// Money that is reserved: what is not known is charged at it.
@@ -508,6 +530,7 @@ impl Drop for Permit {
             Phase::Answering if self.first_byte_at.is_none() => Ending::ClientGoneBefore,
             Phase::Answering => Ending::ClientGoneAfter,
         };
-        self.settle_once(ending);
+        // Written down already; a drop cannot wait.
+        drop(self.settle_once(ending));
     }
 }

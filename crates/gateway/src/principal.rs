@@ -108,8 +108,27 @@ pub struct Principals {
 #[derive(Default)]
 struct Known {
     by_hash: HashMap<KeyHash, Arc<Principal>>,
+    /// Keys that an administrator has stopped and that the store may not know
+    /// as such yet.
+    stopped: HashMap<KeyHash, Stopped>,
     /// How often something was forgotten.
     forgotten: u64,
+}
+
+/// How a key is stopped whatever the store says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// As if the store said that it is blocked.
+    Blocked,
+    /// As if it were not there.
+    Deleted,
+}
+
+impl Stopped {
+    /// What is left of the key.
+    pub fn apply(self, key: VirtualKey) -> Option<VirtualKey> {
+        (self == Self::Blocked).then_some(VirtualKey { blocked: true, ..key })
+    }
 }
 
 /// So that keys which are only ever tried do not fill memory.
@@ -170,6 +189,22 @@ impl Principals {
             Some((*hash, principal.texts.alias.clone(), money.usage()))
         };
         self.read().by_hash.iter().filter_map(budget).take(max).collect()
+    }
+
+    /// Stops the key at once, or leaves it to the store again.
+    pub fn stop(&self, hash: &KeyHash, stopped: Option<Stopped>) {
+        let mut known = self.write();
+        known.forgotten += 1;
+        known.by_hash.remove(hash);
+        match stopped {
+            Some(stopped) => known.stopped.insert(*hash, stopped),
+            None => known.stopped.remove(hash),
+        };
+    }
+
+    /// How the key is stopped.
+    pub fn stopped(&self, hash: &KeyHash) -> Option<Stopped> {
+        self.read().stopped.get(hash).copied()
     }
 
     /// Reads the key anew at its next use.
@@ -283,6 +318,10 @@ async fn load(
                 .kind("no_db_connection")
                 .cause(&error)
         })?;
+        let found = match gateway.principals.stopped(hash) {
+            Some(stopped) => found.and_then(|key| stopped.apply(key)),
+            None => found,
+        };
         let Some(key) = found else { return Err(not_found(hash, compat)) };
         if let Some(opened) = gateway.principals.put(moment, *hash, || open(gateway, key)) {
             return Ok(opened);
@@ -437,7 +476,7 @@ fn masked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Principal, Principals, check_model, masked, presented_key};
+    use super::{Principal, Principals, Stopped, check_model, masked, presented_key};
     use crate::error::Compat;
     use base::KeyHash;
     use http::{HeaderMap, HeaderName, HeaderValue};
@@ -498,6 +537,20 @@ mod tests {
         assert!(opened.is_none() && principals.get(&hash).is_none());
         assert!(principals.put(principals.moment(), hash, Principal::admin).is_some());
         assert!(principals.get(&hash).is_some());
+    }
+
+    #[test]
+    fn a_key_that_is_stopped_while_it_is_read_is_read_again() {
+        let (principals, hash) = (Principals::default(), KeyHash([7; 32]));
+        let before = principals.moment();
+        principals.stop(&hash, Some(Stopped::Blocked));
+        assert!(principals.put(before, hash, Principal::admin).is_none());
+        let key = || VirtualKey::new(hash, "sk-...wxyz".into(), 0);
+        let stopped = principals.stopped(&hash).unwrap();
+        assert!(stopped.apply(key()).unwrap().blocked);
+        assert_eq!(Stopped::Deleted.apply(key()), None);
+        principals.stop(&hash, None);
+        assert_eq!(principals.stopped(&hash), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Plan {
             before,
             limit,
             window,
-            opening: Opening { spent: 0, window_ends_ms },
+            opening: Opening { window_ends_ms, ..Opening::default() },
             from_ms: None,
             counted: NanoUsd::ZERO,
             anew: false,

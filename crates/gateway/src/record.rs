@@ -75,6 +75,7 @@ impl Permit {
             upstream_model: Arc::clone(&self.candidate.upstream_model),
             deployment_id: Arc::clone(&deployment.id),
             provider: Arc::clone(&deployment.provider_id),
+            request_id: Arc::clone(&self.call.id),
         }
     }
 

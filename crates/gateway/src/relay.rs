@@ -176,7 +176,10 @@ async fn unary(
     };
     let complete =
         if observed.usage.is_some() { Ending::Complete } else { Ending::CompleteWithoutUsage };
-    let settled = permit.settle(complete);
+    let (settled, written) = permit.settle_durably(complete);
+    if let Err(error) = written.await {
+        tracing::error!(%error, call = %admission.call.id, "a spend record is not synced to disk");
+    }
     Ok(if events {
         Answer::Events(client_bytes, settled)
     } else {

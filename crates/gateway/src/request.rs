@@ -19,11 +19,12 @@ use crate::detach::Detach;
 use crate::dispatch::dispatch;
 use crate::effective::Effective;
 use crate::error::Failure;
+use crate::gateway::Gateway;
 use crate::headers;
 use crate::late::Late;
 use crate::local;
 use crate::off_worker::off_worker;
-use crate::permit::Permit;
+use crate::permit::{Permit, Refused};
 use crate::relay::{Answer, Relayed, relay};
 use crate::route::Route;
 use bytes::Bytes;
@@ -118,7 +119,7 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
             }
         };
         let take = || Permit::take(&admission, candidate, &effective, route.attempts);
-        let permit = match off_worker(body_bytes, take).await {
+        let permit = match permit(&admission.gateway, off_worker(body_bytes, take)).await {
             Ok(permit) => permit,
             Err(refused) => {
                 route.refused(refused, &admission.wanted()).map_err(|f| named(f, &admission))?;
@@ -151,6 +152,17 @@ async fn attempts(mut admission: Box<Admission>) -> Result<Response<Body>, Failu
             }
         }
     }
+}
+
+/// A permit that is as durable as the spool is set to make it.
+async fn permit(
+    gateway: &Gateway,
+    take: impl Future<Output = Result<Box<Permit>, Refused>>,
+) -> Result<Box<Permit>, Refused> {
+    gateway.journal.ready().await.map_err(Refused::Journal)?;
+    let mut permit = take.await?;
+    permit.written_down().await?;
+    Ok(permit)
 }
 
 /// A failure that says which call it was.

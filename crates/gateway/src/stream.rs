@@ -29,9 +29,9 @@ use dialect::tap::{Class, Tap};
 use dialect::{ApiError, Dialect, ErrorClass, Shown};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
-use ledger::{Ending, Hold};
+use ledger::{Ending, Hold, Written};
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -46,6 +46,8 @@ pub struct Stream {
     mode: Mode,
     tap: Tap,
     permit: Option<Box<Permit>>,
+    /// The record on its way to the disk: the rest of `out` waits for it.
+    written: Option<Written>,
     hold: Option<Hold>,
     gateway: Arc<Gateway>,
     /// Bytes for the client that have not been taken yet.
@@ -156,6 +158,7 @@ impl Stream {
                 admission.runtime.stream_max,
             ),
             permit: Some(permit),
+            written: None,
             hold: None,
             gateway: Arc::clone(&admission.gateway),
             out: BytesQueue::default(),
@@ -442,8 +445,19 @@ impl Stream {
             _ => None,
         };
         if let Some(permit) = self.permit.take() {
-            permit.settle(ending);
+            self.written = Some(permit.settle_durably(ending).1);
         }
+    }
+
+    /// Waits for the record before anything that may be the answer's end.
+    fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(written) = &mut self.written {
+            if let Err(error) = std::task::ready!(Pin::new(written).poll(context)) {
+                tracing::error!(%error, "a spend record is not synced to disk");
+            }
+            self.written = None;
+        }
+        Poll::Ready(())
     }
 
     /// The terminal event is out; the upstream's own end may be a moment
@@ -467,6 +481,7 @@ impl Stream {
     /// What the client gets next.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            std::task::ready!(self.poll_written(context));
             if let Some(bytes) = self.out.pop() {
                 self.pace.sent();
                 return Poll::Ready(Some(bytes));

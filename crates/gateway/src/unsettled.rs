@@ -7,7 +7,7 @@
 //! were under way. What does not fit is lost, and the log says so, with all
 //! that is needed to charge it by hand.
 
-use ledger::{Journal, SpendRecord};
+use ledger::{Journal, SpendRecord, Written};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,9 +33,13 @@ impl Unsettled {
         !self.any.load(Ordering::Relaxed)
     }
 
-    /// Writes a record, now or later.
-    pub fn settle(&self, journal: &dyn Journal, record: SpendRecord) {
-        let Err(error) = journal.settle(&record) else { return };
+    /// Writes a record, now or later. Ready once it is as durable as it can be
+    /// made: at once if it waits here.
+    pub fn settle(&self, journal: &dyn Journal, record: SpendRecord) -> Written {
+        let error = match journal.settle(&record) {
+            Ok(written) => return written,
+            Err(error) => error,
+        };
         let mut waiting = self.waiting();
         if waiting.len() < WAITING_MAX {
             self.any.store(true, Ordering::Relaxed);
@@ -44,6 +48,7 @@ impl Unsettled {
         } else {
             lost(&record, &error);
         }
+        Written::now()
     }
 
     /// Tries again what waits, `most` of it. Called before a call is let
@@ -59,7 +64,8 @@ impl Unsettled {
         for _ in 0..most {
             let Some(record) = waiting.front() else { break };
             match journal.settle(record) {
-                Ok(()) => {}
+                // It is written; that it is synced nobody waits for any longer.
+                Ok(written) => drop(written),
                 // No disk will ever take it: it must not stop all calls.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => lost(record, &error),
                 Err(error) => return Err(error),
@@ -105,7 +111,7 @@ fn lost(record: &SpendRecord, error: &io::Error) {
 mod tests {
     use super::Unsettled;
     use base::CallId;
-    use ledger::{Journal, Opened, RecordId, SpendRecord};
+    use ledger::{Journal, KeyChange, Opened, RecordId, SpendRecord, Written};
     use std::io;
     use std::sync::Mutex;
 
@@ -117,15 +123,23 @@ mod tests {
     }
 
     impl Journal for Disk {
-        fn open(&self, _: &Opened) -> io::Result<()> {
-            Ok(())
+        fn ready(&self) -> Written {
+            Written::now()
         }
 
-        fn settle(&self, record: &SpendRecord) -> io::Result<()> {
+        fn open(&self, _: &Opened) -> io::Result<Written> {
+            Ok(Written::now())
+        }
+
+        fn change_key(&self, _: &KeyChange) -> io::Result<Written> {
+            Ok(Written::now())
+        }
+
+        fn settle(&self, record: &SpendRecord) -> io::Result<Written> {
             let mut room = self.room.lock().unwrap();
             *room = room.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
             self.written.lock().unwrap().push(record.id);
-            Ok(())
+            Ok(Written::now())
         }
 
         fn depth(&self) -> u64 {
@@ -144,7 +158,7 @@ mod tests {
         let call = CallId::new(0, [7; 10]);
         let ids = [0, 1, 2].map(|attempt| RecordId { call, attempt });
         for id in ids {
-            unsettled.settle(&disk, SpendRecord::new(id, 0));
+            drop(unsettled.settle(&disk, SpendRecord::new(id, 0)));
         }
         assert!(unsettled.retry(&disk, 64).is_err() && !unsettled.is_empty());
         *disk.room.lock().unwrap() = 2;
@@ -159,10 +173,16 @@ mod tests {
     fn what_no_disk_will_ever_take_stops_nobody() {
         struct Choosy;
         impl Journal for Choosy {
-            fn open(&self, _: &Opened) -> io::Result<()> {
-                Ok(())
+            fn ready(&self) -> Written {
+                Written::now()
             }
-            fn settle(&self, _: &SpendRecord) -> io::Result<()> {
+            fn open(&self, _: &Opened) -> io::Result<Written> {
+                Ok(Written::now())
+            }
+            fn change_key(&self, _: &KeyChange) -> io::Result<Written> {
+                Ok(Written::now())
+            }
+            fn settle(&self, _: &SpendRecord) -> io::Result<Written> {
                 Err(io::ErrorKind::InvalidInput.into())
             }
             fn depth(&self) -> u64 {
@@ -174,7 +194,7 @@ mod tests {
         }
         let unsettled = Unsettled::default();
         let id = RecordId { call: CallId::new(0, [7; 10]), attempt: 0 };
-        unsettled.settle(&Choosy, SpendRecord::new(id, 0));
+        drop(unsettled.settle(&Choosy, SpendRecord::new(id, 0)));
         assert!(unsettled.retry(&Choosy, 64).is_ok() && unsettled.is_empty());
     }
 }

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Make and list decoy keys: their use buys nothing and raises an alarm
     #[command(subcommand)]
     Canary(Canary),
+    /// Look after the spend records in a data directory
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// List the models that a running gateway serves
     Models(Remote),
     /// Check what is configured, reachable and risky, before serving it
@@ -325,6 +328,27 @@ pub(crate) enum Advisories {
         /// Older than this many days is not fresh
         #[arg(long, value_name = "DAYS", default_value_t = 7)]
         max_age: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `keymoat ledger …`
+#[derive(Subcommand)]
+pub(crate) enum Ledger {
+    /// Read the files of the spool that were set aside because a part of them is
+    /// damaged, say what is in them, and put in what the database lacks. Exits 1
+    /// if something cannot be read, 2 if nothing could be done
+    Salvage {
+        /// The gateway's data directory [default: KEYMOAT_DATA_DIR or that of
+        /// `keymoat serve`]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Put records into the database, with the gateway stopped. What is
+        /// there is not counted twice
+        #[arg(long)]
+        import: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -186,13 +186,8 @@ fn gateway(folder: &Path, now_ms: i64) -> Result<(), String> {
             });
         }
     }
-    let batch = Batch {
-        spool: SpoolId([7; 16]),
-        to: Position { segment: 1, offset: 1 },
-        records,
-        parked: Vec::new(),
-        unparked: Vec::new(),
-    };
+    let to = Position { segment: 1, offset: 1 };
+    let batch = Batch { records, ..Batch::new(SpoolId([7; 16]), now_ms, to) };
     runtime.block_on(store.drain(Arc::new(batch))).map_err(|error| error.to_string())?;
     runtime.block_on(store.close()).map_err(|error| error.to_string())
 }

@@ -25,6 +25,7 @@ mod pin;
 mod progress;
 mod reload;
 mod remote;
+mod salvage;
 mod say;
 mod serve;
 mod source;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Keys(keys) => remote::keys(keys),
         Command::Incident(asked) => incident::run(asked),
         Command::Canary(canary) => canary::run(canary),
+        Command::Ledger(ledger) => salvage::run(ledger),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
         Command::Audit(audit) => audit::run(&audit),

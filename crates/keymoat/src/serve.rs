@@ -136,7 +136,7 @@ async fn serve(
     let master = MasterKey::of(config, &dir)?;
     let body_dir = dir.path().join("bodies");
     let observer = observe::observer(Arc::clone(&metrics));
-    let state = store::open(dir, spool_settings(config), &*clock, observer)
+    let state = store::open(dir, spool_settings(config), &clock, observer)
         .map_err(|error| error.to_string())?;
 
     let egress = way_out(config)?;
@@ -156,6 +156,7 @@ async fn serve(
     .await?;
     gateway.tell(Box::new(observe::Told(Arc::clone(&metrics))));
     tokio::spawn(Arc::clone(&gateway).keep_settling());
+    tokio::spawn(state.log_disk());
 
     let listen = &config.settings.listen;
     let address =

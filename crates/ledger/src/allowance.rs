@@ -159,4 +159,6 @@ pub struct Opening {
     /// When the window of `spent` ends, milliseconds since 1970; `None` begins
     /// a window now.
     pub window_ends_ms: Option<i64>,
+    /// Of money, [`crate::Account::ahead`].
+    pub ahead: i64,
 }

@@ -4,6 +4,7 @@
 //! in the order of their ids, looks at every one, and takes from all or none.
 
 use crate::allowance::{Allowance, Opening, Period, Subject, Unit};
+use crate::astray::Astray;
 use crate::recent::Recent;
 use crate::refusal::{Cause, Refusal};
 use base::Clock;
@@ -50,6 +51,7 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     /// Usage in a sliding window; `spent` is its total.
     recent: Option<Recent>,
+    astray: Astray,
     /// Where charges go that nobody reserved; see [`Cell::move_to`].
     pub(crate) moved_to: Option<Arc<Cell>>,
 }
@@ -106,6 +108,7 @@ impl Cell {
                 Period::Sliding { length_ms } => Some(Recent::new(length_ms)),
                 Period::Ever | Period::Calendar(_) => None,
             },
+            astray: Astray::default(),
             moved_to: None,
         };
         let now_ms = Moment::default().on(window, &*clock);
@@ -179,7 +182,7 @@ impl Cell {
     /// give nothing back. What is charged or reserved here later by calls that
     /// know only this one is charged to `next`, too.
     pub fn move_to(&self, next: &Arc<Self>, window_ends_ms: Option<i64>) {
-        self.carry_to(next, Opening { spent: 0, window_ends_ms }, 0);
+        self.carry_to(next, Opening { window_ends_ms, ..Opening::default() }, 0);
     }
 
     /// As [`Cell::move_to`], where the store knows more of the window of
@@ -306,8 +309,9 @@ impl Cell {
 }
 
 impl State {
-    /// Begins a new window if this one has ended. What the old one holds is
-    /// charged to it when it settles, so the new one starts from nought.
+    /// Opens the window that holds `now_ms`, if that is another one. What the
+    /// old one holds is charged to it when it settles, so that the new one starts
+    /// from zero; where the clock was set back, see [`Astray`].
     /// A sliding window has no old one: what is held stays held.
     pub(crate) fn roll(&mut self, window: Period, now_ms: i64) {
         if let Some(recent) = &mut self.recent {
@@ -315,16 +319,20 @@ impl State {
             self.spent = recent.total();
             return;
         }
-        let Some(ends_ms) = self.ends_ms.filter(|ends_ms| *ends_ms <= now_ms) else { return };
-        (self.spent, self.held) = (0, 0);
-        self.generation += 1;
-        match window {
-            Period::Ever | Period::Sliding { .. } => self.ends_ms = None,
-            Period::Calendar(window) => {
-                let next_ms = window.end_after(ends_ms, now_ms);
-                self.began_ms = ends_ms.max(window.start_of(next_ms));
-                self.ends_ms = Some(next_ms);
-            }
+        let (Period::Calendar(window), Some(ends_ms)) = (window, self.ends_ms) else { return };
+        if ends_ms <= now_ms {
+            let used = self.spent.saturating_add(self.held);
+            self.spent = self.astray.leave(ends_ms, used);
+            self.held = 0;
+            self.generation += 1;
+            let next_ms = window.end_after(ends_ms, now_ms);
+            self.began_ms = ends_ms.max(window.start_of(next_ms));
+            self.ends_ms = Some(next_ms);
+        } else if now_ms < self.began_ms && window.is_ahead(ends_ms, now_ms) {
+            let ends_ms = window.end_before(ends_ms, now_ms);
+            self.spent = self.astray.go_back(ends_ms, self.spent, self.held);
+            self.began_ms = window.start_of(ends_ms);
+            self.ends_ms = Some(ends_ms);
         }
     }
 
@@ -335,10 +343,13 @@ impl State {
             return;
         }
         self.spent = opening.spent;
+        self.astray = Astray::new(opening.ahead);
         self.ends_ms = match window {
             Period::Ever | Period::Sliding { .. } => None,
             Period::Calendar(window) => {
-                opening.window_ends_ms.or_else(|| Some(window.next_reset(now_ms)))
+                let ends_ms = opening.window_ends_ms.unwrap_or_else(|| window.next_reset(now_ms));
+                self.began_ms = window.start_of(ends_ms);
+                Some(ends_ms)
             }
         };
         if self.held == 0 {

@@ -155,6 +155,7 @@ impl Opened {
             upstream_model,
             deployment_id,
             provider,
+            request_id,
         } = self;
         let mut to = Writer(into);
         to.hash(*key_hash);
@@ -170,6 +171,7 @@ impl Opened {
         to.text(upstream_model);
         to.text(deployment_id);
         to.text(provider);
+        to.text(request_id);
     }
 
     /// What [`Opened::encode`] appended; `None` where it is not that.
@@ -201,6 +203,7 @@ impl Opened {
             upstream_model: from.text(None)?,
             deployment_id: from.text(None)?,
             provider: from.text(None)?,
+            request_id: from.text(None)?,
         })
     }
 }

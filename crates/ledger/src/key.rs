@@ -26,9 +26,11 @@ pub struct VirtualKey {
     pub budget_duration: Option<Window>,
     /// When the open window ends, milliseconds since 1970.
     pub budget_reset_at_ms: Option<i64>,
-    /// When the open window began; charges reserved before are no part of
-    /// `spend`. Nought until the first reset.
+    /// When the open window began, or was set; charges reserved before are no
+    /// part of `spend`. Zero without a window.
     pub budget_began_ms: i64,
+    /// See [`Account::ahead`].
+    pub budget_ahead: NanoUsd,
     /// Spent in the open window. May lag behind the book by what is in the
     /// spool; see [`VirtualKey::roll`] for a window that has ended.
     pub spend: NanoUsd,
@@ -82,6 +84,7 @@ impl VirtualKey {
             budget_duration: None,
             budget_reset_at_ms: None,
             budget_began_ms: 0,
+            budget_ahead: NanoUsd::ZERO,
             spend: NanoUsd::ZERO,
             total_spend: NanoUsd::ZERO,
             rpm_limit: None,
@@ -103,10 +106,15 @@ impl VirtualKey {
         }
     }
 
-    /// Sets the window of its budget and, with it, the next reset.
+    /// Sets the window of its budget and, with it, the next reset. A window
+    /// counts what is reserved from `now_ms` on; without one, all that was ever
+    /// spent counts.
     pub fn set_budget_duration(&mut self, window: Option<Window>, now_ms: i64) {
         self.budget_duration = window;
         self.budget_reset_at_ms = window.map(|window| window.next_reset(now_ms));
+        self.budget_began_ms = window.map_or(0, |_| now_ms);
+        self.spend = window.map_or(self.total_spend, |_| NanoUsd::ZERO);
+        self.budget_ahead = NanoUsd::ZERO;
     }
 
     /// Its balance.
@@ -117,6 +125,7 @@ impl VirtualKey {
             window: self.budget_duration,
             resets_at_ms: self.budget_reset_at_ms,
             began_ms: self.budget_began_ms,
+            ahead: self.budget_ahead,
         }
     }
 
@@ -126,6 +135,7 @@ impl VirtualKey {
         self.total_spend = account.total_spend;
         self.budget_reset_at_ms = account.resets_at_ms;
         self.budget_began_ms = account.began_ms;
+        self.budget_ahead = account.ahead;
     }
 
     /// Shows the window that holds `now_ms`: a stored one may have ended since
@@ -151,7 +161,11 @@ impl VirtualKey {
     /// whether it has a budget or gets one later.
     pub fn tally(&self) -> (Allowance, Opening) {
         let limit = self.max_budget.unwrap_or(NanoUsd(i64::MAX));
-        let opening = Opening { spent: self.spend.0, window_ends_ms: self.budget_reset_at_ms };
+        let opening = Opening {
+            spent: self.spend.0,
+            window_ends_ms: self.budget_reset_at_ms,
+            ahead: self.budget_ahead.0,
+        };
         (Allowance::money(Subject::Key(self.hash), limit, self.budget_duration), opening)
     }
 
@@ -179,7 +193,8 @@ pub struct KeyPatch {
     pub models: Option<Vec<String>>,
     /// See [`VirtualKey::max_budget`].
     pub max_budget: Option<Option<NanoUsd>>,
-    /// Also sets the next reset, counted from `updated_at_ms`.
+    /// Where it changes, as by [`VirtualKey::set_budget_duration`] at
+    /// `updated_at_ms`.
     pub budget_duration: Option<Option<Window>>,
     /// What the key counts as having spent in the open window.
     pub spend: Option<NanoUsd>,

@@ -13,6 +13,7 @@
 
 mod account;
 mod allowance;
+mod astray;
 mod book;
 mod cell;
 mod compact;
@@ -20,6 +21,7 @@ mod hasher;
 mod inline;
 mod journal;
 mod key;
+mod key_change;
 mod recent;
 mod record;
 mod record_id;
@@ -33,8 +35,9 @@ pub use allowance::{Allowance, Opening, Period, Subject, Unit};
 pub use book::Book;
 pub use cell::{Cell, CellUsage};
 pub use hasher::{KeyHasher, public_name};
-pub use journal::Journal;
+pub use journal::{Journal, Written};
 pub use key::{CANARY_TAG, KeyPatch, VirtualKey};
+pub use key_change::{KeyChange, KeyFate};
 pub use record::{CostSource, Ending, Opened, SpendRecord, Timing, UsageCounts};
 pub use record_id::RecordId;
 pub use refusal::{Cause, Refusal};

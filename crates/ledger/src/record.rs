@@ -322,13 +322,20 @@ pub struct Opened {
     /// The provider's name.
     #[serde(default)]
     pub provider: Arc<str>,
+    /// [`SpendRecord::request_id`]; empty: the call's id.
+    #[serde(default)]
+    pub request_id: Arc<str>,
 }
 
 impl Opened {
     /// The record of an attempt whose process ended: charged in full.
     pub fn crashed(self, now_ms: i64) -> SpendRecord {
+        let request_id = match &*self.request_id {
+            "" => self.id.call.to_string().into(),
+            _ => self.request_id,
+        };
         SpendRecord {
-            request_id: self.id.call.to_string().into(),
+            request_id,
             call_type: self.call_type,
             ending: Ending::Crashed,
             error_class: Some("process_ended".into()),

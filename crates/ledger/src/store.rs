@@ -4,6 +4,7 @@
 //! arrive through the spool in batches. Every method is one transaction.
 
 use crate::key::{KeyPatch, VirtualKey};
+use crate::key_change::KeyChange;
 use crate::record::{Opened, SpendRecord};
 use crate::record_id::RecordId;
 use base::{KeyHash, NanoUsd};
@@ -126,6 +127,9 @@ pub struct Position {
 pub struct Batch {
     /// Whose.
     pub spool: SpoolId,
+    /// Time of putting it in, milliseconds since 1970: tells a record of an
+    /// earlier window from a clock that has been set back.
+    pub now_ms: i64,
     /// Where the spool has been read to.
     pub to: Position,
     /// Attempts that have ended.
@@ -134,6 +138,17 @@ pub struct Batch {
     pub parked: Vec<Opened>,
     /// Attempts parked earlier that have ended.
     pub unparked: Vec<RecordId>,
+    /// Changes to keys, in order; one whose key is not there does nothing.
+    pub key_changes: Vec<KeyChange>,
+}
+
+impl Batch {
+    /// Nothing but a position.
+    pub fn new(spool: SpoolId, now_ms: i64, to: Position) -> Self {
+        let (records, parked) = (Vec::new(), Vec::new());
+        let (unparked, key_changes) = (Vec::new(), Vec::new());
+        Self { spool, now_ms, to, records, parked, unparked, key_changes }
+    }
 }
 
 /// A database that holds keys and records.
@@ -197,7 +212,7 @@ pub trait Store: Send + Sync {
     fn ping(&self) -> Boxed<'_, ()>;
 
     /// Puts a batch in: records that are not there yet, their keys' balances,
-    /// what is parked, and the position; all of it or nothing. Putting the same
+    /// changes to keys, what is parked, and the position; all of it or nothing. Putting the same
     /// in again changes nothing. Where `to.offset` is 0 the whole is on disk on
     /// return: the files before that place go away next. Returns how many
     /// records were new.

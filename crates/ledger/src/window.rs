@@ -157,6 +157,35 @@ impl Window {
         }
     }
 
+    /// The end of the window that holds `now_ms`, where a later window of the
+    /// same row ends at `ends_ms`.
+    pub fn end_before(self, ends_ms: i64, now_ms: i64) -> i64 {
+        match self.shape() {
+            Shape::Grid(_) | Shape::Mondays | Shape::Months(1) => self.next_reset(now_ms),
+            Shape::Days(days) => {
+                let length = days * DAY_MS;
+                ends_ms - (ends_ms - now_ms - 1).div_euclid(length) * length
+            }
+            Shape::Months(months) => {
+                let mut end = ends_ms;
+                loop {
+                    let start = first_of_month(end, -months);
+                    if start <= now_ms {
+                        return end;
+                    }
+                    end = start;
+                }
+            }
+        }
+    }
+
+    /// Returns true if the window that ends at `ends_ms` has not begun: the
+    /// clock was ahead when it was opened, and has been set back. A clock that
+    /// is set back by less than a minute opens no window again.
+    pub fn is_ahead(self, ends_ms: i64, now_ms: i64) -> bool {
+        self.start_of(ends_ms).saturating_sub(MINUTE_MS) > now_ms
+    }
+
     /// The end of the window that holds `now_ms` where windows follow one
     /// another since 1970: the same whenever somebody begins to look.
     pub fn end_since_1970(self, now_ms: i64) -> i64 {
@@ -340,6 +369,20 @@ mod tests {
             let look = start + ((end - start - 1) as f64 * inside) as i64;
             prop_assert_eq!(window.end_since_1970(look), end, "{}", window);
             prop_assert_eq!(window.end_since_1970(end), window.end_after(end, end));
+        }
+
+        #[test]
+        fn a_clock_that_goes_back_finds_the_window_that_was_there(
+            window in any_window(), start in any_time(), hops in 0_usize..6, inside in 0.0_f64..1.0,
+        ) {
+            let first = window.next_reset(start);
+            let mut end = first;
+            for _ in 0..hops {
+                end = window.end_after(end, end);
+            }
+            let from = window.start_of(first).max(start);
+            let look = from + ((first - from - 1) as f64 * inside) as i64;
+            prop_assert_eq!(window.end_before(end, look), first, "{}", window);
         }
 
         #[test]

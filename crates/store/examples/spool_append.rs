@@ -2,7 +2,7 @@
 //! records drain into SQLite beside.
 #![expect(clippy::print_stdout, reason = "a measurement that people run")]
 
-use base::{CallId, KeyHash, NanoUsd, SystemClock};
+use base::{CallId, Clock, KeyHash, NanoUsd, SystemClock};
 use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, UsageCounts};
 use std::error::Error;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ const ROUNDS: u64 = 100_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("keymoat-spool-{}", std::process::id()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let began = Instant::now();
     let dir = DataDir::open(&path)?;
-    let state = open(dir, Settings::default(), &SystemClock::new(), Box::new(|_| ()))?;
+    let state = open(dir, Settings::default(), &clock, Box::new(|_| ()))?;
     println!("open with an empty directory: {} us", began.elapsed().as_micros());
     let (name, key): (Arc<str>, _) = ("gpt-4o-mini".into(), Some(KeyHash([7; 32])));
     let id = |number: u64| {
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let began = thread_cpu_ns()?;
     for number in 0..ROUNDS {
-        state.journal.open(&Opened {
+        drop(state.journal.open(&Opened {
             id: id(number),
             key_hash: key,
             user_id: None,
@@ -42,12 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             upstream_model: Arc::clone(&name),
             deployment_id: Arc::clone(&name),
             provider: Arc::clone(&name),
-        })?;
+            request_id: Arc::clone(&name),
+        })?);
     }
     let opens = thread_cpu_ns()? - began;
     let began = thread_cpu_ns()?;
     for number in 0..ROUNDS {
-        state.journal.settle(&SpendRecord {
+        drop(state.journal.settle(&SpendRecord {
             request_id: id(number).to_string().into(),
             call_type: Arc::clone(&name),
             ending: Ending::Complete,
@@ -62,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             api_base: Arc::clone(&name),
             key_hash: key,
             ..SpendRecord::new(id(number), 1_774_348_740_123)
-        })?;
+        })?);
     }
     let settles = thread_cpu_ns()? - began;
     println!("CPU of one open {} ns, of one settle {} ns", opens / ROUNDS, settles / ROUNDS);
@@ -73,8 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all_us = process_cpu_ms()? * 1000 - (opens + settles) / 1000;
     println!("CPU of draining one record {} us", all_us / ROUNDS);
     let began = Instant::now();
-    let state =
-        open(DataDir::open(&path)?, Settings::default(), &SystemClock::new(), Box::new(|_| ()))?;
+    let state = open(DataDir::open(&path)?, Settings::default(), &clock, Box::new(|_| ()))?;
     println!("open with {ROUNDS} records: {} us", began.elapsed().as_micros());
     state.close();
     std::fs::remove_dir_all(&path)?;

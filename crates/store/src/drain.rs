@@ -12,6 +12,7 @@ use crate::data_dir::sync_dir;
 use crate::frame::{self, Began, Entry};
 use crate::segment::{self, Reader, Stop};
 use crate::spool::Spool;
+use base::Clock;
 use ledger::{Batch, Boxed, Journal, Position, RecordId, SpendRecord, SpoolId, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -53,11 +54,14 @@ pub(crate) struct Attempts {
     pub(crate) running: HashMap<RecordId, Began>,
     /// Begun in a file that is gone.
     pub(crate) parked: HashSet<RecordId>,
+    /// The file that is being read holds what cannot be read.
+    pub(crate) damaged: bool,
 }
 
 impl Attempts {
     /// Takes an entry in; a record ends its attempt.
-    fn see(&mut self, entry: Entry, dir: &Path, batch: &mut Batch) {
+    /// `to` is where it ends.
+    fn see(&mut self, entry: Entry, dir: &Path, to: Position, batch: &mut Batch) {
         match entry {
             Entry::Opened(opened) => {
                 self.running.insert(opened.id, opened);
@@ -68,7 +72,18 @@ impl Attempts {
                 }
                 batch.records.push(record);
             }
+            Entry::KeyChange(change) => batch.key_changes.push(change),
             Entry::Unreadable(payload) => set_aside(dir, &payload),
+            Entry::Damaged(bytes) => {
+                self.damaged = true;
+                tracing::error!(
+                    path = %segment::path_of(dir, to.segment).display(),
+                    at = to.offset - bytes,
+                    bytes,
+                    "a part of the spool cannot be read; the file will be kept as .damaged, \
+                     see `keymoat ledger salvage`"
+                );
+            }
         }
     }
 }
@@ -91,6 +106,7 @@ pub(crate) struct Drainer {
     pub(crate) spool: Arc<Spool>,
     pub(crate) id: SpoolId,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Observer,
     pub(crate) position: Position,
     pub(crate) attempts: Attempts,
@@ -153,14 +169,7 @@ impl Drainer {
     /// Reads a batch and puts it in.
     pub(crate) fn step(&mut self) -> Result<Step, StoreError> {
         let (active, written) = self.spool.written();
-        let mut batch = Batch {
-            spool: self.id,
-            to: self.position,
-            records: vec![],
-
-            parked: vec![],
-            unparked: vec![],
-        };
+        let mut batch = Batch::new(self.id, self.clock.unix_ms(), self.position);
         let stop = match self.read(active, written, &mut batch) {
             Ok(stop) => stop,
             Err(error) => {
@@ -196,7 +205,7 @@ impl Drainer {
             self.put_away(stop);
         }
         self.position = batch.to;
-        self.spool.drained(batch.records.len() as u64);
+        self.spool.drained((batch.records.len() + batch.key_changes.len()) as u64);
         if !batch.records.is_empty() {
             (self.observer)(&batch.records);
         }
@@ -217,7 +226,10 @@ impl Drainer {
                 break;
             }
             match reader.next(end, batch.records.last())? {
-                Ok(entry) => attempts.see(entry, dir, batch),
+                Ok(entry) => {
+                    let to = Position { segment: position.segment, offset: reader.offset };
+                    attempts.see(entry, dir, to, batch);
+                }
                 Err(stop) => {
                     batch.to.offset = reader.offset;
                     return Ok(Some(stop));
@@ -247,28 +259,27 @@ impl Drainer {
     /// Removes a file whose every entry is in the store; keeps one that holds
     /// what is not an entry.
     fn put_away(&mut self, stop: Stop) {
-        let dir = self.spool.dir();
-        let path = segment::path_of(dir, self.position.segment);
+        let dir = self.spool.dir().to_owned();
+        let path = segment::path_of(&dir, self.position.segment);
         let reader = self.reader.take();
         let len = reader.as_ref().and_then(|reader| reader.file_len().ok()).unwrap_or_default();
         let unread = len.saturating_sub(reader.map_or(len, |reader| reader.offset));
-        match stop {
-            Stop::End => {}
-            Stop::Torn => {
-                tracing::warn!(path = %path.display(), bytes = unread, "a torn end was cut off");
-            }
-            Stop::Damaged => tracing::error!(
-                path = %path.display(), bytes = unread,
-                "a part of the spool cannot be read; it is kept as .damaged"
-            ),
+        if stop == Stop::Torn {
+            tracing::warn!(path = %path.display(), bytes = unread, "a torn end was cut off");
         }
-        let done = match stop {
-            Stop::Damaged => fs::rename(&path, path.with_extension("damaged")),
-            Stop::End | Stop::Torn => fs::remove_file(&path),
-        };
-        match done.and_then(|()| sync_dir(dir)) {
+        match self.remove(&path).and_then(|()| sync_dir(&dir)) {
             Ok(()) => self.spool.removed(len),
             Err(error) => tracing::error!(%error, path = %path.display(), "a drained file stays"),
+        }
+    }
+
+    /// Removes the file that was read; sets it aside if a part of it could not
+    /// be read.
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        if std::mem::take(&mut self.attempts.damaged) {
+            fs::rename(path, path.with_extension("damaged"))
+        } else {
+            fs::remove_file(path)
         }
     }
 
@@ -279,10 +290,9 @@ impl Drainer {
         if all && self.attempts.running.is_empty() {
             let path = segment::path_of(self.spool.dir(), active);
             let to = Position { segment: active + 1, offset: 0 };
-            let batch =
-                Batch { spool: self.id, to, records: vec![], parked: vec![], unparked: vec![] };
+            let batch = Batch::new(self.id, self.clock.unix_ms(), to);
             if block_on(self.store.drain(Arc::new(batch))).is_ok()
-                && let Err(error) = fs::remove_file(&path)
+                && let Err(error) = self.remove(&path)
             {
                 tracing::warn!(%error, path = %path.display(), "a drained file stays");
             }

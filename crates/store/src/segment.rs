@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Read at a time.
 const CHUNK: usize = 256 * 1024;
-/// A longer rest than this is no single torn frame: its length was damaged.
+/// A longer rest than this is no single torn frame of an earlier version: its
+/// length was damaged.
 const TORN_MAX: u64 = 64 * 1024;
 
 /// The file of segment `number`.
@@ -30,6 +31,20 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, OpenError> {
     Ok(numbers)
 }
 
+/// The files that were set aside because a part of them is damaged, oldest
+/// first.
+pub(crate) fn set_aside(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(OpenError::io("read", dir))? {
+        let path = entry.map_err(OpenError::io("read", dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "damaged") {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
 /// Why reading stops before the end that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -37,8 +52,23 @@ pub(crate) enum Stop {
     End,
     /// The last frame is cut off: its writer died.
     Torn,
-    /// What stands there is not a frame, or more than one frame is lost.
-    Damaged,
+}
+
+/// More bytes than any header and what a search looks at behind it.
+const LOOK_AHEAD: usize = 64;
+
+/// Fills `space` from `at` on, as far as the file reaches.
+fn read_at(file: &File, space: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut have = 0;
+    while let Some(rest) = space.get_mut(have..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + have as u64) {
+            Ok(0) => break,
+            Ok(read) => have += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(have)
 }
 
 /// Reads one segment in order.
@@ -53,8 +83,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn open(dir: &Path, number: u64, offset: u64) -> io::Result<Self> {
-        let file = File::open(path_of(dir, number))?;
-        Ok(Self { file, offset, buffer: Vec::new(), at: 0 })
+        Self::open_file(&path_of(dir, number), offset)
+    }
+
+    pub(crate) fn open_file(path: &Path, offset: u64) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, offset, buffer: Vec::new(), at: 0 })
     }
 
     pub(crate) fn file_len(&self) -> io::Result<u64> {
@@ -62,6 +95,7 @@ impl Reader {
     }
 
     /// The next entry before `end`; a record shares what it can with `like`.
+    /// Behind what is damaged, reading goes on at the next entry.
     pub(crate) fn next(
         &mut self,
         end: u64,
@@ -72,40 +106,109 @@ impl Reader {
                 return Ok(Err(Stop::End));
             }
             let bytes = self.buffer.get(self.at..).unwrap_or_default();
-            let needed = match frame::decode(bytes, like) {
+            let wanted = match frame::decode(bytes, like) {
                 Next::Entry(entry, size) => {
-                    self.at += size;
-                    self.offset += size as u64;
+                    self.skip(size as u64);
                     return Ok(Ok(entry));
                 }
-                Next::Incomplete(needed) if self.offset + needed as u64 > end => {
-                    let torn = end - self.offset <= TORN_MAX;
-                    return Ok(Err(if torn { Stop::Torn } else { Stop::Damaged }));
+                Next::Incomplete { needed, sure } if self.offset + needed as u64 > end => {
+                    let may_be_torn = sure || end - self.offset <= TORN_MAX;
+                    return self.leap(end, may_be_torn);
                 }
-                Next::Incomplete(needed) => needed,
-                Next::Damaged => return Ok(Err(self.judge(end)?)),
+                Next::Incomplete { needed, .. } => needed,
+                Next::Spoilt(size) if self.offset + size as u64 <= end => {
+                    // Sooner than its length says if bytes are missing.
+                    let next = self.find(end)?.map_or(u64::MAX, |next| next - self.offset);
+                    return Ok(Ok(self.damaged(next.min(size as u64))));
+                }
+                Next::Spoilt(size) => size,
+                Next::Damaged => {
+                    let is_empty = self.is_empty(end)?;
+                    return self.leap(end, is_empty);
+                }
             };
-            self.fill(needed.max(CHUNK), end)?;
+            self.fill(wanted.max(CHUNK), end)?;
         }
     }
 
-    /// Bytes that a power cut left as noughts, or one frame's worth of nonsense
-    /// at the very end, were never acknowledged as synced. More is damage.
-    fn judge(&self, end: u64) -> io::Result<Stop> {
+    /// Skips to the next entry. Without one, the rest is a torn end or damaged.
+    fn leap(&mut self, end: u64, may_be_torn: bool) -> io::Result<Result<Entry, Stop>> {
+        let next = self.find(end)?;
+        if next.is_none() && may_be_torn {
+            return Ok(Err(Stop::Torn));
+        }
+        Ok(Ok(self.damaged(next.unwrap_or(end) - self.offset)))
+    }
+
+    fn damaged(&mut self, length: u64) -> Entry {
+        self.skip(length);
+        Entry::Damaged(length)
+    }
+
+    fn skip(&mut self, length: u64) {
+        self.offset += length;
+        self.at =
+            usize::try_from(length).map_or(usize::MAX, |length| self.at.saturating_add(length));
+        if self.at > self.buffer.len() {
+            self.buffer.clear();
+            self.at = 0;
+        }
+    }
+
+    /// Place of the next header that checks, or of the next entry of an earlier
+    /// version, behind the present place and before `end`.
+    fn find(&self, end: u64) -> io::Result<Option<u64>> {
+        let mut from = self.offset + 1;
+        let mut chunk = vec![0; CHUNK];
+        while from < end {
+            let wanted = usize::try_from(end - from).unwrap_or(CHUNK).min(CHUNK);
+            let read = read_at(&self.file, chunk.get_mut(..wanted).unwrap_or_default(), from)?;
+            let bytes = chunk.get(..read).unwrap_or_default();
+            for at in 0..read {
+                let rest = bytes.get(at..).unwrap_or_default();
+                if rest.first_chunk().is_some_and(|head| frame::header(head).is_some())
+                    || self.is_earlier(rest, from + at as u64, end)?
+                {
+                    return Ok(Some(from + at as u64));
+                }
+            }
+            if from + read as u64 >= end || read <= LOOK_AHEAD {
+                break;
+            }
+            // Again from where a header may have been cut.
+            from += (read - LOOK_AHEAD) as u64;
+        }
+        Ok(None)
+    }
+
+    fn is_earlier(&self, bytes: &[u8], at: u64, end: u64) -> io::Result<bool> {
+        let Some(length) = frame::maybe_earlier(bytes) else { return Ok(false) };
+        if at + length as u64 > end {
+            return Ok(false);
+        }
+        let mut whole = vec![0; length];
+        let read = read_at(&self.file, &mut whole, at)?;
+        Ok(read == length && matches!(frame::decode(&whole, None), Next::Entry(..)))
+    }
+
+    /// Returns true if nothing but zeros follows: a power cut leaves them where
+    /// the file had grown and its content was not on disk yet.
+    fn is_empty(&self, end: u64) -> io::Result<bool> {
         let mut at = self.offset;
         let mut chunk = vec![0; CHUNK];
         while at < end {
-            let read = self.file.read_at(&mut chunk, at)?;
+            let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
+            let read = read_at(&self.file, chunk.get_mut(..wanted).unwrap_or_default(), at)?;
             let bytes = chunk.get(..read).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
             if read == 0 {
                 break;
             }
-            if bytes.iter().any(|byte| *byte != 0) {
-                return Ok(Stop::Damaged);
-            }
             at += read as u64;
         }
-        Ok(Stop::Torn)
+        Ok(true)
     }
 
     /// Reads on so that `wanted` bytes from `offset` are in the buffer, or all
@@ -116,17 +219,74 @@ impl Reader {
         let left = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
         let mut have = self.buffer.len();
         self.buffer.resize(wanted.min(left).max(have), 0);
-        while let Some(space) = self.buffer.get_mut(have..).filter(|space| !space.is_empty()) {
-            match self.file.read_at(space, self.offset + have as u64) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => have += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.buffer.truncate(have);
-                    return Err(error);
-                }
-            }
+        let space = self.buffer.get_mut(have..).unwrap_or_default();
+        let (wanted, read) = (space.len(), read_at(&self.file, space, self.offset + have as u64));
+        have += read.as_ref().copied().unwrap_or_default();
+        self.buffer.truncate(have);
+        match read? {
+            read if read < wanted => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reader, Stop};
+    use crate::frame::{Entry, encode_record};
+    use base::CallId;
+    use ledger::{RecordId, SpendRecord};
+
+    /// Numbers of the records that are read, and how reading ended.
+    fn read(name: &str, bytes: &[u8]) -> (Vec<u16>, Stop) {
+        let path = std::env::temp_dir().join(format!("keymoat-{name}-{}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = Reader::open_file(&path, 0).unwrap();
+        let mut found = Vec::new();
+        let stop = loop {
+            match reader.next(bytes.len() as u64, None).unwrap() {
+                Ok(Entry::Record(record)) => found.push(record.id.attempt),
+                Ok(_) => {}
+                Err(stop) => break stop,
+            }
+        };
+        std::fs::remove_file(&path).unwrap();
+        (found, stop)
+    }
+
+    fn frames(count: u16) -> (Vec<u8>, Vec<usize>) {
+        let (mut bytes, mut ends, mut frame) = (Vec::new(), Vec::new(), Vec::new());
+        for attempt in 0..count {
+            let id = RecordId { call: CallId::new(1_774_348_740_123, [9; 10]), attempt };
+            let mut record = SpendRecord::new(id, 5);
+            record.model_group = "m".repeat(usize::from(attempt) * 7).into();
+            encode_record(&record, &mut frame).unwrap();
+            bytes.extend_from_slice(&frame);
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    #[test]
+    fn any_flipped_bit_costs_one_entry() {
+        let (bytes, ends) = frames(5);
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let hit = ends.iter().filter(|end| **end <= bit / 8).count() as u16;
+            let (found, _) = read("bits", &damaged);
+            let others: Vec<u16> = (0..5).filter(|number| *number != hit).collect();
+            assert_eq!(found, others, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_large_damaged_part_is_skipped() {
+        let (bytes, ends) = frames(3);
+        let extra = [&bytes[..ends[0]], &vec![0xa5; 900_000][..], &bytes[ends[0]..]].concat();
+        assert_eq!(read("large", &extra), (vec![0, 1, 2], Stop::End));
+        let end = [&bytes[..], &vec![0xa5; 900_000][..]].concat();
+        assert_eq!(read("large", &end), (vec![0, 1, 2], Stop::End));
+        assert_eq!(read("large", &bytes[..bytes.len() - 1]), (vec![0, 1], Stop::Torn));
     }
 }

@@ -15,6 +15,7 @@ use base::{Clock, id};
 use ledger::{
     Batch, Journal, KeyHasher, Opened, Position, SpendRecord, SpoolId, Store, StoreError,
 };
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,26 @@ impl State {
     /// The data directory, held as long as this is.
     pub fn dir(&self) -> &DataDir {
         &self.dir
+    }
+
+    /// Says in the log when the spool's disk stops answering and when it does
+    /// again, until the future is dropped. Has to run on the runtime that
+    /// serves: what wakes it wakes a worker there, so that the others go on
+    /// where one hangs in a write.
+    pub fn log_disk(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mut disk, path) = (self.spool.disk(), self.spool.dir().display().to_string());
+        async move {
+            let mut stalled = false;
+            while disk.changed().await.is_ok() {
+                let now = disk.borrow_and_update().stalled;
+                if now && !stalled {
+                    tracing::error!(path, "the disk does not answer: calls wait for it");
+                } else if stalled && !now {
+                    tracing::info!(path, "the disk answers again");
+                }
+                stalled = now;
+            }
+        }
     }
 
     /// Drains what is written, closes the database and gives the directory
@@ -84,7 +105,7 @@ impl Drop for State {
 pub fn open(
     dir: DataDir,
     settings: Settings,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
     observer: Observer,
 ) -> Result<State, OpenError> {
     // Before the database: a pepper that is missing beside one is an error.
@@ -100,7 +121,7 @@ pub fn open(
 pub fn attach(
     dir: DataDir,
     settings: Settings,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
     store: Arc<dyn Store>,
     observer: Observer,
 ) -> Result<State, OpenError> {
@@ -124,7 +145,7 @@ pub fn attach(
         Attempts { parked: parked.iter().map(|o| o.id).collect(), ..Attempts::default() };
     let begin = match old.first() {
         Some(first) if *first == position.segment => {
-            attempts.running = running_at(&spool_dir, position).map_err(io)?;
+            (attempts.running, attempts.damaged) = running_at(&spool_dir, position).map_err(io)?;
             position
         }
         Some(first) => Position { segment: *first, offset: 0 },
@@ -134,6 +155,7 @@ pub fn attach(
         spool: Arc::clone(&spool),
         id,
         store: Arc::clone(&store),
+        clock: Arc::clone(clock),
         observer,
         position: begin,
         attempts,
@@ -142,7 +164,7 @@ pub fn attach(
     while let Step::Moved = drainer.step().map_err(replay)? {}
     let recovered = Recovered {
         records: spool.take_drained(),
-        crashed: charge_crashed(&mut drainer, clock).map_err(replay)?,
+        crashed: charge_crashed(&mut drainer).map_err(replay)?,
     };
     if recovered != Recovered::default() {
         let Recovered { records, crashed } = recovered;
@@ -151,13 +173,13 @@ pub fn attach(
 
     let start =
         |cause| OpenError::Io { what: "start a thread for", path: spool_dir.clone(), cause };
-    let syncing = spool.start_syncing().map_err(start)?;
+    let mut threads = spool.start_threads().map_err(start)?;
     let draining = std::thread::Builder::new()
         .name("spool-drain".into())
         .spawn(move || drainer.run())
         .map_err(start)?;
     let journal = Arc::clone(&spool) as Arc<dyn Journal>;
-    let threads = vec![syncing, draining];
+    threads.push(draining);
     Ok(State { store, journal, hasher, recovered, spool, threads, dir })
 }
 
@@ -178,17 +200,35 @@ fn remove_drained(
     let (done, left) = numbers.into_iter().partition::<Vec<_>, _>(|n| *n < position.segment);
     for number in done {
         let path = segment::path_of(dir, number);
-        fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+        if is_damaged(&path).map_err(OpenError::io("read", &path))? {
+            fs::rename(&path, path.with_extension("damaged"))
+                .map_err(OpenError::io("rename", &path))?;
+        } else {
+            fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
+        }
     }
     Ok(left)
 }
 
-/// The attempts that had begun and not ended when the file was read to here.
+/// Returns true if a part of the file cannot be read.
+fn is_damaged(path: &Path) -> std::io::Result<bool> {
+    let mut reader = Reader::open_file(path, 0)?;
+    let end = reader.file_len()?;
+    while let Ok(entry) = reader.next(end, None)? {
+        if matches!(entry, Entry::Damaged(_)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The attempts that had begun and not ended when the file was read to here;
+/// true if something in it could not be read.
 fn running_at(
     dir: &Path,
     position: Position,
-) -> std::io::Result<std::collections::HashMap<ledger::RecordId, Began>> {
-    let mut running = std::collections::HashMap::new();
+) -> std::io::Result<(HashMap<ledger::RecordId, Began>, bool)> {
+    let (mut running, mut damaged) = (HashMap::new(), false);
     let mut reader = Reader::open(dir, position.segment, 0)?;
     let end = position.offset.min(reader.file_len()?);
     while let Ok(entry) = reader.next(end, None)? {
@@ -199,14 +239,15 @@ fn running_at(
             Entry::Record(record) => {
                 running.remove(&record.id);
             }
-            Entry::Unreadable(_) => {}
+            Entry::KeyChange(_) | Entry::Unreadable(_) => {}
+            Entry::Damaged(_) => damaged = true,
         }
     }
-    Ok(running)
+    Ok((running, damaged))
 }
 
 /// Everything is read; who has not ended by now never will.
-fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, StoreError> {
+fn charge_crashed(drainer: &mut Drainer) -> Result<u64, StoreError> {
     let (_, parked) = block_on(drainer.store.drained(drainer.id))?;
     let running = std::mem::take(&mut drainer.attempts.running);
     drainer.attempts.parked.clear();
@@ -214,15 +255,15 @@ fn charge_crashed(drainer: &mut Drainer, clock: &dyn Clock) -> Result<u64, Store
         parked.into_iter().chain(running.values().filter_map(Began::read)).collect();
     left.sort_by_key(|opened| opened.id);
     left.dedup_by_key(|opened| opened.id);
-    let now_ms = clock.unix_ms();
+    let now_ms = drainer.clock.unix_ms();
     let crashed = left.len() as u64;
     while !left.is_empty() {
         let part: Vec<Opened> = left.drain(..left.len().min(BATCH)).collect();
         let unparked = part.iter().map(|opened| opened.id).collect();
         let records: Vec<SpendRecord> =
             part.into_iter().map(|opened| opened.crashed(now_ms)).collect();
-        let to = drainer.position;
-        let batch = Arc::new(Batch { spool: drainer.id, to, records, parked: vec![], unparked });
+        let empty = Batch::new(drainer.id, now_ms, drainer.position);
+        let batch = Arc::new(Batch { records, unparked, ..empty });
         block_on(drainer.store.drain(Arc::clone(&batch)))?;
         (drainer.observer)(&batch.records);
     }

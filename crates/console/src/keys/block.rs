@@ -1,6 +1,7 @@
 //! `POST /key/block` and `/key/unblock`.
 
 use super::find::must_find;
+use super::urgent;
 use crate::caller::{admin, store_failed};
 use crate::fields::{self, Fields};
 use crate::params::invalid;
@@ -8,6 +9,8 @@ use crate::reply::{self, Answer};
 use crate::shown::{KeyRow, Settings};
 use crate::{App, live};
 use axum::extract::Request;
+use gateway::principal::Stopped;
+use ledger::{KeyFate, VirtualKey};
 
 pub(crate) async fn set(app: App, request: Request, blocked: bool) -> Answer {
     let (parts, body) = request.into_parts();
@@ -21,16 +24,34 @@ pub(crate) async fn set(app: App, request: Request, blocked: bool) -> Answer {
         return Err(invalid(&name, "is not a field of this request; `key` is the only one"));
     }
 
-    let changing = app.changes.lock().await;
     let found = must_find(&app, &given).await?;
     let now_ms = app.gateway.clock().unix_ms();
-    let changed = app.gateway.store().set_blocked(found.hash, blocked, now_ms);
-    let key = changed.await.map_err(store_failed)?;
-    app.gateway.forget_key(&key.hash);
-    drop(changing);
-    tracing::info!(key = %key.hash, blocked, "a virtual key was blocked or unblocked");
+    let store = async {
+        let changing = app.changes.lock().await;
+        let changed = app.gateway.store().set_blocked(found.hash, blocked, now_ms).await;
+        drop(changing);
+        changed
+    };
+    let stored = if blocked {
+        app.gateway.stop_key(&found.hash, Some(Stopped::Blocked));
+        urgent::change(&app, &[found.hash], KeyFate::Blocked, store).await?
+    } else if urgent::unblock(&app, found.hash).await? {
+        live::drained(&app).await;
+        None
+    } else {
+        Some(store.await.map_err(store_failed)?)
+    };
+    tracing::info!(key = %found.hash, blocked, "a virtual key was blocked or unblocked");
 
+    let is_stored = stored.is_some();
+    let key = stored.unwrap_or(VirtualKey { blocked, ..found });
     let settings = Settings::parse(&key.settings);
-    let balance = live::balance(&app, &key);
-    reply::json(&KeyRow::new(&key, &settings, balance))
+    let row = KeyRow::new(&key, &settings, live::balance(&app, &key));
+    if !is_stored {
+        app.gateway.forget_key(&key.hash);
+        return urgent::pending(row);
+    }
+    // Only now: the store says the same.
+    app.gateway.stop_key(&key.hash, None);
+    reply::json(&row)
 }

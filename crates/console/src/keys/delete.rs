@@ -1,6 +1,7 @@
 //! `POST /key/delete`: all that are named, or none.
 
 use super::find::{find, missing};
+use super::urgent;
 use crate::App;
 use crate::caller::{admin, not_found, store_failed};
 use crate::fields::{self, Fields};
@@ -9,7 +10,8 @@ use crate::reply::{self, Answer};
 use axum::extract::Request;
 use base::KeyHash;
 use gateway::Failure;
-use ledger::Subject;
+use gateway::principal::Stopped;
+use ledger::{KeyFate, Subject};
 use serde::Serialize;
 
 /// Keys in one request.
@@ -40,16 +42,28 @@ pub(crate) async fn delete(app: App, request: Request) -> Answer {
         return Err(invalid("keys", format!("may name at most {KEYS_MAX} keys in one request")));
     }
 
-    let changing = app.changes.lock().await;
     let (hashes, deleted_keys) = resolve(&app, keys, aliases).await?;
-    let gone = app.gateway.store().delete_keys(hashes).await.map_err(store_failed)?;
-    for hash in &gone {
-        app.gateway.forget_key(hash);
+    for hash in &hashes {
+        app.gateway.stop_key(hash, Some(Stopped::Deleted));
+    }
+    let store = async {
+        let changing = app.changes.lock().await;
+        let deleted = app.gateway.store().delete_keys(hashes.clone()).await;
+        drop(changing);
+        deleted
+    };
+    let gone = urgent::change(&app, &hashes, KeyFate::Deleted, store).await?;
+    for hash in &hashes {
         // Calls in flight settle in the cells that they hold.
         app.gateway.book().forget(&Subject::Key(*hash));
         tracing::info!(key = %hash, "a virtual key was deleted");
     }
-    drop(changing);
+    if gone.is_none() {
+        return urgent::pending(Deleted { deleted_keys });
+    }
+    for hash in &hashes {
+        app.gateway.stop_key(hash, None);
+    }
     reply::json(&Deleted { deleted_keys })
 }
 

@@ -7,8 +7,16 @@ use base::KeyHash;
 use gateway::Failure;
 use ledger::VirtualKey;
 
-/// The key that `given` means, if there is one.
+/// The key that `given` means, if there is one; as it is in force.
 pub(crate) async fn find(app: &Shared, given: &str) -> Result<Option<VirtualKey>, Failure> {
+    let stored = stored(app, given).await?;
+    Ok(stored.and_then(|key| match app.gateway.stopped(&key.hash) {
+        Some(stopped) => stopped.apply(key),
+        None => Some(key),
+    }))
+}
+
+async fn stored(app: &Shared, given: &str) -> Result<Option<VirtualKey>, Failure> {
     let given = given.trim();
     let store = app.gateway.store();
     let Some(hash) = KeyHash::from_hex(given) else {

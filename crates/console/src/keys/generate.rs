@@ -64,7 +64,7 @@ pub(crate) async fn generate(app: App, request: Request) -> Answer {
     store.insert_key(key.clone()).await.map_err(store_failed)?;
     // What the book knew of an earlier key of this text went when it was
     // deleted; here only to be sure that nobody remembers it.
-    app.gateway.forget_key(&hash);
+    app.gateway.stop_key(&hash, None);
     drop(changing);
     tracing::info!(key = %hash, alias = key.alias, "a virtual key was made");
 

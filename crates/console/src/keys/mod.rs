@@ -20,3 +20,4 @@ pub(crate) mod regenerate;
 pub(crate) mod request;
 pub(crate) mod reset;
 pub(crate) mod update;
+pub(crate) mod urgent;

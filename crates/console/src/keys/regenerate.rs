@@ -10,7 +10,6 @@ use super::ceilings;
 use super::find::{check_alias, must_find};
 use super::generate::{duration_of, new_secret, shown, taken};
 use super::request::KeyFields;
-use super::update::leave_old_window;
 use crate::caller::{admin, author, store_failed};
 use crate::fields::{self, Fields};
 use crate::params::invalid;
@@ -67,11 +66,10 @@ async fn regenerate(app: App, request: Request, named: Option<String>) -> Answer
     }
     let spend_was_set = asked.spend.is_some();
     let now_ms = app.gateway.clock().unix_ms();
-    let mut patch = asked.into_patch(&before, author(&parts.headers), now_ms);
-    leave_old_window(&mut patch, &before, now_ms);
+    let patch = asked.into_patch(&before, author(&parts.headers), now_ms);
     let name = public_name(secret.expose());
     let after = store.replace_key(before.hash, hash, name, patch).await.map_err(store_failed)?;
-    live::follow(&app, &before, &after, spend_was_set);
+    live::follow(&app, &before, &after, spend_was_set, now_ms);
     app.gateway.book().forget(&ledger::Subject::Key(before.hash));
     drop(changing);
     tracing::info!(key = %after.hash, was = %before.hash, alias = after.alias, "a virtual key was replaced");

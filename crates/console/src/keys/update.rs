@@ -3,6 +3,7 @@
 use super::ceilings;
 use super::find::{check_alias, must_find};
 use super::request::KeyFields;
+use super::urgent;
 use crate::caller::{admin, author, store_failed};
 use crate::fields::{self, Fields};
 use crate::params::invalid;
@@ -11,7 +12,7 @@ use crate::shown::{KeyRow, Settings};
 use crate::{App, Shared, live};
 use axum::extract::Request;
 use gateway::Failure;
-use ledger::{KeyPatch, VirtualKey};
+use ledger::VirtualKey;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -58,21 +59,13 @@ pub(super) async fn change(
     }
     let spend_was_set = asked.spend.is_some();
     let now_ms = app.gateway.clock().unix_ms();
-    let mut patch = asked.into_patch(&before, author, now_ms);
-    leave_old_window(&mut patch, &before, now_ms);
+    if asked.blocked == Some(false) {
+        urgent::unblock(app, before.hash).await?;
+    }
+    let patch = asked.into_patch(&before, author, now_ms);
     let after = app.gateway.store().update_key(before.hash, patch).await.map_err(store_failed)?;
-    live::follow(app, &before, &after, spend_was_set);
+    live::follow(app, &before, &after, spend_was_set, now_ms);
     drop(changing);
     tracing::info!(key = %after.hash, alias = after.alias, "a virtual key was changed");
     Ok((before, after))
-}
-
-/// A new window does not begin with what was spent in an old one that has
-/// ended since the key was last used.
-pub(super) fn leave_old_window(patch: &mut KeyPatch, before: &VirtualKey, now_ms: i64) {
-    let mut account = before.account();
-    account.roll(now_ms);
-    if patch.budget_duration.is_some() && patch.spend.is_none() && account.spend != before.spend {
-        patch.spend = Some(account.spend);
-    }
 }

@@ -122,7 +122,13 @@ impl House {
         let clock = Arc::new(HeldClock(AtomicI64::new(NOW_MS)));
         let dir = DataDir::open(&folder.join("data")).unwrap();
         let observer: store::Observer = Box::new(|_| {});
-        let state = store::open(dir, store::Settings::default(), &*clock, observer).unwrap();
+        let state = store::open(
+            dir,
+            store::Settings::default(),
+            &(Arc::clone(&clock) as Arc<dyn Clock>),
+            observer,
+        )
+        .unwrap();
         // A pepper that everybody knows, so that hashes can stand in goldens.
         let hasher = KeyHasher::new(&[7; 32]);
         let parts = gateway::Parts {
@@ -242,9 +248,10 @@ impl House {
             upstream_model: "gpt-pretend".into(),
             deployment_id: "pretend".into(),
             provider: "openai".into(),
+            request_id: "".into(),
         };
-        self.gateway.journal().open(&opened).unwrap();
-        self.gateway.journal().settle(&record).unwrap();
+        drop(self.gateway.journal().open(&opened).unwrap());
+        drop(self.gateway.journal().settle(&record).unwrap());
     }
 }
 

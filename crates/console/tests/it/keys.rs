@@ -1,6 +1,6 @@
 //! Virtual keys from birth to deletion.
 
-use crate::house::{House, MASTER};
+use crate::house::{House, MASTER, NOW_MS};
 use base::NanoUsd;
 use ledger::{Ask, reserve};
 use serde_json::json;
@@ -128,7 +128,7 @@ async fn a_new_limit_binds_the_next_call_and_what_was_spent_stays() {
 }
 
 #[tokio::test]
-async fn another_budget_window_takes_over_what_is_spent_and_held() {
+async fn another_budget_window_counts_from_now_on_and_what_is_held() {
     let house = House::new().await;
     let key = house.new_key(r#"{"max_budget": 1, "budget_duration": "1d"}"#).await;
     let update = async |fields: &str| {
@@ -140,13 +140,13 @@ async fn another_budget_window_takes_over_what_is_spent_and_held() {
     let in_flight = reserve(&principal.permit, money(200_000_000)).unwrap();
     update(r#""budget_duration": "7d""#).await;
     let after = house.principal(&key).await;
-    assert_eq!(after.money.as_ref().unwrap().available(), 500_000_000);
+    assert_eq!(after.money.as_ref().unwrap().available(), 800_000_000);
     drop(in_flight);
 
     // And back again: the daily cell still lives, but its figure is old.
     update(r#""budget_duration": "1d""#).await;
     let back = house.principal(&key).await;
-    assert_eq!(back.money.as_ref().unwrap().usage().spent, 500_000_000);
+    assert_eq!(back.money.as_ref().unwrap().usage().spent, 0);
 }
 
 #[tokio::test]
@@ -158,6 +158,24 @@ async fn a_budget_given_later_counts_what_was_spent_before() {
     assert_eq!(house.post("/key/update", body).await.ok()["spend"], 0.7);
     let principal = house.principal(&key).await;
     assert_eq!(principal.money.as_ref().unwrap().available(), 300_000_000);
+}
+
+#[tokio::test]
+async fn a_window_given_later_leaves_out_what_was_spent_before_and_a_lifetime_does_not() {
+    let house = House::new().await;
+    let key = house.new_key("{}").await;
+    let principal = house.principal(&key).await;
+    house.spend(Some(&key), 1, 1_250_000_000, |_| {});
+    principal.tally.as_ref().unwrap().charge(NOW_MS, 1_250_000_000);
+    let update = async |fields: &str| {
+        house.post("/key/update", format!(r#"{{"key": "{key}", {fields}}}"#)).await.ok()
+    };
+    let windowed = update(r#""max_budget": 1, "budget_duration": "30d""#).await;
+    assert_eq!(windowed["spend"], 0.0);
+    let available = async || house.principal(&key).await.money.as_ref().unwrap().available();
+    assert_eq!(available().await, 1_000_000_000);
+    assert_eq!(update(r#""max_budget": 2, "budget_duration": null"#).await["spend"], 1.25);
+    assert_eq!(available().await, 750_000_000);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use gateway::{Body, Gateway, Parts, paths, request};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use ledger::{
-    Allowance, CellUsage, Journal, KeyHasher, Opened, Opening, SpendRecord, Subject, VirtualKey,
+    Allowance, CellUsage, Journal, KeyChange, KeyHasher, Opened, Opening, SpendRecord, Subject,
+    VirtualKey, Written,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -64,7 +65,15 @@ struct Watched {
 }
 
 impl Journal for Watched {
-    fn open(&self, opened: &Opened) -> io::Result<()> {
+    fn ready(&self) -> Written {
+        self.journal.ready()
+    }
+
+    fn change_key(&self, change: &KeyChange) -> io::Result<Written> {
+        self.journal.change_key(change)
+    }
+
+    fn open(&self, opened: &Opened) -> io::Result<Written> {
         if self.is_broken.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -72,7 +81,7 @@ impl Journal for Watched {
         self.journal.open(opened)
     }
 
-    fn settle(&self, record: &SpendRecord) -> io::Result<()> {
+    fn settle(&self, record: &SpendRecord) -> io::Result<Written> {
         if self.settles_nothing.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -141,7 +150,13 @@ impl Bench {
         let (count, drained) = watch::channel(0);
         let observer: store::Observer =
             Box::new(move |records| count.send_modify(|count| *count += records.len()));
-        let state = store::open(data, store::Settings::default(), &*clock, observer).unwrap();
+        let state = store::open(
+            data,
+            store::Settings::default(),
+            &(Arc::clone(&clock) as Arc<dyn Clock>),
+            observer,
+        )
+        .unwrap();
         let journal = Arc::new(Watched {
             journal: Arc::clone(&state.journal),
             opened: Mutex::default(),

@@ -7,5 +7,6 @@ mod canary;
 mod flags;
 mod incident;
 mod pin;
+mod salvage;
 mod serving;
 mod victim;

@@ -80,6 +80,14 @@ impl Victim {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What is printed by a command that ends with this status.
+    pub(crate) fn answers(&self, status: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {shown}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{arguments:?} must be refused");

@@ -153,8 +153,10 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             ..Account::default()
         };
         let mine = charged.iter().filter(|(cells, ..)| cells >> number & 1 == 1);
+        let mut now_ms = 0;
         for (_, reserved_ms, amount) in mine {
-            account.charge(*reserved_ms, NanoUsd(*amount));
+            now_ms = now_ms.max(*reserved_ms);
+            account.charge(*reserved_ms, NanoUsd(*amount), now_ms);
         }
         account.roll(clock.unix_ms());
         prop_assert_eq!(account.spend.0, cell.usage().spent);
@@ -241,7 +243,7 @@ fn moving() -> impl Strategy<Value = Moving> {
 fn an_opening_is_where_the_cell_goes_on() {
     let book = Book::new(HeldClock::at(0));
     let allowance = ledger::Allowance::money(crate::key(9), NanoUsd(100), None);
-    let cell = book.open(allowance, Opening { spent: 90, window_ends_ms: None });
+    let cell = book.open(allowance, Opening { spent: 90, ..Opening::default() });
     assert!(reserve(&[Arc::clone(&cell)], money(11)).is_err());
     cell.restate(Opening::default());
     assert!(reserve(&[cell], money(11)).is_ok());

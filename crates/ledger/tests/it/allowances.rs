@@ -243,15 +243,78 @@ fn a_cell_begins_with_what_the_store_knows_and_what_it_does_not_know_yet() {
     let (was, is) = (budget(&book, 1, 100, None), budget(&book, 1, 100, Some("1d")));
     was.charge(10, 30);
     let _held = reserve(&[Arc::clone(&was)], money(5)).unwrap();
+    let known =
+        |spent, ends_ms| Opening { spent, window_ends_ms: Some(ends_ms), ..Opening::default() };
     // Of those 30 the store has 20; of the new window it has 50.
-    let opening = Opening { spent: 50, window_ends_ms: Some(DAY_MS) };
+    let opening = known(50, DAY_MS);
     was.carry_to(&is, opening, 20);
     assert_eq!((is.usage().spent, is.usage().resets_at_ms), (65, Some(DAY_MS)));
     // Of these 65 it has 60 by now, and 90 in all.
-    is.carry_to(&is, Opening { spent: 90, window_ends_ms: Some(DAY_MS) }, 60);
+    is.carry_to(&is, known(90, DAY_MS), 60);
     assert_eq!(is.usage().spent, 95);
-    is.carry_to(&is, Opening { spent: 40, window_ends_ms: Some(2 * DAY_MS) }, 0);
+    is.carry_to(&is, known(40, 2 * DAY_MS), 0);
     assert_eq!(is.usage().spent, 95, "that was said of another window");
-    is.carry_to(&is, Opening { spent: 40, window_ends_ms: Some(DAY_MS) }, 200);
+    is.carry_to(&is, known(40, DAY_MS), 200);
     assert_eq!(is.usage().spent, 40, "never less than the store knows");
+}
+
+#[test]
+fn a_clock_that_was_ahead_locks_no_budget_and_gives_none_twice() {
+    for days in [1, 3650] {
+        let clock = HeldClock::at(10);
+        let book = Book::new(clock.clone());
+        let cells = [budget(&book, 1, 100, Some("1d"))];
+        reserve(&cells, money(60)).unwrap().settle(money(60));
+        let held = reserve(&cells, money(10)).unwrap();
+        clock.set_by(days * DAY_MS);
+        reserve(&cells, money(80)).unwrap().settle(money(80));
+        let ahead = reserve(&cells, money(20)).unwrap();
+        assert_eq!(reserve(&cells, money(1)).err().unwrap().cause, Cause::Held);
+
+        clock.set_by(-days * DAY_MS);
+        let refusal = reserve(&cells, money(1)).err().unwrap();
+        // Today's 60 and what was held of it, and all that was taken ahead.
+        assert_eq!((refusal.spent, refusal.held), (150, 20));
+        assert_eq!(refusal.resets_at_ms, Some(DAY_MS), "not in ten years");
+        held.settle(money(5));
+        ahead.settle(money(15));
+        assert_eq!(cells[0].usage().spent, 165);
+
+        // The window that follows begins with what was spent before its time.
+        clock.advance(DAY_MS);
+        assert_eq!((cells[0].usage().spent, cells[0].usage().held), (100, 0));
+        assert!(reserve(&cells, money(1)).is_err());
+        clock.advance(DAY_MS);
+        assert!(reserve(&cells, money(100)).is_ok());
+    }
+}
+
+#[test]
+fn a_clock_that_is_ahead_through_several_windows_counts_all_of_them() {
+    let clock = HeldClock::at(10);
+    let book = Book::new(clock.clone());
+    let cells = [budget(&book, 1, 100, Some("1d"))];
+    for _ in 0..3 {
+        reserve(&cells, money(30)).unwrap().settle(money(30));
+        clock.set_by(DAY_MS);
+    }
+    clock.set_by(-3 * DAY_MS);
+    assert_eq!(cells[0].usage().spent, 90);
+    // Ahead and back again counts nothing twice.
+    clock.set_by(DAY_MS);
+    assert_eq!(cells[0].usage().spent, 60);
+    clock.set_by(-DAY_MS);
+    assert_eq!(cells[0].usage().spent, 90);
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_seconds_opens_no_window_again() {
+    let clock = HeldClock::at(DAY_MS);
+    let book = Book::new(clock.clone());
+    let cells = [budget(&book, 1, 100, Some("1d"))];
+    let reservation = reserve(&cells, money(100)).unwrap();
+    clock.set_by(-2_000);
+    assert_eq!(cells[0].usage().resets_at_ms, Some(2 * DAY_MS));
+    reservation.settle(money(30));
+    assert_eq!(reserve(&cells, money(70)).unwrap().reserved_ms(), DAY_MS);
 }

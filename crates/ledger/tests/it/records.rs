@@ -127,7 +127,8 @@ fn names_of_any_length_make_a_record_that_can_be_written_down() {
         model_group: Arc::clone(&long),
         upstream_model: Arc::clone(&long),
         deployment_id: Arc::clone(&long),
-        provider: long,
+        provider: Arc::clone(&long),
+        request_id: long,
     };
     let mut written = Vec::new();
     opened.encode(&mut written);
@@ -181,7 +182,14 @@ fn what_was_let_through_and_never_ended_is_charged_in_full() {
     let mut bytes = Vec::new();
     opened.encode(&mut bytes);
     assert_eq!(Opened::decode(opened.id, &bytes).as_ref(), Some(&opened));
+    let named = Opened { request_id: "my-call".into(), ..opened.clone() };
+    let mut longer = Vec::new();
+    named.encode(&mut longer);
+    assert_eq!(&*Opened::decode(named.id, &longer).unwrap().crashed(9).request_id, "my-call");
+    // As an earlier version wrote it.
+    assert_eq!(Opened::decode(opened.id, &bytes[..bytes.len() - 1]).as_ref(), Some(&opened));
     let record = opened.crashed(9);
+    assert_eq!(*record.request_id, *record.id.call.to_string());
     assert_eq!((record.cost, record.cost_source), (NanoUsd(70), CostSource::Estimated));
     assert_eq!((record.ending, record.charged_ms(), record.end_ms), (Ending::Crashed, 4, 9));
     assert_eq!((record.user_id.as_deref(), &*record.model_group), (Some("u"), "m"));

@@ -2,7 +2,7 @@
 
 use super::connection::error;
 use base::{KeyHash, NanoUsd};
-use ledger::{KeyFilter, KeyPatch, KeySort, StoreError, VirtualKey, Window};
+use ledger::{KeyChange, KeyFate, KeyFilter, KeyPatch, KeySort, StoreError, VirtualKey, Window};
 use rusqlite::types::Type;
 use rusqlite::{
     Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
@@ -11,7 +11,7 @@ use rusqlite::{
 macro_rules! columns {
     () => {
         "hash, name, alias, models, max_budget, budget_duration, budget_reset_at_ms, \
-         budget_began_ms, spend, total_spend, rpm_limit, tpm_limit, max_parallel_requests, \
+         budget_began_ms, budget_ahead, spend, total_spend, rpm_limit, tpm_limit, max_parallel_requests, \
          expires_at_ms, blocked, user_id, team_id, organization_id, tags, metadata, settings, \
          created_at_ms, updated_at_ms, created_by, updated_by, last_active_ms"
     };
@@ -37,20 +37,22 @@ const INSERT: &str = concat!(
     "INSERT INTO virtual_keys (",
     columns!(),
     ") VALUES (:hash, :name, :alias, :models, :max_budget, :budget_duration, \
-     :budget_reset_at_ms, :budget_began_ms, :spend, :total_spend, :rpm_limit, \
+     :budget_reset_at_ms, :budget_began_ms, :budget_ahead, :spend, :total_spend, :rpm_limit, \
      :tpm_limit, :max_parallel_requests, :expires_at_ms, :blocked, :user_id, \
      :team_id, :organization_id, :tags, :metadata, :settings, :created_at_ms, \
      :updated_at_ms, :created_by, :updated_by, :last_active_ms)"
 );
 const UPDATE: &str = "UPDATE virtual_keys SET alias = :alias, models = :models, max_budget = :max_budget, budget_duration = \
      :budget_duration, budget_reset_at_ms = :budget_reset_at_ms, budget_began_ms = \
-     :budget_began_ms, spend = :spend, rpm_limit = :rpm_limit, tpm_limit = \
+     :budget_began_ms, budget_ahead = :budget_ahead, spend = :spend, rpm_limit = :rpm_limit, tpm_limit = \
      :tpm_limit, max_parallel_requests = :max_parallel_requests, expires_at_ms = \
      :expires_at_ms, blocked = :blocked, user_id = :user_id, team_id = :team_id, \
      organization_id = :organization_id, tags = :tags, metadata = :metadata, settings \
      = :settings, updated_at_ms = :updated_at_ms, updated_by = :updated_by \
      WHERE hash = :hash";
 const DELETE: &str = "DELETE FROM virtual_keys WHERE hash = ?1";
+const SET_BLOCKED: &str = "UPDATE virtual_keys SET blocked = ?2, \
+    updated_at_ms = max(updated_at_ms + 1, ?3) WHERE hash = ?1";
 const SUCCEED: &str = "INSERT INTO key_successors (hash, successor) VALUES (?1, ?2)";
 /// A hash that is a key's again is nobody's predecessor.
 const UNSUCCEED: &str = "DELETE FROM key_successors WHERE hash = ?1";
@@ -90,6 +92,7 @@ pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError
             ":budget_duration": key.budget_duration.map(|window| window.to_string()),
             ":budget_reset_at_ms": key.budget_reset_at_ms,
             ":budget_began_ms": key.budget_began_ms,
+            ":budget_ahead": key.budget_ahead.0,
             ":spend": key.spend.0,
             ":total_spend": key.total_spend.0,
             ":rpm_limit": key.rpm_limit.map(signed),
@@ -131,6 +134,7 @@ pub(super) fn update(
             ":budget_duration": key.budget_duration.map(|window| window.to_string()),
             ":budget_reset_at_ms": key.budget_reset_at_ms,
             ":budget_began_ms": key.budget_began_ms,
+            ":budget_ahead": key.budget_ahead.0,
             ":spend": key.spend.0,
             ":rpm_limit": key.rpm_limit.map(signed),
             ":tpm_limit": key.tpm_limit.map(signed),
@@ -177,6 +181,27 @@ pub(super) fn replace(
     tx.prepare_cached(SUCCEED).map_err(error)?.execute([hash.0, successor.0]).map_err(error)?;
     tx.commit().map_err(error)?;
     Ok(key)
+}
+
+/// Makes a change that was in force before it came here.
+pub(super) fn change(tx: &Transaction<'_>, change: &KeyChange) -> Result<(), StoreError> {
+    let blocked = match change.fate {
+        KeyFate::Blocked => true,
+        KeyFate::Unblocked => false,
+        KeyFate::Deleted => {
+            return tx
+                .prepare_cached(DELETE)
+                .and_then(|mut statement| statement.execute([change.hash.0]))
+                .map(drop)
+                .map_err(error);
+        }
+    };
+    tx.prepare_cached(SET_BLOCKED)
+        .and_then(|mut statement| {
+            statement.execute(rusqlite::params![change.hash.0, blocked, change.at_ms])
+        })
+        .map(drop)
+        .map_err(error)
 }
 
 pub(super) fn delete(db: &mut Connection, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, StoreError> {
@@ -249,6 +274,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<VirtualKey> {
         budget_duration: window.map_err(|cause| unreadable(row, "budget_duration", cause))?,
         budget_reset_at_ms: row.get("budget_reset_at_ms")?,
         budget_began_ms: row.get("budget_began_ms")?,
+        budget_ahead: NanoUsd(row.get("budget_ahead")?),
         spend: NanoUsd(row.get("spend")?),
         total_spend: NanoUsd(row.get("total_spend")?),
         rpm_limit: read_count(row, "rpm_limit")?,

@@ -10,6 +10,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_keys_and_spend", include_str!("../../migrations/0001_keys_and_spend.sql")),
     ("0002_spend_records", include_str!("../../migrations/0002_spend_records.sql")),
     ("0003_key_successors", include_str!("../../migrations/0003_key_successors.sql")),
+    ("0004_clock_set_back", include_str!("../../migrations/0004_clock_set_back.sql")),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -12,6 +12,7 @@ mod spend;
 mod spend_row;
 
 use crate::error::OpenError;
+use crate::salvage::Imported;
 use base::{KeyHash, NanoUsd};
 use ledger::{
     Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Opened, Position, SpendFilter, SpendRecord,
@@ -43,6 +44,10 @@ impl Sqlite {
     pub fn open(path: &Path, now_ms: i64) -> Result<Self, OpenError> {
         let mut writer = connection::writer(path)?;
         migrate::run(&mut writer, path, now_ms)?;
+        spend::return_to_now(&mut writer, now_ms).map_err(|cause| OpenError::Database {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        })?;
         let mut readers = Vec::new();
         for _ in 0..READERS {
             readers.push(connection::reader(path)?);
@@ -52,6 +57,11 @@ impl Sqlite {
         let write = serve("sqlite-write", vec![writer]).map_err(thread)?;
         let read = serve("sqlite-read", readers).map_err(thread)?;
         Ok(Self { write: Mutex::new(Some(write)), read: Mutex::new(Some(read)) })
+    }
+
+    /// Puts in records that were set aside.
+    pub(crate) fn import(&self, records: Vec<SpendRecord>, now_ms: i64) -> Boxed<'_, Imported> {
+        self.write(move |db| spend::import(db, &records, now_ms))
     }
 
     fn write<T: Send + 'static>(

@@ -1,7 +1,8 @@
 //! Spend records and the positions of spools.
 
 use super::connection::error;
-use super::spend_row::{self, columns};
+use super::spend_row::{self, Put, columns};
+use crate::salvage::Imported;
 use base::{CallId, KeyHash, NanoUsd};
 use ledger::{
     Account, Batch, DaySpend, Opened, Position, RecordId, SpendFilter, SpendRecord, SpoolId,
@@ -15,12 +16,16 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
-    budget_began_ms, last_active_ms FROM virtual_keys WHERE hash = ?1";
+    budget_began_ms, last_active_ms, budget_ahead FROM virtual_keys WHERE hash = ?1";
+/// Keys whose window had not begun at ?1.
+const AHEAD: &str = "SELECT hash FROM virtual_keys \
+    WHERE budget_reset_at_ms IS NOT NULL AND budget_began_ms > ?1";
 const SUCCESSOR: &str = "SELECT successor FROM key_successors WHERE hash = ?1";
 /// Regenerated so often while one batch waits: never. Ends a circle, too.
 const SUCCESSORS_MAX: u32 = 64;
 const SET_ACCOUNT: &str = "UPDATE virtual_keys SET spend = ?2, total_spend = ?3,
-    budget_reset_at_ms = ?4, budget_began_ms = ?5, last_active_ms = ?6 WHERE hash = ?1";
+    budget_reset_at_ms = ?4, budget_began_ms = ?5, last_active_ms = ?6, budget_ahead = ?7
+    WHERE hash = ?1";
 const SET_POSITION: &str = "INSERT INTO spools (id, segment, at) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, at = excluded.at";
 const POSITION: &str = "SELECT segment, at FROM spools WHERE id = ?1";
@@ -85,6 +90,13 @@ macro_rules! cost {
 const SINCE: &str =
     concat!("SELECT ", cost!(), " FROM spend_records WHERE id >= ?1 AND start_ms >= ?2");
 const EVER: &str = concat!("SELECT ", cost!(), " FROM spend_records");
+/// What a key spent from ?3 on; it has no id before ?2.
+const SPENT_FROM: &str = concat!(
+    "SELECT ",
+    cost!(),
+    " FROM spend_records WHERE key_hash = ?1 AND id >= ?2
+      AND CASE reserved_ms WHEN 0 THEN start_ms ELSE reserved_ms END >= ?3"
+);
 const BY_DAY: &str = concat!(
     "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, ",
     cost!(),
@@ -168,42 +180,9 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
             batch.to.offset.cast_signed()
         ])
         .map_err(error)?;
-    let mut new = 0;
-    let mut owners: HashMap<KeyHash, KeyHash> = HashMap::new();
-    let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
-    let mut statement = tx.prepare_cached(spend_row::INSERT).map_err(error)?;
-    for record in &batch.records {
-        if !spend_row::insert(&mut statement, record)? {
-            continue;
-        }
-        new += 1;
-        let Some(hash) = record.key_hash else { continue };
-        let hash = match owners.entry(hash) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => *unknown.insert(owner(tx, hash)?),
-        };
-        let balance = match balances.entry(hash) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(balance(tx, hash)?),
-        };
-        // A key that has been deleted meanwhile has no balance.
-        if let Some(balance) = balance {
-            balance.account.charge(record.charged_ms(), record.cost);
-            balance.last_active_ms = balance.last_active_ms.max(Some(record.end_ms));
-        }
-    }
-    let mut set = tx.prepare_cached(SET_ACCOUNT).map_err(error)?;
-    for (hash, balance) in balances {
-        let Some(Balance { account, last_active_ms }) = balance else { continue };
-        set.execute(params![
-            hash.0,
-            account.spend.0,
-            account.total_spend.0,
-            account.resets_at_ms,
-            account.began_ms,
-            last_active_ms,
-        ])
-        .map_err(error)?;
+    let put = put_records(tx, &batch.records, batch.now_ms)?;
+    for change in &batch.key_changes {
+        super::keys::change(tx, change)?;
     }
     for opened in &batch.parked {
         let json = serde_json::to_string(opened).map_err(|e| StoreError::Damaged(e.to_string()))?;
@@ -218,7 +197,106 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
             .execute(params![batch.spool.0, id.to_string()])
             .map_err(error)?;
     }
-    Ok(new)
+    Ok(put.new)
+}
+
+/// Puts records in and charges their keys; `now_ms` is the time.
+fn put_records(
+    tx: &Transaction<'_>,
+    records: &[SpendRecord],
+    now_ms: i64,
+) -> Result<Imported, StoreError> {
+    let mut done = Imported::default();
+    let mut owners: HashMap<KeyHash, KeyHash> = HashMap::new();
+    let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
+    for record in records {
+        // Before the record is in: what it costs is not counted twice.
+        let mut balance = match record.key_hash {
+            None => None,
+            Some(hash) => {
+                let hash = match owners.entry(hash) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => *unknown.insert(owner(tx, hash)?),
+                };
+                match balances.entry(hash) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => unknown.insert(balance(tx, hash, now_ms)?),
+                }
+                .as_mut()
+            }
+        };
+        let cost = match spend_row::put(tx, record)? {
+            Put::New => {
+                done.new += 1;
+                record.cost
+            }
+            Put::Corrected(charged) => {
+                done.corrected += 1;
+                record.cost.saturating_sub(charged)
+            }
+            Put::Known => {
+                done.known += 1;
+                continue;
+            }
+        };
+        // A key that has been deleted meanwhile has no balance.
+        if let Some(balance) = &mut balance {
+            balance.account.charge(record.charged_ms(), cost, now_ms);
+            balance.last_active_ms = balance.last_active_ms.max(Some(record.end_ms));
+        }
+    }
+    for (hash, balance) in balances {
+        if let Some(balance) = balance {
+            set_balance(tx, hash, &balance)?;
+        }
+    }
+    Ok(done)
+}
+
+fn set_balance(tx: &Transaction<'_>, hash: KeyHash, balance: &Balance) -> Result<(), StoreError> {
+    let Balance { account, last_active_ms } = balance;
+    tx.prepare_cached(SET_ACCOUNT)
+        .map_err(error)?
+        .execute(params![
+            hash.0,
+            account.spend.0,
+            account.total_spend.0,
+            account.resets_at_ms,
+            account.began_ms,
+            last_active_ms,
+            account.ahead.0,
+        ])
+        .map_err(error)?;
+    Ok(())
+}
+
+/// Puts in records that were set aside.
+pub(super) fn import(
+    db: &mut Connection,
+    records: &[SpendRecord],
+    now_ms: i64,
+) -> Result<Imported, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let done = put_records(&tx, records, now_ms)?;
+    tx.commit().map_err(error)?;
+    Ok(done)
+}
+
+/// Keys whose window has not begun, since the clock has been set back, return
+/// to the window of now.
+pub(super) fn return_to_now(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let hashes: Vec<[u8; 32]> = {
+        let mut statement = tx.prepare(AHEAD).map_err(error)?;
+        let rows = statement.query_map([now_ms], |row| row.get(0)).map_err(error)?;
+        rows.collect::<Result<_, _>>().map_err(error)?
+    };
+    for hash in hashes.into_iter().map(KeyHash) {
+        if let Some(balance) = balance(&tx, hash, now_ms)? {
+            set_balance(&tx, hash, &balance)?;
+        }
+    }
+    tx.commit().map_err(error)
 }
 
 /// Who pays for a key's records: the last that was put in its place.
@@ -232,7 +310,12 @@ fn owner(tx: &Transaction<'_>, mut hash: KeyHash) -> Result<KeyHash, StoreError>
     Ok(hash)
 }
 
-fn balance(tx: &Transaction<'_>, hash: KeyHash) -> Result<Option<Balance>, StoreError> {
+/// A key's balance in the window of `now_ms`.
+fn balance(
+    tx: &Transaction<'_>,
+    hash: KeyHash,
+    now_ms: i64,
+) -> Result<Option<Balance>, StoreError> {
     let row = tx
         .prepare_cached(ACCOUNT)
         .map_err(error)?
@@ -243,6 +326,7 @@ fn balance(tx: &Transaction<'_>, hash: KeyHash) -> Result<Option<Balance>, Store
                 window: None,
                 resets_at_ms: row.get(3)?,
                 began_ms: row.get(4)?,
+                ahead: NanoUsd(row.get(6)?),
             };
             Ok((account, row.get::<_, Option<String>>(2)?, row.get(5)?))
         })
@@ -253,7 +337,22 @@ fn balance(tx: &Transaction<'_>, hash: KeyHash) -> Result<Option<Balance>, Store
         .map(|text| text.parse::<Window>())
         .transpose()
         .map_err(|cause| StoreError::Damaged(format!("budget_duration of key {hash}: {cause}")))?;
+    if account.is_ahead(now_ms) {
+        account.roll(now_ms);
+        account.spend = spent_from(tx, hash, account.began_ms)?;
+        if let Some(ends_ms) = account.resets_at_ms {
+            account.ahead = account.ahead.max(spent_from(tx, hash, ends_ms)?);
+        }
+    }
     Ok(Some(Balance { account, last_active_ms }))
+}
+
+/// What the key's records cost that were reserved then or later.
+fn spent_from(tx: &Transaction<'_>, hash: KeyHash, from_ms: i64) -> Result<NanoUsd, StoreError> {
+    let mut statement = tx.prepare_cached(SPENT_FROM).map_err(error)?;
+    statement
+        .query_row(params![hash.0, at(earliest(from_ms)), from_ms], |row| cost_at(row, 0))
+        .map_err(error)
 }
 
 pub(super) fn drained(

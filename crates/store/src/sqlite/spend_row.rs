@@ -4,7 +4,7 @@ use super::connection::error;
 use base::{CallId, KeyHash, NanoUsd};
 use ledger::{CostSource, Ending, RecordId, SpendRecord, StoreError, UsageCounts};
 use rusqlite::types::Type;
-use rusqlite::{Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use std::sync::Arc;
 
 macro_rules! columns {
@@ -18,18 +18,50 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-pub(super) const INSERT: &str = concat!(
+const INSERT: &str = concat!(
     "INSERT INTO spend_records (",
     columns!(),
     ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
      ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 );
 
-/// Puts one in; says whether it is new.
-pub(super) fn insert(
-    statement: &mut Statement<'_>,
-    record: &SpendRecord,
-) -> Result<bool, StoreError> {
+/// Takes out an attempt that was charged as cut off; see [`put`].
+const TAKE_CRASHED: &str =
+    "DELETE FROM spend_records WHERE id = ?1 AND ending = 'crashed' RETURNING cost";
+
+/// What putting a record in did.
+pub(super) enum Put {
+    /// It was missing.
+    New,
+    /// It took the place of the charge, of this much, for an attempt that seemed
+    /// to have been cut off.
+    Corrected(NanoUsd),
+    /// It was there.
+    Known,
+}
+
+/// Puts a record in, once.
+pub(super) fn put(db: &Connection, record: &SpendRecord) -> Result<Put, StoreError> {
+    let mut statement = db.prepare_cached(INSERT).map_err(error)?;
+    if insert(&mut statement, record)? {
+        return Ok(Put::New);
+    }
+    if record.ending == Ending::Crashed {
+        return Ok(Put::Known);
+    }
+    let taken = db
+        .prepare_cached(TAKE_CRASHED)
+        .map_err(error)?
+        .query_row([record.id.to_bytes()], |row| row.get(0))
+        .optional()
+        .map_err(error)?;
+    let Some(cost) = taken else { return Ok(Put::Known) };
+    insert(&mut statement, record)?;
+    Ok(Put::Corrected(NanoUsd(cost)))
+}
+
+/// Returns true if it was missing.
+fn insert(statement: &mut Statement<'_>, record: &SpendRecord) -> Result<bool, StoreError> {
     let tags = if record.tags.is_empty() {
         None
     } else {

@@ -66,7 +66,7 @@ fn a_place_that_cannot_be_written_is_named() {
     let dir = DataDir::open(temp.path()).unwrap();
     fs::write(temp.path().join("spool"), "in the way").unwrap();
     let settings = store::Settings::default();
-    let refused = store::open(dir, settings, &crate::StoppedClock, Box::new(|_| ()));
+    let refused = store::open(dir, settings, &crate::stopped(), Box::new(|_| ()));
     let message = refused.err().unwrap().to_string();
     assert!(message.contains("spool"), "{message}");
 }

@@ -4,6 +4,7 @@
 mod directory;
 mod drains;
 mod memory;
+mod salvage;
 mod sqlite;
 mod suite;
 mod torn;
@@ -11,6 +12,7 @@ mod torn;
 use base::{CallId, Clock, KeyHash, NanoUsd};
 use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, VirtualKey};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -56,6 +58,10 @@ impl Clock for StoppedClock {
     fn monotonic(&self) -> Duration {
         Duration::ZERO
     }
+}
+
+fn stopped() -> Arc<dyn Clock> {
+    Arc::new(StoppedClock)
 }
 
 fn hash(number: u8) -> KeyHash {
@@ -106,5 +112,6 @@ fn opened(number: u64, key: u8, reserved: i64) -> Opened {
         upstream_model: "gpt-upstream".into(),
         deployment_id: "d".into(),
         provider: "openai".into(),
+        request_id: format!("my-call-{number}").into(),
     }
 }

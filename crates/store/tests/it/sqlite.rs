@@ -1,6 +1,8 @@
 //! The suite on SQLite, and what only SQLite can get wrong.
 
-use crate::{NOW_MS, TempDir, suite};
+use crate::{DAY_MS, NOW_MS, TempDir, hash, key, record, suite};
+use ledger::{Batch, Position, SpoolId, Store};
+use std::sync::Arc;
 use store::{OpenError, Sqlite};
 
 macro_rules! on_sqlite {
@@ -26,6 +28,9 @@ on_sqlite!(
     sums_are_exact_and_do_not_fail_where_they_do_not_fit,
     sums_by_day_of_many_keys_take_no_longer_than_they_must,
     a_balance_follows_its_window,
+    a_clock_that_was_ahead_locks_no_key_and_gives_no_budget_twice,
+    the_truth_takes_the_place_of_the_charge_for_an_attempt_cut_off,
+    a_window_given_later_counts_from_then_on_and_a_lifetime_everything,
     a_closed_store_says_so,
 );
 
@@ -44,6 +49,30 @@ fn a_database_of_another_version_is_refused_by_name() {
     assert!(message.contains("keymoat.db") && message.contains("0099_future"), "{message}");
     raw(&dir, "DELETE FROM migrations WHERE number = 99; UPDATE migrations SET checksum = 1");
     assert!(matches!(Sqlite::open(&path, NOW_MS), Err(OpenError::Schema { .. })));
+}
+
+#[tokio::test]
+async fn a_start_after_the_clock_was_set_back_opens_the_window_of_now() {
+    let dir = TempDir::new();
+    let path = dir.path().join("keymoat.db");
+    let ahead_ms = NOW_MS + 3650 * DAY_MS;
+    let mut daily = key(1);
+    daily.set_budget_duration(Some("1d".parse().unwrap()), NOW_MS);
+    let resets_at_ms = daily.budget_reset_at_ms;
+    let store = Sqlite::open(&path, NOW_MS).unwrap();
+    store.insert_key(daily).await.unwrap();
+    for (number, ms) in [(1, NOW_MS), (2, ahead_ms)] {
+        let mut record = record(number, 1, 5);
+        record.reserved_ms = ms;
+        let to = Position { segment: 1, offset: number };
+        let batch = Batch { records: vec![record], ..Batch::new(SpoolId([1; 16]), ms, to) };
+        store.drain(Arc::new(batch)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let store = Sqlite::open(&path, NOW_MS + 5).unwrap();
+    let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
+    assert_eq!((key.spend.0, key.budget_reset_at_ms), (10, resets_at_ms));
+    assert_eq!(key.budget_ahead.0, 5);
 }
 
 #[test]

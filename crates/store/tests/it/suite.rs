@@ -11,7 +11,11 @@ const SPOOL: SpoolId = SpoolId([1; 16]);
 
 fn batch(records: Vec<ledger::SpendRecord>, offset: u64) -> Arc<Batch> {
     let to = Position { segment: 1, offset };
-    Arc::new(Batch { spool: SPOOL, to, records, parked: vec![], unparked: vec![] })
+    at(NOW_MS, records, to)
+}
+
+fn at(now_ms: i64, records: Vec<ledger::SpendRecord>, to: Position) -> Arc<Batch> {
+    Arc::new(Batch { records, ..Batch::new(SPOOL, now_ms, to) })
 }
 
 pub(crate) async fn keys_come_back_as_they_went_in(store: &dyn Store) {
@@ -180,7 +184,7 @@ pub(crate) async fn a_replaced_key_keeps_its_balance_and_what_is_still_to_come(s
 pub(crate) async fn what_is_parked_stays_until_it_ends(store: &dyn Store) {
     let change = |parked, unparked, offset| {
         let to = Position { segment: 2, offset };
-        Arc::new(Batch { spool: SPOOL, to, records: vec![], parked, unparked })
+        Arc::new(Batch { parked, unparked, ..Batch::new(SPOOL, NOW_MS, to) })
     };
     let parked = vec![opened(1, 1, 10), opened(2, 1, 20)];
     store.drain(change(parked.clone(), vec![], 0)).await.unwrap();
@@ -275,16 +279,96 @@ pub(crate) async fn a_balance_follows_its_window(store: &dyn Store) {
     store.insert_key(weekly.clone()).await.unwrap();
     let mut account: Account = weekly.account();
     // Out of order, over windows: late ones pay into their own.
+    let mut now_ms = NOW_MS;
     for (number, day) in [(1, 0), (2, 3), (3, 9), (4, 2), (5, 30), (6, 17), (7, 31), (8, 9)] {
         let mut late = record(number, 1, 1 << number);
         late.reserved_ms = NOW_MS + day * DAY_MS;
-        account.charge(late.reserved_ms, late.cost);
-        store.drain(batch(vec![late], number)).await.unwrap();
+        now_ms = now_ms.max(late.reserved_ms);
+        account.charge(late.reserved_ms, late.cost, now_ms);
+        let to = Position { segment: 1, offset: number };
+        store.drain(at(now_ms, vec![late], to)).await.unwrap();
         let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
         assert_eq!(key.account(), account, "after record {number}");
     }
     assert_eq!(account.spend, NanoUsd((1 << 5) + (1 << 7)));
     assert_eq!(account.total_spend, NanoUsd(510));
+}
+
+pub(crate) async fn a_clock_that_was_ahead_locks_no_key_and_gives_no_budget_twice(
+    store: &dyn Store,
+) {
+    let mut daily = key(1);
+    daily.set_budget_duration(Some("1d".parse().unwrap()), NOW_MS);
+    let resets_at_ms = daily.budget_reset_at_ms;
+    store.insert_key(daily).await.unwrap();
+    let mut number = 0;
+    let mut spend = async |reserved_ms: i64, now_ms: i64, cost: i64| {
+        number += 1;
+        let mut record = record(number, 1, cost);
+        (record.reserved_ms, record.start_ms, record.end_ms) = (reserved_ms, now_ms, now_ms);
+        let to = Position { segment: 1, offset: number };
+        store.drain(at(now_ms, vec![record], to)).await.unwrap();
+        let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
+        (key.spend.0, key.budget_reset_at_ms)
+    };
+    let ahead_ms = NOW_MS + 3650 * DAY_MS;
+    assert_eq!(spend(NOW_MS, NOW_MS, 5).await, (5, resets_at_ms));
+    assert_eq!(spend(ahead_ms, ahead_ms, 70).await.0, 70);
+    // The clock is set back: today's 5, the 70 that were spent while it was
+    // ahead, and what is charged now.
+    assert_eq!(spend(NOW_MS + 10, NOW_MS + 20, 200).await, (275, resets_at_ms));
+    // Tomorrow begins with what was spent ahead of its time, the day after with
+    // nothing.
+    let tomorrow_ms = NOW_MS + DAY_MS;
+    assert_eq!(spend(tomorrow_ms, tomorrow_ms, 1).await.0, 71);
+    assert_eq!(spend(tomorrow_ms + DAY_MS, tomorrow_ms + DAY_MS, 1).await.0, 1);
+}
+
+pub(crate) async fn the_truth_takes_the_place_of_the_charge_for_an_attempt_cut_off(
+    store: &dyn Store,
+) {
+    store.insert_key(key(1)).await.unwrap();
+    let crashed = opened(1, 1, 100).crashed(NOW_MS);
+    assert_eq!(&*crashed.request_id, "my-call-1");
+    store.drain(batch(vec![crashed.clone()], 1)).await.unwrap();
+    assert_eq!(store.drain(batch(vec![record(1, 1, 30)], 2)).await.unwrap(), 0);
+    let spend = async || store.key_by_hash(hash(1)).await.unwrap().unwrap().total_spend.0;
+    assert_eq!(spend().await, 30);
+    for late in [crashed, record(1, 1, 99)] {
+        store.drain(batch(vec![late], 3)).await.unwrap();
+        assert_eq!(spend().await, 30);
+    }
+    assert_eq!(store.spend_logs(SpendFilter::default(), 9, 0).await.unwrap(), [record(1, 1, 30)]);
+}
+
+pub(crate) async fn a_window_given_later_counts_from_then_on_and_a_lifetime_everything(
+    store: &dyn Store,
+) {
+    store.insert_key(key(1)).await.unwrap();
+    store.drain(batch(vec![record(1, 1, 1000)], 1)).await.unwrap();
+    let set = async |duration: Option<&str>, ms: i64| {
+        let patch = KeyPatch {
+            budget_duration: Some(duration.map(|text| text.parse().unwrap())),
+            updated_at_ms: NOW_MS + ms,
+            ..KeyPatch::default()
+        };
+        store.update_key(hash(1), patch).await.unwrap().spend.0
+    };
+    assert_eq!(set(Some("30d"), 10).await, 0);
+    let late = |number, ms, cost| {
+        let mut record = record(number, 1, cost);
+        record.reserved_ms = NOW_MS + ms;
+        vec![record]
+    };
+    // Reserved before it was given, and after.
+    store.drain(batch(late(2, 9, 200), 2)).await.unwrap();
+    let after = Position { segment: 1, offset: 3 };
+    store.drain(at(NOW_MS + 20, late(3, 11, 30), after)).await.unwrap();
+    let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
+    assert_eq!((key.spend.0, key.total_spend.0), (30, 1230));
+    assert_eq!(set(Some("30d"), 30).await, 30, "the same window goes on");
+    assert_eq!(set(Some("1d"), 40).await, 0);
+    assert_eq!(set(None, 50).await, 1230);
 }
 
 pub(crate) async fn a_closed_store_says_so(store: &dyn Store) {

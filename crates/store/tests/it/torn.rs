@@ -1,7 +1,7 @@
 //! `kill -9` at any byte.
 
 use crate::memory::Memory;
-use crate::{StoppedClock, TempDir, opened, record};
+use crate::{TempDir, opened, record, stopped};
 use ledger::{Ending, SpendRecord};
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -18,18 +18,18 @@ fn written() -> (Vec<u8>, Vec<usize>) {
     store.down.store(true, Ordering::SeqCst);
     let dir = DataDir::open(temp.path()).unwrap();
     let state =
-        attach(dir, Settings::default(), &StoppedClock, store.clone(), Box::new(|_| ())).unwrap();
+        attach(dir, Settings::default(), &stopped(), store.clone(), Box::new(|_| ())).unwrap();
     let mut ends = Vec::new();
     let mut end = || ends.push(fs::metadata(temp.path().join(SEGMENT)).unwrap().len() as usize);
-    state.journal.open(&opened(1, 1, 100)).unwrap();
+    drop(state.journal.open(&opened(1, 1, 100)).unwrap());
     end();
-    state.journal.open(&opened(2, 1, 200)).unwrap();
+    drop(state.journal.open(&opened(2, 1, 200)).unwrap());
     end();
-    state.journal.settle(&record(1, 1, 10)).unwrap();
+    drop(state.journal.settle(&record(1, 1, 10)).unwrap());
     end();
-    state.journal.open(&opened(3, 1, 400)).unwrap();
+    drop(state.journal.open(&opened(3, 1, 400)).unwrap());
     end();
-    state.journal.settle(&record(3, 1, 30)).unwrap();
+    drop(state.journal.settle(&record(3, 1, 30)).unwrap());
     end();
     let bytes = fs::read(temp.path().join(SEGMENT)).unwrap();
     store.down.store(false, Ordering::SeqCst);
@@ -50,7 +50,7 @@ fn restart(bytes: &[u8]) -> (Recovered, Vec<SpendRecord>, TempDir) {
         }
     });
     let dir = DataDir::open(temp.path()).unwrap();
-    let state = attach(dir, Settings::default(), &StoppedClock, store.clone(), observer).unwrap();
+    let state = attach(dir, Settings::default(), &stopped(), store.clone(), observer).unwrap();
     let recovered = state.recovered;
     state.close();
     let held = store.held.lock().unwrap();
@@ -64,8 +64,7 @@ fn restart(bytes: &[u8]) -> (Recovered, Vec<SpendRecord>, TempDir) {
 
 fn expected(whole: usize) -> (Vec<(u64, i64, Ending)>, u64) {
     let mut attempts: Vec<(u64, i64, Ending)> = Vec::new();
-    let steps = [(1, 100, false), (2, 200, false), (1, 10, true), (3, 400, false), (3, 30, true)];
-    for (number, cost, ended) in steps.into_iter().take(whole) {
+    for (number, cost, ended) in ENTRIES.into_iter().take(whole) {
         attempts.retain(|(other, ..)| *other != number);
         attempts.push((number, cost, if ended { Ending::Complete } else { Ending::Crashed }));
     }
@@ -105,7 +104,54 @@ fn noughts_after_a_power_cut_are_cut_off_and_damage_is_kept() {
     let mut damaged = bytes.clone();
     damaged[ends[2] + 20] ^= 0xff;
     let (recovered, records, temp) = restart(&damaged);
-    assert_eq!((recovered.records, records.len()), (1, 2));
+    assert_eq!((recovered, records.len()), (Recovered { records: 2, crashed: 1 }, 3));
     let kept = fs::read(temp.path().join("spool/0000000000000001.damaged")).unwrap();
     assert_eq!(kept, damaged);
+}
+
+/// Opens and ends of the attempts in [`written`]: number, what is charged.
+const ENTRIES: [(u64, i64, bool); 5] =
+    [(1, 100, false), (2, 200, false), (1, 10, true), (3, 400, false), (3, 30, true)];
+
+#[test]
+fn a_damaged_byte_costs_the_entry_that_it_is_in_and_no_other() {
+    let (bytes, ends) = written();
+    // Each bit is flipped in the tests of `segment`; here, with all that follows.
+    for at in (0..bytes.len()).step_by(7) {
+        let hit = ends.iter().filter(|end| **end <= at).count();
+        let mut damaged = bytes.clone();
+        damaged[at] ^= if at % 2 == 0 { 0xff } else { 0x04 };
+        let (_, records, temp) = restart(&damaged);
+        let found: Vec<_> = records.iter().map(|r| (r.id, r.cost.0, r.ending)).collect();
+        let mut expected = Vec::new();
+        for number in 1..=3 {
+            // The last word that is left of it.
+            let mut left = ENTRIES.iter().enumerate();
+            let last = left.rfind(|(n, (of, ..))| *n != hit && *of == number);
+            expected.extend(last.map(|(_, (_, cost, ended))| {
+                let ending = if *ended { Ending::Complete } else { Ending::Crashed };
+                (crate::record_id(number), *cost, ending)
+            }));
+        }
+        assert_eq!(found, expected, "byte {at} of {}, in entry {hit}", bytes.len());
+        let torn = hit == 4 && !temp.path().join("spool/0000000000000001.damaged").exists();
+        assert!(torn || fs::read_dir(temp.path().join("spool")).unwrap().count() == 2);
+    }
+}
+
+#[test]
+fn several_damaged_parts_cost_their_entries_alone() {
+    let (bytes, ends) = written();
+    let mut damaged = bytes.clone();
+    // A header and a payload; then bytes that are missing, and bytes too many.
+    damaged[2] ^= 1;
+    damaged[ends[2] + 40] ^= 1;
+    let (recovered, records, _temp) = restart(&damaged);
+    assert_eq!((recovered, records.len()), (Recovered { records: 2, crashed: 1 }, 3));
+    let missing = [&bytes[..ends[0] + 30], &bytes[ends[0] + 47..]].concat();
+    let (recovered, records, _temp) = restart(&missing);
+    assert_eq!((recovered, records.len()), (Recovered { records: 2, crashed: 0 }, 2));
+    let extra = [&bytes[..ends[1]], &[0x5a; 7000][..], &bytes[ends[1]..]].concat();
+    let (recovered, records, _temp) = restart(&extra);
+    assert_eq!((recovered, records.len()), (Recovered { records: 2, crashed: 1 }, 3));
 }
