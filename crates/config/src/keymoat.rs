@@ -157,6 +157,7 @@ fn listen(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut Settings,
                 set(&mut listen.port, port.and_then(|port| u16::try_from(port).ok()));
             }
             "tls" => listen.tls = tls(reader, &field),
+            "cors_origins" => listen.cors_origins = origins(reader, &field),
             "trusted_proxies" => listen.trusted_proxies = proxies(reader, &field),
             "connections_max" => {
                 let most = reader.within(&field, 1, 1 << 24);
@@ -224,6 +225,32 @@ fn warn_of_readable_key(reader: &mut Reader<'_>, field: &Field<'_>, path: &std::
 
 #[cfg(not(unix))]
 fn warn_of_readable_key(_: &mut Reader<'_>, _: &Field<'_>, _: &std::path::Path) {}
+
+fn origins(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<String> {
+    let mut origins = Vec::new();
+    for item in reader.items(field) {
+        let origin = reader.check(&item, |text| {
+            if is_origin(text) {
+                return Ok(text.to_owned());
+            }
+            let message = "expected the origin of a page: a scheme and a host, and no path";
+            Err((message.to_owned(), "as in https://chat.example.com, app://obsidian.md or \"*\""))
+        });
+        origins.extend(origin);
+    }
+    origins
+}
+
+/// Returns true for `*` and for what a browser sends as `Origin`.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !scheme.is_empty()
+        && !host.is_empty()
+        && scheme.bytes().all(in_scheme)
+        && host.bytes().all(in_host)
+}
 
 fn proxies(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Cidr> {
     let mut proxies = Vec::new();

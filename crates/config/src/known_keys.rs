@@ -569,7 +569,7 @@ pub(crate) const KEYMOAT: Section = ours(
         estimated_share_max_percent retries_count_as_requests drain spool log workers",
 );
 pub(crate) const LISTEN: Section = ours(
-    "host port tls trusted_proxies connections_max header_timeout_ms header_max_bytes \
+    "host port tls cors_origins trusted_proxies connections_max header_timeout_ms header_max_bytes \
         body_max_bytes drain_delay_ms drain_timeout_ms",
 );
 pub(crate) const TLS: Section = ours("cert key");

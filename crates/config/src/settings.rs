@@ -57,6 +57,8 @@ pub struct Listen {
     pub port: u16,
     /// `None`: plain HTTP.
     pub tls: Option<Tls>,
+    /// Origins whose pages may call from a browser, `*` for all; none.
+    pub cors_origins: Vec<String>,
     /// Whose `X-Forwarded-For` is believed; nobody's.
     pub trusted_proxies: Vec<Cidr>,
     /// Connections at a time; 16,384.
@@ -246,6 +248,7 @@ impl Default for Listen {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 4000,
             tls: None,
+            cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             connections_max: 16_384,
             header_timeout_ms: 10_000,

@@ -111,6 +111,11 @@ pub(crate) fn router(app: App) -> Router {
         .post("/api/event_logging/batch", "Throws telemetry away.", event_log::discard)
         .get("/v1/models", "Lists the models that the key may use.", models::list)
         .get("/models", "Lists the models that the key may use.", models::list)
+        // As the Azure clients of OpenAI's SDKs ask for them.
+        .get("/openai/models", "Lists the models that the key may use.", models::list)
+        .get("/openai/v1/models", "Lists the models that the key may use.", models::list)
+        .get("/openai/models/{*id}", "Shows a model.", models::one)
+        .get("/openai/v1/models/{*id}", "Shows a model.", models::one)
         .get("/v1/models/{*id}", "Shows a model.", models::one)
         .get("/models/{*id}", "Shows a model.", models::one)
         .get("/v1/model/info", "Lists deployments with prices and limits.", model_info::info)

@@ -43,18 +43,24 @@ pub fn all() -> impl Iterator<Item = &'static str> {
         "/openai/deployments/{model}/chat/completions",
         "/openai/deployments/{model}/completions",
         "/openai/deployments/{model}/embeddings",
+        "/openai/v1/chat/completions",
+        "/openai/v1/completions",
+        "/openai/v1/embeddings",
     ]
     .into_iter()
 }
 
 /// The surface of a path, if it is one.
 pub fn surface(path: &str) -> Option<Matched> {
+    // Azure's own prefix, with or without a version; its clients speak OpenAI's.
+    let azure = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/"));
+    let path = azure.unwrap_or(path);
     let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
     if let Some((_, surface, route)) = PLAIN.iter().find(|(plain, ..)| *plain == bare) {
         // Anthropic's paths exist under /v1 only.
         let versioned = bare.len() != path.len();
         let anthropic = bare.starts_with("/messages");
-        return (versioned || !anthropic).then_some(Matched {
+        return (!anthropic || versioned && azure.is_none()).then_some(Matched {
             surface: *surface,
             route,
             model: None,
@@ -102,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_path() {
-        for path in ["/v1/chat/completions", "/chat/completions"] {
+        for path in ["/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"] {
             assert_eq!(found(path), Some((Surface::OpenAiChat, None)), "{path}");
         }
         let named = |model: &str| Some(model.to_owned());
@@ -128,8 +134,9 @@ mod tests {
             assert!(found(&path.replace("{model}", "m")).is_some(), "{path}");
         }
         let plain = super::PLAIN.len();
-        let naming = super::NAMING.len() * 3;
-        assert_eq!(super::all().count(), plain + naming);
+        // OpenAI's three, with a model in the path or under Azure's version.
+        let openai = (super::NAMING.len() + 1) * 3;
+        assert_eq!(super::all().count(), plain + openai);
     }
 
     #[test]
@@ -139,6 +146,8 @@ mod tests {
             "/v1",
             "/v1/models",
             "/messages",
+            "/openai/v1/messages",
+            "/openai/v1",
             "/v1chat/completions",
             "/engines//chat/completions",
             "/engines/%zz/chat/completions",

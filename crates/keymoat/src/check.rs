@@ -2,6 +2,7 @@
 //! is wrong with it, before it is.
 
 use crate::cli::{CheckConfig, Doctor};
+use crate::litellm_flags::Start;
 use crate::serve::way_out;
 use crate::source::Source;
 use crate::{say, tls};
@@ -51,7 +52,7 @@ pub(crate) fn config(check: &CheckConfig) -> ExitCode {
 /// # Errors
 /// The files did not answer in time.
 fn load(file: Option<PathBuf>, strict: bool) -> Result<(Option<Config>, Report), String> {
-    let source = Source { file, strict, simulator: None };
+    let source = Source { file, strict, simulator: None, start: Start::default() };
     let Loaded { config, mut report, .. } = source.load_in_time()?;
     let Some(config) = config else { return Ok((None, report)) };
     let problems = unservable(&config);

@@ -2,7 +2,7 @@
 //! completions are made from it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// An LLM gateway that can be trusted with all your provider keys.
@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   keymoat serve                              a first answer, no account needed
   keymoat serve --config config.yaml         serve LiteLLM's configuration
+  keymoat --config config.yaml --port 4000   the same, as LiteLLM's command line has it
   keymoat check-config config.yaml           what of it is understood, line by line
   keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
   keymoat audit                              what is bad among what is installed or locked here
@@ -102,7 +103,7 @@ pub(crate) struct Serve {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1]
-    #[arg(long)]
+    #[arg(long, value_parser = address)]
     pub(crate) host: Option<IpAddr>,
     /// Port to listen on; 0 picks a free one [default: 4000]
     #[arg(short, long)]
@@ -111,6 +112,10 @@ pub(crate) struct Serve {
     /// of serving the others
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+fn address(text: &str) -> Result<IpAddr, std::net::AddrParseError> {
+    if text == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse() }
 }
 
 /// `keymoat check-config`

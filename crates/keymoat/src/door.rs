@@ -1,12 +1,13 @@
 //! Where a request goes: into the pipeline, or to the console.
 
+use crate::cors::Cors;
 use crate::discard::Given;
 use bytes::Bytes;
 use console::Console;
 use gateway::admission::Received;
 use gateway::canary::ClientIp;
 use gateway::{Gateway, Runtime, paths, request};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -31,6 +32,8 @@ pub(crate) struct Door {
     pub(crate) gateway: Arc<Gateway>,
     /// What people and dashboards ask.
     pub(crate) console: Console,
+    /// Which pages may call from a browser; `None` for none.
+    pub(crate) cors: Option<Cors>,
 }
 
 impl Door {
@@ -42,13 +45,24 @@ impl Door {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(
-        &self,
-        mut request: Request<Given>,
-        peer: &Peer,
-    ) -> Response<Answer> {
+    pub(crate) async fn answer(&self, request: Request<Given>, peer: &Peer) -> Response<Answer> {
+        let page = self.cors.as_ref().and_then(|cors| Some((cors, cors.judge(request.headers())?)));
+        let Some((cors, asked)) = page else { return self.handle(request, peer).await };
+        let preflight = cors.preflight(&asked, request.method(), request.headers());
+        if let Some(answer) = preflight {
+            return answer.map(|body: Bytes| Answer::Gateway(gateway::Body::full(body)));
+        }
+        let mut answer = self.handle(request, peer).await;
+        cors.share(&asked, answer.headers_mut());
+        answer
+    }
+
+    async fn handle(&self, mut request: Request<Given>, peer: &Peer) -> Response<Answer> {
+        // A slash at the end of a path means nothing.
+        let path = request.uri().path();
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         if request.method() == Method::POST
-            && let Some(matched) = paths::surface(request.uri().path())
+            && let Some(matched) = paths::surface(path)
         {
             let runtime = self.gateway.runtime();
             let (parts, body) = request.into_parts();
@@ -66,9 +80,27 @@ impl Door {
             };
             return request::handle(received, body).await.map(Answer::Gateway);
         }
+        let path_length = path.len();
         let client_ip = client_ip(&self.gateway.runtime(), request.headers(), peer);
+        if request.uri().path().len() > path_length {
+            without_slash(request.uri_mut());
+        }
         request.extensions_mut().insert(ClientIp(client_ip));
         self.console.answer(request).await.map(Answer::Console)
+    }
+}
+
+/// Takes the slashes at the end of a path away.
+fn without_slash(uri: &mut Uri) {
+    let path = uri.path().trim_end_matches('/');
+    let path = if path.is_empty() { "/" } else { path };
+    let text = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    // A part of a path is one.
+    if let Ok(path) = text.parse() {
+        *uri = path;
     }
 }
 

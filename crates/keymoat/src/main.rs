@@ -8,6 +8,7 @@ mod canary;
 mod check;
 mod cli;
 mod cli_incident;
+mod cors;
 mod demo;
 mod discard;
 mod door;
@@ -18,6 +19,7 @@ mod incident_gateway;
 mod intake;
 mod keyring;
 mod listen;
+mod litellm_flags;
 mod observe;
 mod patience;
 mod peers;
@@ -38,8 +40,16 @@ use cli::{Cli, Command, Shell};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Serve(serve) => serve::run(&serve),
+    let line = std::env::args().collect();
+    let (line, start) = match litellm_flags::read(line) {
+        Ok(read) => read,
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            return ExitCode::from(2);
+        }
+    };
+    match Cli::parse_from(line).command {
+        Command::Serve(serve) => serve::run(&serve, &start),
         Command::CheckConfig(check) => check::config(&check),
         Command::Keys(keys) => remote::keys(keys),
         Command::Incident(asked) => incident::run(asked),

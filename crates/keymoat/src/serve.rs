@@ -2,6 +2,7 @@
 
 use crate::banner::{self, Ready};
 use crate::cli::Serve;
+use crate::cors::Cors;
 use crate::door::Door;
 use crate::listen::{self, Limits};
 use crate::reload::Reload;
@@ -191,7 +192,8 @@ async fn serve(
             metrics.render()
         }),
     });
-    let door = Arc::new(Door { gateway: Arc::clone(&gateway), console });
+    let cors = Cors::new(&listen.cors_origins);
+    let door = Arc::new(Door { gateway: Arc::clone(&gateway), console, cors });
     check::warn_of_left_out(config);
     let reload = Reload {
         source,

@@ -2,7 +2,8 @@
 //! file system that hangs blocks whatever thread asks it, for ever.
 
 use crate::demo;
-use config::{Config, Loaded, ProcessEnv, Report};
+use crate::litellm_flags::Start;
+use config::{Config, Loaded, LogLevel, ProcessEnv, Report};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -20,15 +21,27 @@ pub(crate) struct Source {
     pub(crate) strict: bool,
     /// The demo's upstream, where it is served.
     pub(crate) simulator: Option<SocketAddr>,
+    /// What LiteLLM's options on the command line say beside it.
+    pub(crate) start: Start,
 }
 
 impl Source {
     /// Reads the configuration on this thread, however long it takes.
     pub(crate) fn load(&self) -> Loaded {
-        let loaded = match &self.file {
-            Some(file) => config::load(file, &ProcessEnv),
-            None => config::defaults(&ProcessEnv),
+        let Start { workers, debug, connections_max, text, .. } = &self.start;
+        let mut loaded = match (&self.file, text) {
+            (Some(file), _) => config::load(file, &ProcessEnv),
+            (None, Some(text)) => config::load_text("command line", text, &ProcessEnv),
+            (None, None) => config::defaults(&ProcessEnv),
         };
+        if let Some(Config { settings, .. }) = &mut loaded.config {
+            settings.workers = workers.or(settings.workers);
+            settings.listen.connections_max =
+                connections_max.unwrap_or(settings.listen.connections_max);
+            if *debug {
+                settings.log.level = LogLevel::Debug;
+            }
+        }
         if self.strict { loaded.strict() } else { loaded }
     }
 

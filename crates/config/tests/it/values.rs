@@ -109,6 +109,7 @@ fn every_setting_of_our_own_arrives() {
     assert_eq!(listen.host.to_string(), "0.0.0.0");
     assert_eq!(listen.port, 9090, "the environment wins");
     assert!(listen.trusted_proxies[0].contains("10.9.9.9".parse().unwrap()));
+    assert_eq!(listen.cors_origins, ["https://chat.example.com", "app://obsidian.md"]);
     assert_eq!((listen.connections_max, listen.header_timeout_ms), (20_000, 5_000));
     assert_eq!((listen.header_max_bytes, listen.drain_timeout_ms), (32_768, 10_000));
     assert_eq!(listen.body_max_bytes, 32 << 20, "the smaller of the two limits");
