@@ -106,7 +106,10 @@ impl ModelName {
         if !self.theirs.is_empty()
             && let Some(rest) = frame.strip_prefix(&*self.theirs)
         {
-            return Cow::Owned([&*self.ours, rest].concat());
+            return match self.ours == self.theirs {
+                true => Cow::Borrowed(frame),
+                false => Cow::Owned([&*self.ours, rest].concat()),
+            };
         }
         let Some(span) = model_span(frame) else { return Cow::Borrowed(frame) };
         self.is_over = self.is_named_once;
@@ -241,6 +244,10 @@ mod tests {
         ] {
             let shown = name.put(chunk(id, model, more).as_bytes()).into_owned();
             assert_eq!(String::from_utf8(shown).unwrap(), chunk(id, "m", more));
+        }
+        for _ in 0..2 {
+            let named_so = chunk(3, "m", "\"choices\":[]");
+            assert!(matches!(name.put(named_so.as_bytes()), Cow::Borrowed(_)));
         }
         let late = "data: {\"choices\":[{\"text\":\"a\"}],\"model\":\"gpt\"}\n\n";
         assert_eq!(name.put(late.as_bytes()).as_ref(), late.replace("gpt", "m").as_bytes());
