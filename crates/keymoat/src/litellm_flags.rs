@@ -96,11 +96,8 @@ const OPTIONS: [Row; 50] = [
 ];
 
 /// Takes a key as an argument, which other users of the machine can read.
-const ADD_KEY: Row = (
-    "--add_key",
-    true,
-    Does::Refused("put the key into the environment, as in OPENAI_API_KEY=…"),
-);
+const ADD_KEY: Row =
+    ("--add_key", true, Does::Refused("put the key into the environment, as in OPENAI_API_KEY=…"));
 
 /// What LiteLLM's options ask of a start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -173,9 +170,9 @@ pub(crate) fn read(line: Vec<String>) -> Result<(Vec<String>, Start), String> {
             Does::Refused(instead) => return Err(format!("{name} is not known here: {instead}")),
         }
     }
-    let has_file = left.iter().any(|word| {
-        *word == "-c" || *word == "--config" || word.starts_with("--config=")
-    });
+    let has_file = left
+        .iter()
+        .any(|word| *word == "-c" || *word == "--config" || word.starts_with("--config="));
     match (model.is_empty(), has_file) {
         (true, _) => {}
         (false, true) if model.contains_key("max_budget") => {

@@ -48,7 +48,7 @@ pub trait Journal: Send + Sync {
 
 /// Ready once an entry of a [`Journal`] is as durable as the journal promises.
 #[must_use = "the entry is durable only when this is ready"]
-pub struct Written(Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>);
+pub struct Written(Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>);
 
 impl Written {
     /// It is already.
@@ -57,7 +57,7 @@ impl Written {
     }
 
     /// It is when `future` is ready.
-    pub fn later(future: impl Future<Output = io::Result<()>> + Send + 'static) -> Self {
+    pub fn later(future: impl Future<Output = io::Result<()>> + Send + Sync + 'static) -> Self {
         Self(Some(Box::pin(future)))
     }
 }
