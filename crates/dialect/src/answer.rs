@@ -1,8 +1,9 @@
 //! Answers that hold nothing.
 //!
 //! A provider that answers 200 and says nothing has failed, whatever it calls
-//! it: no choice, or none with content or a reason for its end. An answer
-//! without content that says why it ended is one.
+//! it: no choice; at Anthropic neither content nor a reason for the end. A
+//! choice without content is an answer, if a poor one: providers send them
+//! (OpenRouter, recorded).
 
 use crate::head::Surface;
 use crate::skim::Skim;
@@ -63,11 +64,8 @@ fn choices(skim: &mut Skim<'_>) -> Option<bool> {
 
 fn choice(skim: &mut Skim<'_>) -> Option<bool> {
     top(skim, |key, skim| match key {
-        b"message" | b"delta" if skim.peek()? == b'{' => top(skim, |key, skim| {
-            let says = says_something(skim)?;
-            Some(says && key != b"role")
-        }),
-        b"text" | b"finish_reason" => says_something(skim),
+        b"message" | b"delta" | b"finish_reason" => says_something(skim),
+        b"text" => Some(skim.raw()? != b"null"),
         _ => skim.skip().map(|()| false),
     })
 }
@@ -91,14 +89,15 @@ mod tests {
     };
 
     #[test]
-    fn an_answer_without_content_or_a_reason_is_empty() {
+    fn an_answer_without_a_choice_or_a_reason_is_empty() {
         for (surface, body, expected) in [
             (OpenAiChat, "{}", true),
             (OpenAiChat, r#"{"id":"x","object":"chat.completion"}"#, true),
             (OpenAiChat, r#"{"choices":null}"#, true),
             (OpenAiChat, r#"{"choices":[ ],"usage":{"total_tokens":3}}"#, true),
             (OpenAiChat, r#"{"choices":[{}]}"#, true),
-            (OpenAiChat, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, true),
+            (OpenAiChat, r#"{"choices":[{"message":{"role":"assistant","content":""}}]}"#, false),
+            (OpenAiChat, r#"{"choices":[{"index":0,"message":null}]}"#, true),
             (OpenAiChat, r#"{"choices":[{"message":{"content":"a"}}]}"#, false),
             (OpenAiChat, r#"{"choices":[{"message":{"tool_calls":[{}]}}]}"#, false),
             (
@@ -106,7 +105,8 @@ mod tests {
                 r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#,
                 false,
             ),
-            (OpenAiCompletions, r#"{"choices":[{"text":""}]}"#, true),
+            (OpenAiCompletions, r#"{"choices":[{"text":null}]}"#, true),
+            (OpenAiCompletions, r#"{"choices":[{"text":""}]}"#, false),
             (OpenAiCompletions, r#"{"choices":[{"text":"a"}]}"#, false),
             (OpenAiEmbeddings, "{}", true),
             (OpenAiEmbeddings, r#"{"data":[{}]}"#, false),

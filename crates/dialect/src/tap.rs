@@ -177,6 +177,11 @@ impl Tap {
         self.facts.semantic
     }
 
+    /// Returns true if a choice has begun; of OpenAI's streams only.
+    pub fn has_choice(&self) -> bool {
+        self.facts.begun != 0
+    }
+
     /// Whether the dialect's own end of stream has come.
     pub fn is_terminal(&self) -> bool {
         self.facts.terminal

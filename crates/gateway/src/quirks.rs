@@ -43,7 +43,7 @@ pub fn apply<'a>(
     match head.surface() {
         Surface::OpenAiChat => {
             messages(edits, head, body, candidate);
-            tools(edits, head, body, quirks);
+            tools(edits, head, body, candidate);
             match provider.output_limit(&candidate.upstream_model) {
                 OutputLimit::AsSent => {}
                 OutputLimit::MaxTokens => {
@@ -153,9 +153,8 @@ fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a 
             return;
         }
     }
-    // Servers of many kinds stand behind OpenAI's prefix: what they may have
-    // said themselves, they may want back.
-    let is_unknown = quirks.openai_models && !traits.openais_own;
+    // What such a server may have said itself, it may want back.
+    let is_unknown = is_unknown_server(candidate);
     let takes_back: &[&str] = if is_unknown { &PROVIDERS_OWN } else { &quirks.takes_back };
     let brought = head.has_additions()
         || (!is_unknown && has("\"reasoning"))
@@ -179,15 +178,24 @@ fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a 
     }
 }
 
+/// Returns true for a model that OpenAI does not have, behind OpenAI's prefix:
+/// servers of many kinds are configured so, and what they refuse is not known.
+fn is_unknown_server(candidate: &Candidate) -> bool {
+    candidate.deployment.provider.quirks.openai_models && !candidate.facts.traits.openais_own
+}
+
 /// Tools as the provider takes them: OpenAI and others refuse an empty list.
-fn tools(edits: &mut Edits<'_>, head: &Head, body: &[u8], quirks: &Quirks) {
+fn tools(edits: &mut Edits<'_>, head: &Head, body: &[u8], candidate: &Candidate) {
+    let quirks = &candidate.deployment.provider.quirks;
+    let is_unknown = is_unknown_server(candidate);
     let Some(raw) = head.raw(body, "tools") else { return };
     let is_empty = raw.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start() == b"]");
-    if is_empty {
+    if is_empty && !is_unknown {
         for name in ["tools", "tool_choice", "parallel_tool_calls"] {
             edits.remove(name);
         }
     } else if quirks.flat_schemas
+        && !is_unknown
         && let Some(tools) = tool_schema::flat_tools(raw, Dialect::OpenAiChat)
     {
         edits.set_text("tools", tools);

@@ -346,8 +346,8 @@ fn undecoded(mut permit: Box<Permit>, error: &coding::DecodeError) -> Failed {
 
 /// The answer holds nothing.
 fn empty() -> Failed {
-    let message = "The provider's answer is empty: it has no choice, or none with content or a \
-                   reason for its end.";
+    let message = "The provider's answer is empty: it has no choice, no content and no reason for \
+                   its end.";
     let failure = Failure::new(ErrorClass::Server, Fault::Upstream, message)
         .status(StatusCode::BAD_GATEWAY)
         .cause(&"an empty answer with a status of success");

@@ -229,9 +229,11 @@ impl Stream {
         }
     }
 
-    /// Returns true if neither content nor a reason for an end has come.
+    /// Returns true if no choice, no content and no reason for an end has come.
     fn is_empty(&self) -> bool {
-        !self.has_unread_event && !self.tap.has_semantic() && !self.tap.observed().finished
+        let tap = &self.tap;
+        let holds = tap.has_choice() || tap.has_semantic() || tap.observed().finished;
+        !self.has_unread_event && !holds
     }
 
     /// Settles a stream that will not be relayed.

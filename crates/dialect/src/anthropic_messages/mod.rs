@@ -67,6 +67,13 @@ pub(crate) fn has_block(kind: &str) -> bool {
     ) || kind.ends_with("_tool_result")
 }
 
+/// Returns true for blocks of a user's or of the system's turn that speak to
+/// one of Anthropic's own tools: without the tool they mean nothing.
+pub(crate) fn is_of_a_server_tool(kind: &str) -> bool {
+    matches!(kind, "container_upload" | "tool_addition" | "tool_removal" | "server_tool_use")
+        || kind.ends_with("_tool_result")
+}
+
 /// Reads one block, which stands at `path` of the client's request.
 pub(crate) fn decode_block(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
     block::decode(raw).map_err(|error| error.within(path).into())

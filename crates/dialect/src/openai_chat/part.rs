@@ -8,7 +8,7 @@ use super::media;
 use super::object::{Object, extension, invalid, items, string, wrong_type};
 use super::write::{self, ObjectWriter};
 use crate::{
-    DecodeError, Dialect, EncodeError, Json, Target,
+    DecodeError, Dialect, Dropped, EncodeError, Json, Target,
     anthropic_messages::{self, plainly},
     model::{CacheHint, Content, Extension, Media, Part, Thought},
 };
@@ -194,10 +194,12 @@ fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
 /// place in the client's request, as they can be written.
 ///
 /// # Errors
-/// Names the first part that has no form here: content is never left out.
+/// Names the first part that has no form here: content is never left out. What
+/// belongs to a server tool goes with the tool, where that is to be dropped.
 pub(super) fn sayable<'p, P: Into<String>>(
-    parts: impl Iterator<Item = (P, &'p Part)>,
+    parts: impl IntoIterator<Item = (P, &'p Part)>,
     target: &Target<'_>,
+    dropped: &mut Dropped,
 ) -> Result<Vec<Cow<'p, Part>>, EncodeError> {
     let mut said = Vec::new();
     for (place, part) in parts {
@@ -207,7 +209,12 @@ pub(super) fn sayable<'p, P: Into<String>>(
                     said.extend(plain.into_iter().map(Cow::Owned));
                     continue;
                 }
-                plainly::kind(block)
+                let kind = plainly::kind(block);
+                if target.drop_params && anthropic_messages::is_of_a_server_tool(&kind) {
+                    dropped.add(place.into());
+                    continue;
+                }
+                kind
             }
             Content::ToolCall { .. } => "tool_use".to_owned(),
             Content::ToolResult { .. } => "tool_result".to_owned(),

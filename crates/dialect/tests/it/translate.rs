@@ -260,7 +260,7 @@ fn what_a_file_is_about_is_said_before_it() {
 
 #[test]
 fn blocks_that_openai_has_no_form_for_are_refused_by_their_place_in_both_modes() {
-    let upload = json!({"type": "container_upload", "file_id": "f"});
+    let upload = json!({"type": "hologram", "file_id": "f"});
     let words = json!({"type": "text", "text": "Hi"});
     let result = json!([
         {"role": "user", "content": "q"},
@@ -287,6 +287,27 @@ fn blocks_that_openai_has_no_form_for_are_refused_by_their_place_in_both_modes()
             assert!(!error.to_string().contains("drop_params"), "{error}");
         }
     }
+}
+
+#[test]
+fn what_speaks_to_a_server_tool_goes_with_the_tool() {
+    let upload = json!({"type": "container_upload", "file_id": "f"});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}, upload]},
+        {"role": "system", "content": [{"type": "tool_addition", "tool": {}}]}]});
+    let error = from_anthropic(body.clone(), &Target::default()).unwrap_err();
+    assert_eq!(error.param(), "messages[0].content[1]");
+    let lenient = Target { drop_params: true, ..Target::default() };
+    let body = body.to_string();
+    let request = Dialect::AnthropicMessages.decode_request(body.as_bytes()).unwrap();
+    let mut dropped = Dropped::default();
+    let out = Dialect::OpenAiChat.encode_request(&request, &lenient, &mut dropped).unwrap();
+    let out: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(out["messages"], json!([{"role": "user", "content": "Hi"}]));
+    assert_eq!(dropped.text(), "messages[0].content[1],messages[1].content[0]");
+    // A question of which nothing is left is not asked.
+    let alone = json!({"messages": [{"role": "user", "content": [upload]}]});
+    assert!(refused(alone, &lenient).contains("messages[0].content[0]"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ const EMPTY: [&str; 5] = [
     r#"{"id":"x"}"#,
     r#"{"id":"x","choices":[]}"#,
     r#"{"id":"x","choices":null}"#,
-    r#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":3,"completion_tokens":0,"total_tokens":3}}"#,
+    r#"{"id":"x","choices":[{"index":0}],"usage":{"prompt_tokens":3,"completion_tokens":0,"total_tokens":3}}"#,
 ];
 
 const USAGE: &str = "data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0,\"total_tokens\":3}}\n\n";

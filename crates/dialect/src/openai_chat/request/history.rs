@@ -103,7 +103,7 @@ impl<'r> History<'_, 'r> {
     fn system(&mut self, parts: &[(String, &'r Part)]) -> Result<(), EncodeError> {
         let mut said = Vec::with_capacity(parts.len());
         for (path, part) in parts {
-            said.extend(part::sayable(std::iter::once((path.as_str(), *part)), self.target)?);
+            said.extend(part::sayable([(path.as_str(), *part)], self.target, self.dropped)?);
         }
         if self.target.system_first {
             return if said.is_empty() { Ok(()) } else { self.one_system(&refs(&said)) };
@@ -162,8 +162,12 @@ impl<'r> History<'_, 'r> {
         let path = |part: usize| places.part(at, part);
         match turn.role {
             Role::System => {
+                let asked = !turn.parts.is_empty();
                 let parts = turn.parts.iter().enumerate().map(|(n, part)| (path(n), part));
-                let parts = part::sayable(parts, self.target)?;
+                let parts = part::sayable(parts, self.target, self.dropped)?;
+                if asked && parts.is_empty() {
+                    return Ok(());
+                }
                 self.instructions(turn.name.as_deref(), &refs(&parts))
             }
             Role::Assistant => self.assistant(turn, at),
@@ -174,7 +178,7 @@ impl<'r> History<'_, 'r> {
                         let inner = parts.iter().enumerate();
                         let inner =
                             inner.map(|(inner, part)| (places.result_part(at, n, inner), part));
-                        let parts = part::sayable(inner, self.target)?;
+                        let parts = part::sayable(inner, self.target, self.dropped)?;
                         self.result(part, id, parts, *is_error)?;
                     } else {
                         others.push((path(n), part));
@@ -183,7 +187,13 @@ impl<'r> History<'_, 'r> {
                 if others.is_empty() && holds_results {
                     return Ok(());
                 }
-                let others = part::sayable(others.into_iter(), self.target)?;
+                let asked = others.first().map(|(_, part)| *part);
+                let others = part::sayable(others, self.target, self.dropped)?;
+                // A question of which nothing is left is not asked.
+                if let Some(part) = asked.filter(|_| others.is_empty() && !holds_results) {
+                    let what = part::kind(part);
+                    return Err(EncodeError::Content { param: path(0), what });
+                }
                 let mut parts = std::mem::take(&mut self.moved);
                 parts.extend(others);
                 self.user(turn.name.as_deref(), &refs(&parts))
