@@ -5,7 +5,6 @@ use crate::record::{Opened, SpendRecord};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 /// Writes down each attempt before it begins and when it ends.
@@ -49,10 +48,7 @@ pub trait Journal: Send + Sync {
 
 /// Ready once an entry of a [`Journal`] is as durable as the journal promises.
 #[must_use = "the entry is durable only when this is ready"]
-pub struct Written(Option<Mutex<Later>>);
-
-/// In a mutex that nobody locks, so that what holds a [`Written`] can be shared.
-type Later = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+pub struct Written(Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>);
 
 impl Written {
     /// It is already.
@@ -61,8 +57,8 @@ impl Written {
     }
 
     /// It is when `future` is ready.
-    pub fn later(future: impl Future<Output = io::Result<()>> + Send + 'static) -> Self {
-        Self(Some(Mutex::new(Box::pin(future))))
+    pub fn later(future: impl Future<Output = io::Result<()>> + Send + Sync + 'static) -> Self {
+        Self(Some(Box::pin(future)))
     }
 }
 
@@ -72,10 +68,7 @@ impl Future for Written {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             None => Poll::Ready(Ok(())),
-            Some(future) => {
-                let future = future.get_mut().unwrap_or_else(PoisonError::into_inner);
-                future.as_mut().poll(context)
-            }
+            Some(future) => future.as_mut().poll(context),
         }
     }
 }
