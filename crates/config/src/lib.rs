@@ -39,7 +39,7 @@ mod types;
 pub use cidr::{Cidr, CidrError};
 pub use env::{Env, ProcessEnv};
 pub use files::{PEM_MAX_BYTES, ReadFile, read_file};
-pub use load::{Loaded, defaults, load};
+pub use load::{Loaded, defaults, load, load_text};
 pub use report::{Entry, LeftOut, Report, Verdict};
 pub use settings::{
     Compat, Drain, Listen, Log, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings,

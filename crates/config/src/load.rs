@@ -53,6 +53,19 @@ pub fn load(path: &Path, env: &dyn Env) -> Loaded {
     let mut reader = Reader::new(env);
     reader.base_dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let trees = read_trees(&mut reader, path);
+    judge(reader, trees)
+}
+
+/// Reads the configuration in `text`, which includes no file, and the
+/// environment. `name` is where its problems are reported.
+pub fn load_text(name: &str, text: &str, env: &dyn Env) -> Loaded {
+    let mut reader = Reader::new(env);
+    reader.files.push(name.into());
+    let tree = parsed(&mut reader, 0, text.as_bytes());
+    judge(reader, tree.map(|tree| vec![tree]))
+}
+
+fn judge(mut reader: Reader<'_>, trees: Option<Vec<Node>>) -> Loaded {
     let Some(trees) = trees else { return finish(reader, None) };
     for tree in &trees {
         hide_secrets(&mut reader, tree);
@@ -133,7 +146,12 @@ fn read_tree(reader: &mut Reader<'_>, path: &Path, named_at: Option<&Field<'_>>)
         }
     };
     reader.files.push(path.display().to_string().into());
-    let (tree, problems) = parse(&bytes, file);
+    parsed(reader, file, &bytes)
+}
+
+/// The tree of a file's bytes; problems are recorded at their places.
+fn parsed(reader: &mut Reader<'_>, file: u16, bytes: &[u8]) -> Option<Node> {
+    let (tree, problems) = parse(bytes, file);
     let clean = problems.is_empty();
     for problem in problems {
         reader.push(problem.pos, "", Verdict::Error, problem.message, problem.hint);

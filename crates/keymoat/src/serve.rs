@@ -5,6 +5,7 @@ use crate::cli::Serve;
 use crate::cors::Cors;
 use crate::door::Door;
 use crate::listen::{self, Limits};
+use crate::litellm_flags::Start;
 use crate::reload::Reload;
 use crate::source::{Source, in_time};
 use crate::{check, demo, observe, say, tls};
@@ -39,8 +40,10 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 const LOG_MAX: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(asked: &Serve) -> ExitCode {
-    let source = Source { file: asked.config.clone(), strict: asked.strict, simulator: None };
+pub(crate) fn run(asked: &Serve, start: &Start) -> ExitCode {
+    start.notes.iter().for_each(|note| say::err(note));
+    let (file, start) = (asked.config.clone(), start.clone());
+    let source = Source { file, strict: asked.strict, simulator: None, start };
     let loaded = match source.load_in_time() {
         Ok(loaded) => loaded,
         Err(problem) => {
@@ -123,7 +126,7 @@ async fn serve(
     // First of all: a signal that nobody listens for ends the process.
     let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut ends = Ends::new().map_err(|error| error.to_string())?;
-    if source.file.is_none() {
+    if source.file.is_none() && source.start.text.is_none() {
         let simulator = simulator::start().await.map_err(|error| format!("the demo: {error}"))?;
         demo::add(config, simulator)?;
         source.simulator = Some(simulator);
