@@ -16,8 +16,12 @@ const FREE: [u16; 18] =
 #[derive(Clone, Debug, Default)]
 pub struct Billing {
     /// `free_errors=STATUS,…:URL`: server errors that the provider does not
-    /// charge for, and the page that says so.
+    /// charge for, and the page that says so. `own_free_errors=…`: the same, but
+    /// only at the provider's own base URL, since its prefix is used for any
+    /// compatible server.
     pub free_errors: Box<[u16]>,
+    /// `free_errors` hold only at the provider's own base URL.
+    pub only_own_errors: bool,
     /// The page that lists `free_errors`.
     pub free_errors_source: Option<&'static str>,
     /// `bills_refusals=URL`: a 400 for content or for the length of the input
@@ -25,20 +29,21 @@ pub struct Billing {
     pub bills_refusals: Option<&'static str>,
     /// `states_cost=URL`: usage says in US dollars what the call cost.
     pub states_cost: Option<&'static str>,
-    /// `local`: a server on the operator's own machine or network, which sends
-    /// no bill. Its errors are free, and a call whose client has gone is
-    /// cancelled; at every other provider it is read to its end.
+    /// `local`: a server on the operator's own machine or network. Unless the
+    /// operator gives it a price, it sends no bill: a call whose client has gone
+    /// is cancelled; at every other provider it is read to its end.
     pub sends_no_bill: bool,
 }
 
 impl Billing {
     /// Returns true if an answer with `status` costs nothing, where the error
-    /// is not a refusal of content or length.
-    pub fn is_free(&self, status: u16) -> bool {
+    /// is not a refusal of content or length. `is_own`: the provider is called at
+    /// its own base URL.
+    pub fn is_free(&self, status: u16, is_own: bool) -> bool {
+        let may_be_listed = is_own || !self.only_own_errors;
         status == 400
             || FREE.contains(&status)
-            || self.free_errors.contains(&status)
-            || self.sends_no_bill
+            || (may_be_listed && self.free_errors.contains(&status))
     }
 
     /// Reads the value of `free_errors`.

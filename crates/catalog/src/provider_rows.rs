@@ -15,7 +15,7 @@
 //! | `auth=NAME` | `Auth::Header` |
 //! | `also=responses,messages` | further `Endpoint`s that it serves |
 //! | `path.ENDPOINT=/PATH` or `-` | `Provider::path`, where it is not the usual one, or is missing |
-//! | `free_errors=STATUS,…:URL`, `bills_refusals=URL`, `states_cost=URL` | the fields of `Billing` |
+//! | `free_errors=STATUS,…:URL`, `own_free_errors=…`, `bills_refusals=URL`, `states_cost=URL` | the fields of `Billing` |
 //! | all others | the field of `Quirks` of that name |
 
 use crate::billing::Billing;
@@ -154,6 +154,10 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         "auth" => made.auth = Auth::Header(value),
         "also" => made.also = value.split(',').map(Endpoint::parse).collect::<Option<_>>()?,
         "free_errors" => made.billing.set_free_errors(value)?,
+        "own_free_errors" => {
+            made.billing.set_free_errors(value)?;
+            made.billing.only_own_errors = true;
+        }
         "bills_refusals" => made.billing.bills_refusals = Some(value),
         "states_cost" => made.billing.states_cost = Some(value),
         "max_tokens" => {

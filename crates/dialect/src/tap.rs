@@ -78,12 +78,21 @@ pub struct Tap {
 struct Facts {
     observed: Observed,
     anthropic: usage::Anthropic,
+    /// OpenAI's report has the output as a number.
+    has_output: bool,
     envelope: openai::Envelope,
     /// The choices begun and ended, as bits by their index.
     begun: u128,
     ended: u128,
     semantic: bool,
     terminal: bool,
+}
+
+impl Facts {
+    /// Returns true if input and output are both reported, in OpenAI's shape.
+    fn is_complete_openai(&self) -> bool {
+        self.has_output && self.observed.usage.is_some_and(|usage| usage.input > 0)
+    }
 }
 
 /// What one frame holds.
@@ -94,6 +103,8 @@ struct Marks {
     usage: bool,
     /// The usage is the dialect's last report.
     final_usage: bool,
+    /// Output that no text measures.
+    unmeasured: bool,
     choices: bool,
     terminal: bool,
     error: bool,
@@ -105,6 +116,7 @@ impl Marks {
         self.finish |= other.finish;
         self.usage |= other.usage;
         self.final_usage |= other.final_usage;
+        self.unmeasured |= other.unmeasured;
         self.choices |= other.choices;
         self.terminal |= other.terminal;
         self.error |= other.error;
@@ -147,7 +159,13 @@ impl Tap {
         };
         self.facts.semantic |= marks.semantic;
         self.facts.terminal |= marks.terminal;
-        self.facts.observed.usage_is_final |= marks.final_usage;
+        let observed = &mut self.facts.observed;
+        if marks.final_usage {
+            observed.usage_is_final = true;
+        } else if marks.semantic || marks.unmeasured {
+            // What is generated after a report is not in it.
+            observed.usage_is_final = false;
+        }
         marks.class()
     }
 
@@ -158,7 +176,11 @@ impl Tap {
             Dialect::OpenAiChat => openai::whole(body, &mut facts),
             Dialect::AnthropicMessages => anthropic::whole(body, &mut facts),
         }
-        facts.observed.usage_is_final = facts.observed.usage.is_some();
+        facts.observed.usage_is_final = match surface {
+            Surface::OpenAiEmbeddings => facts.observed.usage.is_some_and(|usage| usage.input > 0),
+            Surface::AnthropicMessages => facts.anthropic.is_complete(),
+            _ => facts.is_complete_openai(),
+        };
         facts.observed
     }
 

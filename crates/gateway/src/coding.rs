@@ -10,7 +10,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use flate2::write;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -141,8 +141,12 @@ fn has_zlib_header(bytes: &[u8]) -> bool {
         && (u16::from(*method) << 8 | u16::from(*check)) % 31 == 0)
 }
 
-/// Decodes a stream piece by piece.
-pub struct Inflate(Decoder);
+/// Decodes a stream in small steps, whatever a piece of it would become at once.
+pub struct Inflate {
+    decoder: Decoder,
+    /// Compressed bytes that have not been decoded yet.
+    waiting: Bytes,
+}
 
 enum Decoder {
     Gzip(write::MultiGzDecoder<Vec<u8>>),
@@ -152,61 +156,72 @@ enum Decoder {
     Unknown,
 }
 
-/// The most that one piece of a stream may become.
-const PIECE_MAX_BYTES: usize = 16 << 20;
+/// Compressed bytes that are decoded at a time: they become 66 KB at most.
+const STREAM_STEP_BYTES: usize = 64;
+
+/// Text that is handed on at a time, unless there is no more.
+const STREAM_TEXT_BYTES: usize = 4 << 10;
 
 impl Inflate {
     /// A decoder at the beginning of a stream.
     pub fn new(coding: Coding) -> Self {
-        Self(match coding {
+        let decoder = match coding {
             Coding::Gzip => Decoder::Gzip(write::MultiGzDecoder::new(Vec::new())),
             Coding::Deflate => Decoder::Unknown,
-        })
+        };
+        Self { decoder, waiting: Bytes::new() }
     }
 
-    /// The text that a piece brings.
-    ///
-    /// # Errors
-    /// Where the piece is broken, or becomes more than a piece may.
-    pub fn push(&mut self, piece: &[u8]) -> io::Result<Bytes> {
-        if matches!(self.0, Decoder::Unknown) && !piece.is_empty() {
+    /// Takes in a piece; the one before it must have been decoded.
+    pub fn feed(&mut self, piece: Bytes) {
+        if matches!(self.decoder, Decoder::Unknown) && !piece.is_empty() {
             // A header cut after its first byte is taken for zlib's.
-            let is_zlib = has_zlib_header(piece) || piece == [0x78];
-            self.0 = if is_zlib {
+            let is_zlib = has_zlib_header(&piece) || *piece == [0x78];
+            self.decoder = if is_zlib {
                 Decoder::Zlib(write::ZlibDecoder::new(Vec::new()))
             } else {
                 Decoder::Raw(write::DeflateDecoder::new(Vec::new()))
             };
         }
-        // In steps, so that the bound is kept to within what one step can make.
-        for step in piece.chunks(1024) {
-            if self.out().is_some_and(|out| out.len() > PIECE_MAX_BYTES) {
-                return Err(io::Error::other("a piece of the stream grows too large"));
-            }
-            match &mut self.0 {
-                Decoder::Gzip(decoder) => decoder.write_all(step)?,
-                Decoder::Zlib(decoder) => decoder.write_all(step)?,
-                Decoder::Raw(decoder) => decoder.write_all(step)?,
-                Decoder::Unknown => {}
-            }
-        }
-        match &mut self.0 {
-            Decoder::Gzip(decoder) => decoder.flush()?,
-            Decoder::Zlib(decoder) => decoder.flush()?,
-            Decoder::Raw(decoder) => decoder.flush()?,
-            Decoder::Unknown => {}
-        }
-        Ok(self.out().map(std::mem::take).unwrap_or_default().into())
+        self.waiting = piece;
     }
 
-    fn out(&mut self) -> Option<&mut Vec<u8>> {
-        match &mut self.0 {
-            Decoder::Gzip(decoder) => Some(decoder.get_mut()),
-            Decoder::Zlib(decoder) => Some(decoder.get_mut()),
-            Decoder::Raw(decoder) => Some(decoder.get_mut()),
-            Decoder::Unknown => None,
+    /// The next of the text; `None` if another piece is needed.
+    ///
+    /// # Errors
+    /// The piece is not in the coding.
+    pub fn decode_next(&mut self) -> io::Result<Option<Bytes>> {
+        while !self.waiting.is_empty() {
+            let step = self.waiting.split_to(self.waiting.len().min(STREAM_STEP_BYTES));
+            let is_last = self.waiting.is_empty();
+            let decoded = match &mut self.decoder {
+                Decoder::Gzip(decoder) => stepped(decoder, &step, is_last, |it| it.get_mut())?,
+                Decoder::Zlib(decoder) => stepped(decoder, &step, is_last, |it| it.get_mut())?,
+                Decoder::Raw(decoder) => stepped(decoder, &step, is_last, |it| it.get_mut())?,
+                Decoder::Unknown => None,
+            };
+            if decoded.is_some() {
+                return Ok(decoded);
+            }
         }
+        Ok(None)
     }
+}
+
+/// Decodes a step; the text, where there is enough of it or the piece ends.
+fn stepped<D: io::Write>(
+    decoder: &mut D,
+    step: &[u8],
+    is_last: bool,
+    out: impl Fn(&mut D) -> &mut Vec<u8>,
+) -> io::Result<Option<Bytes>> {
+    decoder.write_all(step)?;
+    if is_last {
+        decoder.flush()?;
+    }
+    let out = out(decoder);
+    let is_due = out.len() >= STREAM_TEXT_BYTES || (is_last && !out.is_empty());
+    Ok(is_due.then(|| std::mem::take(out).into()))
 }
 
 #[cfg(test)]
@@ -215,6 +230,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use http::HeaderValue;
+    use std::io::Write as _;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -232,6 +248,15 @@ mod tests {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
+    }
+
+    fn all(decoder: &mut Inflate, piece: &[u8]) -> Vec<u8> {
+        decoder.feed(Bytes::copy_from_slice(piece));
+        let mut text = Vec::new();
+        while let Some(more) = decoder.decode_next().unwrap() {
+            text.extend_from_slice(&more);
+        }
+        text
     }
 
     fn budget() -> Arc<Semaphore> {
@@ -307,7 +332,7 @@ mod tests {
             encoder.flush().unwrap();
             let sent = std::mem::take(encoder.get_mut());
             let (first, second) = sent.split_at(sent.len() / 2);
-            let text = [decoder.push(first).unwrap(), decoder.push(second).unwrap()].concat();
+            let text = [all(&mut decoder, first), all(&mut decoder, second)].concat();
             assert_eq!(text, event);
         }
         for (coding, bytes) in [
@@ -316,17 +341,24 @@ mod tests {
             (Coding::Deflate, raw(b"a")),
         ] {
             let mut decoder = Inflate::new(coding);
-            let text: Vec<u8> =
-                bytes.iter().flat_map(|byte| decoder.push(&[*byte]).unwrap()).collect();
+            let text: Vec<u8> = bytes.iter().flat_map(|byte| all(&mut decoder, &[*byte])).collect();
             assert_eq!(text, b"a", "{coding:?}");
         }
-        assert!(Inflate::new(Coding::Gzip).push(b"data: plain text").is_err());
+        let mut wrong = Inflate::new(Coding::Gzip);
+        wrong.feed(Bytes::from_static(b"data: plain text"));
+        assert!(wrong.decode_next().is_err());
     }
 
     #[test]
-    fn a_piece_of_a_stream_is_bounded() {
-        let bomb = gzip(&vec![0; 64 << 20]);
+    fn a_stream_that_grows_is_decoded_in_small_steps() {
         let mut decoder = Inflate::new(Coding::Gzip);
-        assert!(decoder.push(&bomb).is_err());
+        decoder.feed(gzip(&vec![b'a'; 8 << 20]).into());
+        let (mut sum, mut largest) = (0, 0);
+        while let Some(text) = decoder.decode_next().unwrap() {
+            sum += text.len();
+            largest = largest.max(text.len());
+        }
+        assert_eq!(sum, 8 << 20);
+        assert!(largest <= 128 << 10, "{largest}");
     }
 }

@@ -28,6 +28,8 @@ pub struct Deployment {
     pub upstream_model: Arc<str>,
     /// Where it is.
     pub origin: Origin,
+    /// That is the provider's own.
+    pub is_own_origin: bool,
     /// The origin as text, for records.
     pub api_base: Arc<str>,
     /// The path before the endpoint's own, no trailing slash.
@@ -187,6 +189,12 @@ impl Candidate {
         Self { deployment: Arc::clone(deployment), upstream_model, facts, alone }
     }
 
+    /// Returns true if nobody sends a bill for it: a server of the operator's own,
+    /// without a price.
+    pub fn sends_no_bill(&self) -> bool {
+        self.deployment.provider.billing.sends_no_bill && self.facts.prices.is_none()
+    }
+
     /// The dialect its upstream speaks.
     pub fn dialect(&self) -> Dialect {
         self.deployment.provider.dialect
@@ -288,6 +296,7 @@ pub(crate) mod testing {
             provider_id: provider.id.into(),
             upstream_model: full_name(provider, model),
             origin,
+            is_own_origin: false,
             api_base: "https://upstream.test".into(),
             base_path: base_path.into(),
             api_version: None,

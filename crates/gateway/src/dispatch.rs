@@ -84,7 +84,7 @@ pub async fn dispatch(
         }
     };
     let limits = admission.limits(candidate);
-    admission.call.client.set_outlives(!deployment.provider.billing.sends_no_bill);
+    admission.call.client.set_outlives(!candidate.sends_no_bill());
     permit.sent();
     match admission.runtime.egress.send(authorized, body, limits).await {
         Ok(response) => {
@@ -109,13 +109,16 @@ pub async fn dispatch(
 async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Failed {
     let Dispatched { mut permit, response, exchange } = dispatched;
     let (parts, body) = response.into_parts();
-    let body = error_body(&parts.headers, body, admission).await;
+    let read = error_body(&parts.headers, body, admission).await;
+    let (is_read, body) = (read.is_some(), read.unwrap_or_default());
     let status = parts.status;
     let theirs = exchange.translated.unwrap_or(admission.call.surface.dialect());
     let mut error = theirs.decode_error(status.as_u16(), &body);
     admission.gateway.clean_error(&mut error);
     permit.blame(class_word(error.class));
     permit.seen.fail(error.class, None);
+    // It may be a refusal that is charged.
+    permit.seen.is_refusal |= !is_read;
     permit.settle(Ending::UpstreamErrorBefore);
     let redactor = admission.gateway.redactor.load();
     let withheld = is_about_credential(&error);
@@ -140,9 +143,13 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
     Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
 }
 
-/// An error's body, as far as it comes soon and can be read.
-async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &Admission) -> Bytes {
-    let Ok(coding) = coding::declared(headers) else { return Bytes::new() };
+/// An error's body; `None` if it does not come soon or cannot be read.
+async fn error_body(
+    headers: &http::HeaderMap,
+    body: egress::Body,
+    admission: &Admission,
+) -> Option<Bytes> {
+    let coding = coding::declared(headers).ok()?;
     let budget = &admission.runtime.body.budgets.answers_kib;
     let read = async {
         let body = crate::body::read_budgeted(body, ERROR_BODY_MAX_BYTES, budget).await.ok()?;
@@ -151,10 +158,7 @@ async fn error_body(headers: &http::HeaderMap, body: egress::Body, admission: &A
             Some(coding) => coding::decode(coding, body, ERROR_BODY_MAX_BYTES, budget).await.ok(),
         }
     };
-    match tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await {
-        Ok(Some(body)) => body,
-        Ok(None) | Err(_) => Bytes::new(),
-    }
+    tokio::time::timeout(ERROR_BODY_WAIT_MAX, read).await.ok().flatten()
 }
 
 /// An error body is cut here.

@@ -4,14 +4,19 @@
 //! that leaves many such attempts behind could use up a budget that others
 //! need, so a key is refused while its estimated charges, with the amounts held
 //! for its abandoned attempts, reach a share of the shared limit
-//! (`keymoat.estimated_share_max_percent`). The others are served. Kept in
-//! memory: a restart forgives.
+//! (`keymoat.estimated_share_max_percent`), and while it holds more than half of
+//! the limit for several attempts at once, since all of them may be abandoned.
+//! The others are served. Kept in memory: a restart forgives.
 
 use base::{KeyHash, NanoUsd};
 use ledger::CellUsage;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Of a shared limit, in percent: what one key may hold when it begins another
+/// attempt.
+const HELD_MAX_PERCENT: u32 = 50;
 
 /// See the module.
 #[derive(Default)]
@@ -27,7 +32,9 @@ struct Account {
     /// End of the window that `charged` belongs to.
     window_ends_ms: Option<i64>,
     charged: NanoUsd,
-    /// Held for attempts whose client has gone and whose cost is not known yet.
+    /// Held for all attempts.
+    held: NanoUsd,
+    /// Of that, for attempts whose client has gone and whose cost is not known yet.
     abandoned: NanoUsd,
     has_alarmed: bool,
 }
@@ -37,7 +44,7 @@ struct Account {
 pub struct ShareReached {
     /// Estimated charges in the window of the shared budget.
     pub charged: NanoUsd,
-    /// Held for abandoned attempts.
+    /// Held for abandoned attempts, or for all where `is_held`.
     pub abandoned: NanoUsd,
     /// The most that both together may be.
     pub most: NanoUsd,
@@ -45,6 +52,8 @@ pub struct ShareReached {
     pub resets_at_ms: Option<i64>,
     /// The first refusal in this window.
     pub is_first: bool,
+    /// Only what running attempts hold stands in the way.
+    pub is_held: bool,
 }
 
 impl Estimates {
@@ -73,22 +82,49 @@ impl Estimates {
             accounts.remove(key);
             return Ok(());
         }
-        let most = i128::from(shared.limit) * i128::from(share_max_percent) / 100;
-        let most = NanoUsd(i64::try_from(most).unwrap_or(i64::MAX));
-        let (charged, abandoned) = (account.charged, account.abandoned);
-        if charged.saturating_add(abandoned) < most {
+        let part = |percent: u32| {
+            let most = i128::from(shared.limit) * i128::from(percent) / 100;
+            NanoUsd(i64::try_from(most).unwrap_or(i64::MAX))
+        };
+        let Account { charged, held, abandoned, .. } = *account;
+        let resets_at_ms = shared.resets_at_ms;
+        let most = part(share_max_percent);
+        if charged.saturating_add(abandoned) >= most {
+            let is_first = !std::mem::replace(&mut account.has_alarmed, true);
+            let is_held = false;
+            return Err(ShareReached { charged, abandoned, most, resets_at_ms, is_first, is_held });
+        }
+        let most = part(HELD_MAX_PERCENT);
+        if charged.saturating_add(held) < most {
             return Ok(());
         }
-        let is_first = !std::mem::replace(&mut account.has_alarmed, true);
-        Err(ShareReached { charged, abandoned, most, resets_at_ms: shared.resets_at_ms, is_first })
+        let (abandoned, is_first, is_held) = (held, false, true);
+        Err(ShareReached { charged, abandoned, most, resets_at_ms, is_first, is_held })
     }
 
-    /// Adds an estimated charge in the window that ends at `window_ends_ms`.
-    pub fn charge(&self, key: KeyHash, amount: NanoUsd, window_ends_ms: Option<i64>) {
-        self.change(key, |account| {
-            account.enter(window_ends_ms);
-            account.charged = account.charged.saturating_add(amount);
-        });
+    /// Adds the amount held for an attempt that begins.
+    pub fn hold(&self, key: KeyHash, held: NanoUsd) {
+        if held > NanoUsd::ZERO {
+            self.change(key, |account| account.held = account.held.saturating_add(held));
+        }
+    }
+
+    /// Takes the amount held out again, and adds what was charged by estimate in
+    /// the window that ends at `window_ends_ms`.
+    pub fn settle(
+        &self,
+        key: KeyHash,
+        held: NanoUsd,
+        charged: NanoUsd,
+        window_ends_ms: Option<i64>,
+    ) {
+        if held > NanoUsd::ZERO || charged > NanoUsd::ZERO {
+            self.change(key, |account| {
+                account.held = account.held.saturating_sub(held).max(NanoUsd::ZERO);
+                account.enter(window_ends_ms);
+                account.charged = account.charged.saturating_add(charged);
+            });
+        }
     }
 
     /// Adds the amount held for an attempt whose client has gone.
@@ -125,7 +161,7 @@ impl Account {
     }
 
     fn is_empty(&self) -> bool {
-        self.charged == NanoUsd::ZERO && self.abandoned == NanoUsd::ZERO
+        [self.charged, self.held, self.abandoned].iter().all(|amount| *amount == NanoUsd::ZERO)
     }
 }
 
@@ -146,9 +182,9 @@ mod tests {
     fn a_key_is_refused_at_its_share_until_the_window_ends_and_others_are_not() {
         let estimates = Estimates::default();
         assert!(estimates.check(&KEY, || shared(10), 5).is_ok());
-        estimates.charge(KEY, NanoUsd(49), Some(10));
+        estimates.settle(KEY, NanoUsd::ZERO, NanoUsd(49), Some(10));
         assert!(estimates.check(&KEY, || shared(10), 5).is_ok());
-        estimates.charge(KEY, NanoUsd(1), Some(10));
+        estimates.settle(KEY, NanoUsd::ZERO, NanoUsd(1), Some(10));
         let reached = estimates.check(&KEY, || shared(10), 5).unwrap_err();
         assert_eq!(
             (reached.charged, reached.most, reached.is_first),
@@ -165,6 +201,18 @@ mod tests {
         estimates.abandon(KEY, NanoUsd(60));
         assert!(estimates.check(&KEY, || shared(10), 5).is_err());
         estimates.settle_abandoned(KEY, NanoUsd(60));
+        assert!(estimates.check(&KEY, || shared(10), 5).is_ok());
+    }
+
+    #[test]
+    fn a_key_may_hold_half_of_the_budget_and_one_attempt_more() {
+        let estimates = Estimates::default();
+        estimates.hold(KEY, NanoUsd(499));
+        assert!(estimates.check(&KEY, || shared(10), 5).is_ok());
+        estimates.hold(KEY, NanoUsd(300));
+        assert!(estimates.check(&KEY, || shared(10), 5).unwrap_err().is_held);
+        assert!(estimates.check(&OTHER, || shared(10), 5).is_ok());
+        estimates.settle(KEY, NanoUsd(300), NanoUsd::ZERO, Some(10));
         assert!(estimates.check(&KEY, || shared(10), 5).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::effective::Effective;
 use crate::estimates::ShareReached;
 use crate::gateway::Gateway;
 use crate::price_keys::{self, Asked};
-use crate::pricing::{self, Charge, Conditions, Evidence};
+use crate::pricing::{self, Charge, Conditions, Evidence, Row};
 use base::NanoUsd;
 use catalog::{Prices, Terms, Tier};
 use dialect::head::Surface;
@@ -103,8 +103,6 @@ pub struct Permit {
     /// All that a call may use has a price.
     covered: bool,
     body_bytes: u64,
-    /// Answers that were asked for in one, 1 at least.
-    choices: u64,
     pub(crate) started_at: Duration,
     phase: Phase,
     settled: bool,
@@ -221,12 +219,15 @@ impl Permit {
             capped,
             covered,
             body_bytes: sent.body.len() as u64,
-            choices: sent.head.n().max(1),
             started_at,
             phase: Phase::Prepared,
             settled: false,
             opened: None,
         });
+        if let Some(key) = admission.call.principal.key.as_ref().filter(|_| permit.shared.is_some())
+        {
+            gateway.estimates.hold(key.hash, permit.held().unwrap_or_default());
+        }
         permit.opened = permit.write_down()?;
         permit.call.client.set_held(permit.held().unwrap_or_default());
         Ok(permit)
@@ -333,15 +334,16 @@ impl Permit {
             ) => Ending::Timeout,
             (ending, _) => ending,
         };
-        let Charge { cost, source, usage, parts, .. } = self.charge(ending);
+        let Charge { cost, source, usage, parts, row } = self.charge(ending);
         let reserved_ms =
             self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
         self.account(cost, source);
         if let Some(reservation) = self.reservation.take() {
-            let tokens = match usage {
-                Some(usage) => usage.total(),
-                None => 0,
-            };
+            let used = usage.map_or(0, |usage| usage.total());
+            // As money does, tokens settle at what was held where nothing is known.
+            let is_unknown = matches!(row, Row::UnknownStatus | Row::Held | Row::Guessed);
+            let held = if is_unknown { reservation.held().tokens } else { 0 };
+            let tokens = used.max(held);
             // Tokens a minute are held by a guess, which may be short.
             let overrun = reservation.settle(Ask { money: cost, tokens });
             if let Some(overrun) = overrun.filter(|over| over.money > NanoUsd::ZERO && self.capped)
@@ -380,25 +382,23 @@ impl Permit {
             self.gateway.estimates.settle_abandoned(key, held);
         }
         self.call.client.set_held(NanoUsd::ZERO);
-        match source {
-            CostSource::Estimated if cost > NanoUsd::ZERO => {
-                if let (Some(key), Some(shared)) = (key, &self.shared) {
-                    self.gateway.estimates.charge(key, cost, shared.usage().resets_at_ms);
-                }
-            }
-            CostSource::OutOfBounds => {
-                tracing::error!(
-                    call = %self.call.id,
-                    deployment = %self.candidate.deployment.id,
-                    model = %self.candidate.upstream_model,
-                    input_tokens = self.seen.usage.map(|usage| usage.input),
-                    output_tokens = self.seen.usage.map(|usage| usage.output),
-                    "the provider reported more usage than the model can have: charged at most \
-                     what the model's limits allow, and the deployment cools down"
-                );
-                self.gateway.cool(&self.candidate);
-            }
-            _ => {}
+        if let (Some(key), Some(shared)) = (key, &self.shared) {
+            let is_estimated = matches!(source, CostSource::Estimated | CostSource::OutOfBounds);
+            let charged = if is_estimated { cost } else { NanoUsd::ZERO };
+            let held = self.held().unwrap_or_default();
+            self.gateway.estimates.settle(key, held, charged, shared.usage().resets_at_ms);
+        }
+        if source == CostSource::OutOfBounds {
+            tracing::error!(
+                call = %self.call.id,
+                deployment = %self.candidate.deployment.id,
+                model = %self.candidate.upstream_model,
+                input_tokens = self.seen.usage.map(|usage| usage.input),
+                output_tokens = self.seen.usage.map(|usage| usage.output),
+                "the provider reported more usage than the model can have: charged at most \
+                 what the model's limits allow, and the deployment cools down"
+            );
+            self.gateway.cool(&self.candidate);
         }
     }
 
@@ -412,7 +412,6 @@ impl Permit {
     fn charge(&self, ending: Ending) -> Charge {
         let facts = &self.candidate.facts;
         let billing = &self.candidate.deployment.provider.billing;
-        let is_gone = matches!(ending, Ending::ClientGoneBefore | Ending::ClientGoneAfter);
         let seen = &self.seen;
         let evidence = Evidence {
             is_free_surface: bound::is_free(self.call.surface),
@@ -424,7 +423,6 @@ impl Permit {
             is_final: seen.is_final,
             output_bytes: seen.output_bytes,
             has_unmeasured_output: seen.has_unmeasured_output,
-            is_cancelled: is_gone && billing.sends_no_bill,
             held: self.held(),
         };
         // OpenAI searches once where it is asked to, and does not count it.
@@ -438,7 +436,8 @@ impl Permit {
                 is_covered: self.covered,
                 bound: &self.bound,
                 body_bytes: self.body_bytes,
-                choices: self.choices,
+                is_own: self.candidate.deployment.is_own_origin,
+                is_text: !self.bound.media,
                 own_searches: facts.own_searches.max(asked_once),
                 cost: &|prices, usage| self.cost(prices, usage),
             },

@@ -13,13 +13,12 @@ use catalog::{Billing, Prices};
 use dialect::Usage;
 use ledger::CostSource;
 
-/// Output tokens that a server may have generated for each choice and not sent
-/// when its client hung up.
-const UNDER_WAY_TOKENS: u64 = 256;
-
 /// Bytes of text that one token can stand for on average in any real answer. A
 /// report of fewer output tokens than the text needs is a partial one.
 const TOKEN_MAX_BYTES: u64 = 64;
+
+/// The same of a request's body, whose keys and schemas a model may not read.
+const INPUT_TOKEN_MAX_BYTES: u64 = 512;
 
 /// All that is known of an attempt when it is settled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +41,6 @@ pub struct Evidence {
     pub output_bytes: u64,
     /// Output came back that `output_bytes` does not measure.
     pub has_unmeasured_output: bool,
-    /// The client went away and the provider was cancelled, which stops the bill.
-    pub is_cancelled: bool,
     /// Money is reserved for the attempt: the amount.
     pub held: Option<NanoUsd>,
 }
@@ -53,6 +50,10 @@ pub struct Evidence {
 pub struct Conditions<'a> {
     /// The provider's billing rules.
     pub billing: &'a Billing,
+    /// The provider is called at its own base URL.
+    pub is_own: bool,
+    /// The body, apart from media, is text that the model reads whole.
+    pub is_text: bool,
     /// The model's prices, where known.
     pub prices: Option<&'a Prices>,
     /// The prices are the operator's own.
@@ -63,8 +64,6 @@ pub struct Conditions<'a> {
     pub bound: &'a Bound,
     /// Size of the request body.
     pub body_bytes: u64,
-    /// Answers asked for in one, 1 at least.
-    pub choices: u64,
     /// Web searches that are made unasked or are not reported.
     pub own_searches: u64,
     /// Prices usage at the tier and hour of the attempt.
@@ -89,8 +88,6 @@ pub enum Row {
     Stated,
     /// Final usage: priced.
     Final,
-    /// Cancelled where that stops the bill: input, output as shown, and a margin.
-    Cancelled,
     /// The provider reported the input: that, and all the output that was allowed.
     InputReported,
     /// Nothing is known: the amount held.
@@ -121,7 +118,7 @@ impl Evidence {
         let is_capped = self.held.is_some();
         let is_free = |status| {
             let is_billed_refusal = self.is_refusal && billing.bills_refusals.is_some();
-            billing.is_free(status) && !is_billed_refusal
+            billing.is_free(status, conditions.is_own) && !is_billed_refusal
         };
         let has_no_output = self.output_bytes == 0 && !self.has_unmeasured_output;
         if self.is_free_surface {
@@ -132,11 +129,9 @@ impl Evidence {
             if is_free(status) { Row::FreeStatus } else { Row::UnknownStatus }
         } else if self.failed.is_some_and(is_free) && has_no_output {
             Row::FreeError
-        } else if let Some(usage) = self.usage.filter(|usage| self.is_whole(usage)) {
+        } else if let Some(usage) = self.usage.filter(|usage| self.is_whole(usage, conditions)) {
             let believes = billing.states_cost.is_some() && !conditions.prices_are_configured;
             if believes && catalog::stated(&usage).is_some() { Row::Stated } else { Row::Final }
-        } else if is_capped && self.is_cancelled && !self.has_unmeasured_output {
-            Row::Cancelled
         } else if is_capped && self.usage.is_some_and(|usage| usage.input > 0) {
             // Turns that the provider takes by itself read the input again.
             if conditions.bound.rereads { Row::Held } else { Row::InputReported }
@@ -147,16 +142,21 @@ impl Evidence {
         }
     }
 
-    /// Returns true if the usage is final and not less than the text needs.
-    fn is_whole(&self, usage: &Usage) -> bool {
-        let needed = self.output_bytes / TOKEN_MAX_BYTES;
-        // Usage without output is an embedding's, or that of an empty answer.
-        self.is_final && usage.output >= needed
+    /// Returns true if the usage is final and not less than the text needs, on
+    /// both sides.
+    fn is_whole(&self, usage: &Usage, conditions: &Conditions<'_>) -> bool {
+        let shown = self.output_bytes.div_ceil(TOKEN_MAX_BYTES);
+        let output = shown.max(u64::from(self.has_unmeasured_output));
+        let input = match conditions.is_text {
+            true => conditions.body_bytes / INPUT_TOKEN_MAX_BYTES,
+            false => 0,
+        };
+        self.is_final && usage.output >= output && usage.input >= input
     }
 
     /// The usage that a row prices.
     fn usage_of(&self, row: Row, conditions: &Conditions<'_>) -> Option<Usage> {
-        let Conditions { bound, body_bytes, choices, .. } = *conditions;
+        let Conditions { bound, body_bytes, .. } = *conditions;
         let reported = self.usage.unwrap_or_default();
         Some(match row {
             Row::FreeSurface
@@ -165,14 +165,6 @@ impl Evidence {
             | Row::FreeError
             | Row::Stated
             | Row::Final => return self.usage,
-            Row::Cancelled => {
-                let input = if reported.input > 0 { reported.input } else { bound.input_tokens };
-                let under_way = UNDER_WAY_TOKENS.saturating_mul(choices);
-                // No token is less than a byte.
-                let shown = self.output_bytes.saturating_add(under_way);
-                let output = reported.output.max(shown.min(bound.output_tokens));
-                Usage { input, output, ..reported }
-            }
             Row::InputReported => {
                 Usage { output: reported.output.max(bound.output_tokens), ..reported }
             }
@@ -318,7 +310,8 @@ mod tests {
             is_covered: true,
             bound: &bound,
             body_bytes: 200,
-            choices: 1,
+            is_own: true,
+            is_text: true,
             own_searches: 0,
             cost: &|prices, usage| catalog::cost(prices, usage, Tier::Standard),
         };
@@ -366,6 +359,10 @@ mod tests {
             let evidence = Evidence { status: Some(status), ..answered() };
             is(charged("openai", evidence), Row::UnknownStatus, HELD.0, Estimated);
         }
+        // OpenAI's word says nothing of another server behind its prefix.
+        let other = Evidence { status: Some(503), ..answered() };
+        let other = charged_by("openai", other, |it| it.is_own = false);
+        is(other, Row::UnknownStatus, HELD.0, Estimated);
         let uncapped = Evidence { status: Some(502), held: None, ..answered() };
         is(charged("openai", uncapped), Row::UnknownStatus, 50_000, Estimated);
     }
@@ -460,15 +457,6 @@ mod tests {
         let searches = Some(Usage { searches: u64::MAX, ..used(1, 1) });
         let charge = charged("openai", Evidence { usage: searches, ..evidence });
         assert_eq!((charge.usage.unwrap().searches, charge.source), (SEARCHES_MAX, OutOfBounds));
-    }
-
-    #[test]
-    fn row_cancelled() {
-        let evidence = Evidence { is_cancelled: true, output_bytes: 4, ..answered() };
-        // All that the bytes can be, and no more output than was allowed.
-        is(charged("hosted_vllm", evidence), Row::Cancelled, 200_000 + 100_000, Estimated);
-        let unseen = Evidence { has_unmeasured_output: true, ..evidence };
-        is(charged("hosted_vllm", unseen), Row::Held, HELD.0, Estimated);
     }
 
     #[test]

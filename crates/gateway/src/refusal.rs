@@ -31,6 +31,17 @@ pub fn of_permit(refused: Refused, compat: Compat) -> Failure {
             Fault::Gateway,
             "The deployment is serving as many calls as it may.",
         ),
+        Refused::ShareReached(reached) if reached.is_held => Failure::new(
+            ErrorClass::RateLimit,
+            Fault::Client,
+            format!(
+                "This key's running calls hold {} of the budget that all keys share; with {} one \
+                 key begins no more. Try again when some have ended.",
+                reached.abandoned, reached.most,
+            ),
+        )
+        .kind("budget_held")
+        .retry_after_ms(Some(1_000)),
         Refused::ShareReached(reached) => Failure::new(
             ErrorClass::RateLimit,
             Fault::Client,

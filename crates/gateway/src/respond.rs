@@ -29,11 +29,24 @@ impl Body {
     /// What the client gets next.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self {
-            Self::Full(bytes) => Poll::Ready(bytes.take()),
+            Self::Full(bytes) => Poll::Ready(next_piece(bytes)),
             Self::Stream(stream) => stream.poll_next(context),
             Self::Late(late) => late.poll_next(context),
         }
     }
+}
+
+/// Bytes that are handed over at a time: the server copies what it is given, and
+/// an answer that nobody reads must not be in memory twice, nor give its place
+/// in flight back.
+const PIECE_BYTES: usize = 64 << 10;
+
+fn next_piece(whole: &mut Option<Bytes>) -> Option<Bytes> {
+    let rest = whole.as_mut()?;
+    if rest.len() > PIECE_BYTES {
+        return Some(rest.split_to(PIECE_BYTES));
+    }
+    whole.take()
 }
 
 impl http_body::Body for Body {

@@ -321,6 +321,7 @@ fn deployment(configured: &config::Deployment, config: &Config) -> Result<Deploy
         upstream_model: full_name(configured.provider, &configured.upstream_model),
         api_version: configured.api_version.clone(),
         origin: configured.origin.clone(),
+        is_own_origin: configured.is_default_origin,
         api_base: configured.origin.to_string().into(),
         base_path: configured.base_path.as_str().into(),
         credential: credential(configured)?,

@@ -261,19 +261,22 @@ impl Stream {
     ) -> Poll<Option<Result<Bytes, egress::Error>>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         loop {
+            if let Some(inflate) = &mut self.inflate {
+                match inflate.decode_next() {
+                    Ok(Some(text)) => return Poll::Ready(Some(Ok(text))),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a provider's compressed stream is broken");
+                        return Poll::Ready(None);
+                    }
+                }
+            }
             match std::task::ready!(Pin::new(&mut *upstream).poll_frame(context)) {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    let Some(inflate) = &mut self.inflate else {
-                        return Poll::Ready(Some(Ok(data)));
-                    };
-                    match inflate.push(&data) {
-                        Ok(text) if text.is_empty() => {}
-                        Ok(text) => return Poll::Ready(Some(Ok(text))),
-                        Err(error) => {
-                            tracing::warn!(%error, "a provider's compressed stream is broken");
-                            return Poll::Ready(None);
-                        }
+                    match &mut self.inflate {
+                        Some(inflate) => inflate.feed(data),
+                        None => return Poll::Ready(Some(Ok(data))),
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -411,10 +414,9 @@ impl Stream {
         self.blame(class_word(error.class));
         self.fail(error);
         self.failed = true;
-        if matches!(self.mode, Mode::Translated(_)) {
-            self.ended = true;
-            self.detach();
-        }
+        // What is left of a translation is read in the background, with the
+        // call's place in flight, which is not here yet.
+        self.ended |= matches!(self.mode, Mode::Translated(_));
     }
 
     /// The upstream broke: a typed error that no client takes for an end.
@@ -489,6 +491,8 @@ impl Stream {
                 return Poll::Ready(Some(bytes));
             }
             if self.ended {
+                // A translation that an error has ended is not settled yet.
+                self.detach();
                 // Whoever keeps the body keeps no place.
                 self.hold = None;
                 self.linger();
@@ -612,23 +616,17 @@ impl Rest {
         'read: while let Some(Ok(frame)) = upstream.frame().await {
             let Ok(bytes) = frame.into_data() else { continue };
             left = left.saturating_sub(bytes.len());
-            let bytes = match self.inflate.as_mut().map(|inflate| inflate.push(&bytes)) {
-                None => bytes,
-                Some(Ok(text)) => text,
-                Some(Err(_)) => break,
+            let Some(inflate) = &mut self.inflate else {
+                if self.take_in(&bytes) || left == 0 {
+                    break;
+                }
+                continue;
             };
-            for frame in self.framer.push(&bytes) {
-                if frame.is_piece {
-                    self.has_unread_event = true;
-                } else if self.tap.observe(&frame.bytes) == Class::Terminal {
-                    self.note();
+            inflate.feed(bytes);
+            while let Some(Ok(Some(text))) = self.inflate.as_mut().map(Inflate::decode_next) {
+                if self.take_in(&text) {
                     break 'read;
                 }
-            }
-            self.note();
-            if self.framer.held_bytes() > EVENT_HELD_MAX_BYTES {
-                self.framer.give_up_event();
-                self.has_unread_event = true;
             }
             if left == 0 {
                 break;
@@ -642,6 +640,24 @@ impl Rest {
         if let Some(permit) = self.permit.take() {
             permit.settle(self.ending);
         }
+    }
+
+    /// Observes a piece; returns true at the stream's own end.
+    fn take_in(&mut self, bytes: &Bytes) -> bool {
+        let mut is_terminal = false;
+        for frame in self.framer.push(bytes) {
+            if frame.is_piece {
+                self.has_unread_event = true;
+            } else {
+                is_terminal |= self.tap.observe(&frame.bytes) == Class::Terminal;
+            }
+        }
+        if self.framer.held_bytes() > EVENT_HELD_MAX_BYTES {
+            self.framer.give_up_event();
+            self.has_unread_event = true;
+        }
+        self.note();
+        is_terminal
     }
 
     fn note(&mut self) {
@@ -691,7 +707,7 @@ impl Drop for Stream {
         self.begun_without_client = client.is_gone();
         client.leave(Presence::HungUp);
         // Otherwise the permit's own drop settles it.
-        if !permit.candidate().deployment.provider.billing.sends_no_bill {
+        if !permit.candidate().sends_no_bill() {
             self.detach();
         }
     }

@@ -218,7 +218,7 @@ fn every_billing_fact_names_the_page_that_states_it() {
 
 #[test]
 fn a_refusal_is_free_and_a_server_error_only_where_the_row_says_so() {
-    let free = |id: &str, status| provider(id).unwrap().billing.is_free(status);
+    let free = |id: &str, status| provider(id).unwrap().billing.is_free(status, true);
     for status in [400, 401, 403, 404, 413, 422, 429] {
         assert!(free("together_ai", status), "{status}");
     }
@@ -227,5 +227,7 @@ fn a_refusal_is_free_and_a_server_error_only_where_the_row_says_so() {
     }
     assert!(free("anthropic", 529) && free("anthropic", 503) && free("openai", 500));
     assert!(!free("anthropic", 520) && !free("openai", 524), "a proxy in between says so");
-    assert!(free("hosted_vllm", 502));
+    let elsewhere = |id: &str| provider(id).unwrap().billing.is_free(503, false);
+    assert!(!elsewhere("openai"), "its prefix is used for any compatible server");
+    assert!(elsewhere("anthropic"));
 }

@@ -19,10 +19,14 @@ pub(super) fn event(name: Option<&[u8]>, data: &[u8], facts: &mut Facts) -> Mark
     let _partial = top(&mut Skim::new(data), facts, &mut seen);
     let mut marks = Marks::default();
     match seen.kind.filter(|kind| !kind.is_empty()).or(name).unwrap_or_default() {
-        b"content_block_delta" | b"content_block_start" => marks.semantic = seen.semantic,
+        b"content_block_delta" | b"content_block_start" => {
+            marks.semantic = seen.semantic;
+            marks.unmeasured = seen.unmeasured;
+        }
         b"message_delta" => {
             marks.finish = seen.stop;
-            marks.final_usage = seen.output_reported;
+            let has_ended = seen.stop || facts.observed.finished;
+            marks.final_usage = seen.output_reported && has_ended && facts.anthropic.is_complete();
         }
         b"message_stop" => marks.terminal = true,
         b"error" => marks.error = true,
@@ -55,6 +59,8 @@ struct Seen<'a> {
     kind: Option<&'a [u8]>,
     semantic: bool,
     stop: bool,
+    /// Output that no text measures.
+    unmeasured: bool,
     /// The event's own usage, not that of a message in it, reports output tokens.
     output_reported: bool,
     problem: Option<Problem>,
@@ -164,7 +170,8 @@ fn block(skim: &mut Skim<'_>, facts: &mut Facts, seen: &mut Seen<'_>) -> Option<
                 let kind = skim.string_or_skip()?;
                 let preamble: [&[u8]; 4] = [b"text", b"thinking", b"text_delta", b"thinking_delta"];
                 seen.semantic |= !preamble.contains(&kind) && kind != b"input_json_delta";
-                facts.observed.has_unmeasured_output |= !MEASURED.contains(&kind);
+                seen.unmeasured |= !MEASURED.contains(&kind);
+                facts.observed.has_unmeasured_output |= seen.unmeasured;
             }
             b"stop_reason" => seen.stop |= skim.raw()? != b"null",
             _ => skim.skip()?,

@@ -41,7 +41,7 @@ pub(super) fn chunk(data: &[u8], facts: &mut Facts) -> Marks {
     let _partial = around_choices(data, &mut envelope, facts, &mut marks);
     facts.envelope = envelope;
     let all_ended = facts.observed.finished && facts.begun & !facts.ended == 0;
-    marks.final_usage = marks.usage && all_ended;
+    marks.final_usage = marks.usage && all_ended && facts.is_complete_openai();
     marks
 }
 
@@ -143,7 +143,8 @@ fn take_usage(raw: &[u8], facts: &mut Facts) -> bool {
     if raw == b"null" {
         return false;
     }
-    let Some(usage) = usage::openai(raw) else { return false };
+    let Some(usage::Report { usage, has_output }) = usage::openai_report(raw) else { return false };
+    facts.has_output |= has_output;
     match &mut facts.observed.usage {
         Some(known) => known.merge(&usage),
         none => *none = Some(usage),
@@ -245,13 +246,14 @@ fn message(skim: &mut Skim<'_>, facts: &mut Facts, marks: &mut Marks) -> Option<
             b"audio" | b"images" | b"reasoning_details" | b"thinking_blocks" => {
                 let holds = !is_empty(skim.raw()?);
                 marks.semantic |= holds;
-                facts.observed.has_unmeasured_output |= holds;
+                marks.unmeasured |= holds;
             }
             b"role" | b"annotations" | b"citations" => skim.skip()?,
-            _ => facts.observed.has_unmeasured_output |= !is_empty(skim.raw()?),
+            _ => marks.unmeasured |= !is_empty(skim.raw()?),
         }
         more = skim.more(b'}')?;
     }
+    facts.observed.has_unmeasured_output |= marks.unmeasured;
     Some(())
 }
 

@@ -13,31 +13,53 @@ use serde::{
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Reads an OpenAI-like `usage` object; `None` where it says nothing.
+/// A report of usage in OpenAI's shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The counts.
+    pub usage: Usage,
+    /// The output is reported as a number, be it zero.
+    pub has_output: bool,
+}
+
+/// Reads an OpenAI-like `usage` object; `None` if it reports nothing.
 pub fn openai(raw: &[u8]) -> Option<Usage> {
+    openai_report(raw).map(|report| report.usage)
+}
+
+/// As [`openai`], with what the report lacks.
+pub fn openai_report(raw: &[u8]) -> Option<Report> {
     let said: OpenAi<'_> = serde_json::from_slice(raw).ok()?;
-    let prompt_tokens = said.prompt_tokens.or(said.input_tokens);
-    let completion_tokens = said.completion_tokens.or(said.output_tokens);
-    prompt_tokens.or(completion_tokens).or(said.total_tokens)?;
+    let reported = |count: Option<Count>| count.and_then(|count| count.0);
+    let prompt_tokens = reported(said.prompt_tokens).or(reported(said.input_tokens));
+    let completion_tokens = reported(said.completion_tokens).or(reported(said.output_tokens));
+    prompt_tokens.or(completion_tokens).or(reported(said.total_tokens))?;
     let stated_cost = said.stated_cost();
-    let get = |count: Option<Count>| count.map_or(0, |count| count.0);
+    let get = |count: Option<Count>| reported(count).unwrap_or(0);
     let input_details = said.prompt_tokens_details.unwrap_or_default();
     let output_details = said.completion_tokens_details.unwrap_or_default();
 
     let total = get(said.total_tokens);
-    let mut output = get(completion_tokens);
-    let mut input = match prompt_tokens {
-        Some(input) => input.0,
-        None => total.saturating_sub(output),
-    };
     let reasoning = get(output_details.reasoning_tokens.or(said.reasoning_tokens));
-    // xAI leaves reasoning out of its output, but not out of the total.
-    let missing = total.saturating_sub(input.saturating_add(output));
-    output = output.saturating_add(missing.min(reasoning));
-    // Mistral does the same with audio.
+    let mut output = completion_tokens.unwrap_or(0);
+    // Some report more reasoning than output; a total tells which is right.
+    if reported(said.total_tokens).is_none() {
+        output = output.max(reasoning);
+    }
+    let mut input = prompt_tokens.unwrap_or_else(|| total.saturating_sub(output));
+    // Mistral leaves audio out of its input, but not out of the total.
     let input_audio = get(input_details.audio_tokens);
     if input.saturating_add(output) < total && input_audio > input {
         input = input.saturating_add(input_audio);
+    }
+    // xAI does the same with reasoning, and Gemini with its thoughts, which it
+    // reports nowhere else.
+    let is_xais = completion_tokens
+        .is_some_and(|output| input.saturating_add(output).saturating_add(reasoning) == total);
+    if is_xais {
+        output = completion_tokens.unwrap_or(0).saturating_add(reasoning);
+    } else if prompt_tokens.is_some() && completion_tokens.is_some() {
+        output = output.max(total.saturating_sub(input));
     }
     let cache_read = [
         input_details.cached_tokens,
@@ -48,7 +70,7 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
     ]
     .into_iter()
     .flatten()
-    .map(|count| count.0)
+    .filter_map(|count| count.0)
     .max()
     .unwrap_or(0)
     .min(input);
@@ -66,7 +88,7 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
         said.num_sources_used,
         said.num_search_queries,
     ];
-    Some(Usage {
+    let usage = Usage {
         input,
         cache_read,
         cache_write_5m: cache_write - cache_write_1h,
@@ -75,16 +97,17 @@ pub fn openai(raw: &[u8]) -> Option<Usage> {
         output,
         reasoning: reasoning.min(output),
         output_audio: get(output_details.audio_tokens).min(output),
-        searches: searches.into_iter().flatten().map(|count| count.0).max().unwrap_or(0),
+        searches: searches.into_iter().flatten().filter_map(|count| count.0).max().unwrap_or(0),
         stated_cost,
-    })
+    };
+    Some(Report { usage, has_output: completion_tokens.is_some() })
 }
 
 impl OpenAi<'_> {
     fn stated_cost(&self) -> Option<Decimal> {
         // xAI's unit: ten thousand millions to the dollar.
         let ticks = || {
-            let ticks = i64::try_from(self.cost_in_usd_ticks?.0).ok()?;
+            let ticks = i64::try_from(self.cost_in_usd_ticks?.0?).ok()?;
             Some(Decimal::new(ticks, 10))
         };
         let own = self.cost.and_then(stated_cost).or_else(ticks)?;
@@ -134,13 +157,14 @@ impl Anthropic {
     /// Returns true if it reports output tokens.
     pub fn merge(&mut self, raw: &[u8]) -> bool {
         let Ok(said) = serde_json::from_slice::<AnthropicSaid>(raw) else { return false };
-        let has_output = said.output_tokens.is_some();
+        let reported = |count: Option<Count>| count.and_then(|count| count.0);
+        let has_output = reported(said.output_tokens).is_some();
         let set = |field: &mut Option<u64>, said: Option<Count>| {
-            if let Some(count) = said {
-                *field = Some(field.map_or(count.0, |known| known.max(count.0)));
+            if let Some(count) = reported(said) {
+                *field = Some(field.map_or(count, |known| known.max(count)));
             }
         };
-        self.said |= said.input_tokens.is_some() || said.output_tokens.is_some();
+        self.said |= has_output || reported(said.input_tokens).is_some();
         set(&mut self.input, said.input_tokens);
         set(&mut self.output, said.output_tokens);
         set(&mut self.cache_read, said.cache_read_input_tokens);
@@ -164,6 +188,11 @@ impl Anthropic {
     /// The tier that served the answer, once.
     pub fn take_service_tier(&mut self) -> Option<String> {
         self.service_tier.take()
+    }
+
+    /// Returns true if input and output are both reported.
+    pub fn is_complete(&self) -> bool {
+        self.output.is_some() && self.usage().is_some_and(|usage| usage.input > 0)
     }
 
     /// What is known by now; `None` before anything was said.
@@ -296,9 +325,9 @@ struct AnthropicOutput {
     thinking_tokens: Option<Count>,
 }
 
-/// A count of tokens, however it is written; what is no number is 0.
+/// A count of tokens; `None` if it is written as anything but a number from 0 up.
 #[derive(Clone, Copy, Default)]
-struct Count(u64);
+struct Count(Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -316,33 +345,33 @@ impl<'de> Visitor<'de> for CountVisitor {
     }
 
     fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
-        Ok(Count(count))
+        Ok(Count(Some(count)))
     }
 
     fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
-        Ok(Count(u64::try_from(count).unwrap_or(0)))
+        Ok(Count(u64::try_from(count).ok()))
     }
 
     fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
-        Ok(Count(count as u64))
+        Ok(Count((count >= 0.0).then_some(count as u64)))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
-        Ok(Count(0))
+        Ok(Count(None))
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Count, E> {
-        Ok(Count(0))
+        Ok(Count(None))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Count(0))
+        Ok(Count(None))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Count(0))
+        Ok(Count(None))
     }
 }
 

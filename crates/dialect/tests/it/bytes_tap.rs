@@ -470,3 +470,81 @@ fn the_spelling_of_responses_is_read_too() {
     let usage = usage::openai(text.as_bytes()).unwrap();
     assert_eq!((usage.input, usage.output, usage.reasoning), (7, 9, 4));
 }
+
+#[test]
+fn output_that_only_the_total_shows_is_output() {
+    let output = |text: &str| usage::openai(text.as_bytes()).unwrap().output;
+    let thoughts = r#"{"prompt_tokens":10,"completion_tokens":1,"total_tokens":1010}"#;
+    assert_eq!(output(thoughts), 1000);
+    let reasoning = r#"{"prompt_tokens":10,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":999}}"#;
+    assert_eq!(output(reasoning), 999);
+    let odd = r#"{"prompt_tokens":43,"completion_tokens":10,"total_tokens":53,"completion_tokens_details":{"reasoning_tokens":11}}"#;
+    assert_eq!(output(odd), 10, "recorded: the total decides");
+}
+
+#[test]
+fn a_report_that_lacks_a_part_is_not_final() {
+    let chat = |usage: &str| {
+        let body = format!(
+            r#"{{"choices":[{{"index":0,"message":{{"content":"yes"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+        );
+        Tap::unary(Surface::OpenAiChat, body.as_bytes()).usage_is_final
+    };
+    assert!(chat(r#"{"prompt_tokens":10,"completion_tokens":1}"#));
+    for usage in [
+        r#"{"prompt_tokens":10}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":null}"#,
+        r#"{"prompt_tokens":"10","completion_tokens":"1000"}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":-7}"#,
+        r#"{"prompt_tokens":0,"completion_tokens":9}"#,
+        r#"{"completion_tokens":9}"#,
+        r#"{"total_tokens":1010}"#,
+        "{}",
+        "[]",
+    ] {
+        assert!(!chat(usage), "{usage}");
+    }
+    let message = |usage: &str| {
+        let body = format!(
+            r#"{{"type":"message","content":[{{"type":"text","text":"yes"}}],"stop_reason":"end_turn","usage":{usage}}}"#
+        );
+        Tap::unary(Surface::AnthropicMessages, body.as_bytes()).usage_is_final
+    };
+    assert!(message(r#"{"input_tokens":10,"output_tokens":1}"#));
+    assert!(message(r#"{"input_tokens":0,"cache_read_input_tokens":9,"output_tokens":1}"#));
+    for usage in [
+        r#"{"input_tokens":10}"#,
+        r#"{"output_tokens":9}"#,
+        r#"{"input_tokens":0,"output_tokens":9}"#,
+    ] {
+        assert!(!message(usage), "{usage}");
+    }
+    let embedding = |usage: &str| {
+        let body = format!(r#"{{"data":[],"usage":{usage}}}"#);
+        Tap::unary(Surface::OpenAiEmbeddings, body.as_bytes()).usage_is_final
+    };
+    assert!(embedding(r#"{"prompt_tokens":8,"total_tokens":8}"#));
+    assert!(!embedding(r#"{"prompt_tokens":0,"total_tokens":0}"#));
+}
+
+#[test]
+fn output_after_a_final_report_makes_it_a_running_one() {
+    const START: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n";
+    const END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":9}}\n\n";
+    const MORE: &str = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}}]}\n\n";
+    const AUDIO: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"audio\":{\"data\":\"AAAA\"}}}]}\n\n";
+    assert!(observed(Surface::OpenAiChat, &[END]).usage_is_final);
+    assert!(!observed(Surface::OpenAiChat, &[END, MORE]).usage_is_final);
+    assert!(!observed(Surface::OpenAiChat, &[END, AUDIO]).usage_is_final);
+    let delta = |reason: &str| {
+        format!(
+            "data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":{reason}}},\"usage\":{{\"output_tokens\":1}}}}\n\n"
+        )
+    };
+    let messages = |events: &[&str]| observed(Surface::AnthropicMessages, events).usage_is_final;
+    assert!(messages(&[START, &delta("\"end_turn\"")]));
+    assert!(!messages(&[START, &delta("null")]), "the answer has not ended");
+    let text = "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
+    assert!(!messages(&[START, &delta("\"end_turn\""), text]));
+}

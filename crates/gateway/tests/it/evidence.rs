@@ -2,7 +2,7 @@
 //! held is released only on evidence.
 
 use crate::harness::{
-    Bench, CANNED_COST_NANOUSD, config, deployment, deployment_with, next, read, read_until,
+    Bench, CANNED_COST_NANOUSD, config, deployment, deployment_with, local, next, read, read_until,
 };
 use base::NanoUsd;
 use ledger::{Allowance, CostSource, Ending, Subject};
@@ -146,13 +146,14 @@ async fn an_error_in_the_stream_before_any_output_is_charged_like_its_status() {
 #[tokio::test]
 async fn an_error_of_a_proxy_in_between_says_nothing_of_the_bill() {
     let (upstream, bench, key) = capped("openai/gpt-up").await;
-    for status in [502, 504, 520, 524, 408] {
+    // The last two are free at OpenAI, of which this server says nothing.
+    for status in [502, 504, 520, 524, 408, 500, 503] {
         upstream.script(Script::on("").json(status, "{}"));
     }
-    for _ in 0..5 {
+    for _ in 0..7 {
         bench.post(PATH, &key, CHAT).answer().await;
     }
-    for (record, opened) in bench.records(5).await.iter().zip(bench.opened()) {
+    for (record, opened) in bench.records(7).await.iter().zip(bench.opened()) {
         assert_eq!((record.cost, record.cost_source), (opened.reserved, CostSource::Estimated));
     }
 }
@@ -316,6 +317,39 @@ async fn what_comes_after_an_error_event_counts() {
     assert_eq!(record.cost, NanoUsd(CANNED_COST_NANOUSD));
 }
 
+#[tokio::test]
+async fn a_rate_of_tokens_keeps_what_it_held_where_the_usage_is_not_known() {
+    let (upstream, bench, _) = capped("openai/gpt-up").await;
+    let key = bench.key(|key| key.tpm_limit = Some(200)).await;
+    let body = CHAT.replace("\"max_tokens\":9", "\"max_tokens\":90");
+    let silent = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "y"},
+                     "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0}});
+    upstream.script(Script::on("").json(200, silent.to_string()).always());
+    assert_eq!(bench.post(PATH, &key, body.clone()).answer().await.status, 200);
+    assert_eq!(bench.post(PATH, &key, body).answer().await.status, 429, "116 of 200 are used");
+}
+
+#[tokio::test]
+async fn a_translated_stream_that_fails_at_once_keeps_its_place_while_it_is_read() {
+    let (upstream, bench, _) = capped("openai/gpt-up").await;
+    let key = bench.key(|key| key.max_parallel_requests = Some(1)).await;
+    let gate = Gate::new();
+    let text = chunk(&json!({"content": "Hel"}), &json!(null));
+    let error = event(&json!({"error": {"message": "oops", "type": "server_error"}}));
+    let head = Script::on("").sse_head().sse_events([text + &error]);
+    upstream.script(head.stall(&gate).sse_end());
+    let answer = bench.post("/v1/messages", &key, STREAM).answer().await;
+    assert!(answer.text().contains("oops"), "{}", answer.text());
+    assert_eq!(bench.in_flight(&key, 1), 1);
+    gate.open();
+    bench.record().await;
+    while bench.in_flight(&key, 1) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Moves paused time on once `gate` is reached.
 async fn advance(gate: &Gate, seconds: u64) {
     gate.reached().await;
@@ -439,10 +473,11 @@ async fn retries_count_as_requests_where_the_operator_says_so() {
 
 #[tokio::test]
 async fn a_server_of_ones_own_is_cancelled_at_the_clients_time_limit() {
-    let (upstream, bench, key) = capped("hosted_vllm/llama").await;
+    let upstream = Upstream::start().await;
+    let bench = Bench::new(&config(&[local("m", &upstream.url())], "")).await;
     let gate = Gate::new();
     upstream.script(Script::on("").stall(&gate));
-    let answer = bench.post(PATH, &key, CHAT).header("x-litellm-timeout", "0.02").answer().await;
+    let answer = bench.chat(CHAT).header("x-litellm-timeout", "0.02").answer().await;
     assert_eq!(answer.status, 408);
     upstream.ended_at_least(1, Outcome::ClientGone).await;
     assert_eq!(bench.record().await.ending, Ending::Timeout);

@@ -332,6 +332,14 @@ pub(crate) fn deployment_with(group: &str, model: &str, api_base: &str, more: &s
     )
 }
 
+/// A server of the operator's own, without a price.
+pub(crate) fn local(group: &str, api_base: &str) -> String {
+    format!(
+        "  - model_name: {group}\n    litellm_params:\n      model: hosted_vllm/llama\n      \
+         api_base: {api_base}\n"
+    )
+}
+
 /// A configuration of these deployments and these further sections.
 pub(crate) fn config(deployments: &[String], sections: &str) -> String {
     format!("model_list:\n{}{sections}\n", deployments.concat())

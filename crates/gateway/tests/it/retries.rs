@@ -244,7 +244,7 @@ async fn a_failed_attempts_permit_is_settled_before_the_next_is_taken() {
     let limit = NanoUsd(1_000_000);
     let key = bench.key(|key| key.max_budget = Some(limit)).await;
     let gate = Gate::new();
-    first.script(canned::openai_error(500));
+    first.script(canned::openai_error(429));
     second.script(
         Script::on("")
             .stall(&gate)
