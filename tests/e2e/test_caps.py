@@ -1,0 +1,708 @@
+"""Caps hold by the provider's own books, whatever it reports and whenever clients leave.
+
+The provider counts what it generates and what that costs. A test sends calls
+until the budget refuses them, and compares: the provider's sum is within the
+budget, and where its reports are complete the records say the same.
+"""
+
+import asyncio
+import concurrent.futures as futures
+import gzip
+import json
+import socket
+import struct
+import time
+from collections import Counter
+
+import pytest
+
+from counting import (
+    DONE,
+    MESSAGE_STOP,
+    SSE,
+    Books,
+    chunk,
+    completion,
+    message_delta,
+    message_start,
+    text_block,
+    usage,
+)
+from support import Gateway, by_call
+
+IN = 10
+# Dollars per token, in and out.
+PRICES = {
+    "own": (1e-6, 4e-6),
+    "gpt-4o": (2.5e-6, 1e-5),
+    "claude": (3e-6, 1.5e-5),
+    "qwq": (1.5e-7, 4e-7),
+    "azure": (2.5e-6, 1e-5),
+    "instruct": (1.5e-6, 2e-6),
+    "router": (2.5e-6, 1e-5),
+}
+CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+LONG_TEXT = "four" * 1000
+
+
+def config(base, **settings):
+    def deployment(group, model, path="/v1", **params):
+        params = {"model": model, "api_base": base + path, "api_key": "os.environ/E2E_OPENAI_KEY", **params}
+        return {"model_name": group, "litellm_params": params}
+
+    def priced(group):
+        return dict(zip(("input_cost_per_token", "output_cost_per_token"), PRICES[group], strict=True))
+
+    made = {
+        "model_list": [
+            deployment("own", "openai/own", **priced("own")),
+            deployment("gpt-4o", "openai/gpt-4o"),
+            deployment("audio", "openai/gpt-4o-audio-preview-2025-06-03"),
+            deployment("search", "openai/gpt-4.1"),
+            deployment("qwq", "deepinfra/Qwen/QwQ-32B"),
+            deployment("claude", "anthropic/claude-sonnet-4-5", path=""),
+            deployment("azure", "azure_ai/gpt-4o", **priced("azure")),
+            deployment("router", "openrouter/openai/gpt-4o"),
+            deployment("instruct", "text-completion-openai/gpt-3.5-turbo-instruct"),
+        ],
+        "router_settings": {"disable_cooldowns": True, "num_retries": 0},
+        "litellm_settings": {"num_retries": 0},
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+    }
+    for section, values in settings.items():
+        made.setdefault(section, {}).update(values)
+    return made
+
+
+@pytest.fixture(scope="module")
+def provider():
+    books = Books()
+    yield books
+    books.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(provider, tmp_path_factory):
+    server = Gateway(tmp_path_factory.mktemp("caps"), config(provider.url))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def gateway_with(provider, tmp_path):
+    """Starts a gateway with settings of its own: gateway_with(section={...})."""
+    started = []
+
+    def start(**settings):
+        started.append(Gateway(tmp_path, config(provider.url, **settings)))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+        assert "panicked" not in server.output(), server.output()[-4000:]
+
+
+class Attack:
+    """Calls of one key to one script of the provider."""
+
+    def __init__(self, gateway, provider, script, group="own", path=CHAT, budget=None, **key_fields):
+        self.gateway, self.provider, self.group, self.path, self.budget = gateway, provider, group, path, budget
+        self.name = f"s{len(provider.scripts)}"
+        provider.scripts[self.name] = script
+        if budget is not None:
+            key_fields["max_budget"] = budget
+        self.key = gateway.new_key(**key_fields)
+        self.http = gateway.http(self.key)
+
+    def body(self, **fields):
+        text = f"script={self.name}"
+        own = {"prompt": text} if self.path.endswith("/v1/completions") else {"messages": [{"role": "user", "content": text}]}
+        return {"model": self.group, "max_tokens": 1000, **own, **fields}
+
+    def ask(self, headers=None, **fields):
+        return self.http.post(self.path, json=self.body(**fields), headers=headers).status_code
+
+    def leave(self, after_bytes=None, after_s=None, **fields):
+        """Resets the connection after so much of the answer; 0 if no status had come."""
+        body = json.dumps(self.body(**fields)).encode()
+        head = f"POST {self.path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.key}\r\ncontent-length: {len(body)}\r\n"
+        with socket.create_connection(("127.0.0.1", int(self.gateway.url.rsplit(":", 1)[1]))) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.settimeout(after_s or 10)
+            client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)
+            received = b""
+            try:
+                while len(received) < (after_bytes or 1) and (piece := client.recv(4096)):
+                    received += piece
+                    if received.startswith(b"HTTP/1.1 4"):
+                        break
+            except TimeoutError:
+                pass
+        return int(received[9:12] or 0)
+
+    def press(self, call, calls=30, at_once=8):
+        """Calls until the budget refuses; while money is only held, tries again."""
+
+        def one(_):
+            for _ in range(40):
+                status = 400 if spent else call()
+                if status == 400:
+                    spent.append(True)
+                if status != 429:
+                    return status
+                time.sleep(0.05)
+            return 429
+
+        spent = []
+        with futures.ThreadPoolExecutor(at_once) as pool:
+            return Counter(pool.map(one, range(calls)))
+
+    @property
+    def true(self):
+        return self.provider.true(self.name)
+
+    @property
+    def reached(self):
+        return self.provider.calls.get(self.name, 0)
+
+    def records(self):
+        """The records, once each call that reached the provider has one."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            rows = self.gateway.records(api_key=self.key)
+            if self.provider.is_idle(self.name) and len(rows) >= self.reached:
+                break
+            time.sleep(0.05)
+        assert len(rows) == self.reached, f"{self.reached} calls reached the provider"
+        return rows
+
+    def check(self, exact):
+        """The provider's sum is within the budget, and no more than the records say."""
+        rows = self.records()
+        assert self.reached > 0
+        charged = sum(row["spend"] for row in rows)
+        assert self.gateway.spend_of(self.key) == pytest.approx(charged, abs=1e-8)
+        if self.budget is not None:
+            assert self.true <= self.budget + 1e-9, f"{self.reached} calls, charged {charged}"
+        if exact:
+            assert charged == pytest.approx(self.true, abs=1e-8)
+            assert {row["metadata"]["cost_source"] for row in rows} <= {"computed"}
+        else:
+            assert charged >= self.true - 1e-8
+        return rows
+
+
+def cost(group, output, input_tokens=IN):
+    return input_tokens * PRICES[group][0] + output * PRICES[group][1]
+
+
+def generating(usd, tokens, seconds=0.3, delta=None, reports=True, **details):
+    """A stream that is generated to its end whether or not somebody reads it."""
+
+    async def script(call):
+        call.bill(usd)
+        await call.head(SSE)
+        for _ in range(10):
+            await call.events(chunk(delta or {"content": "wordy " * 10}))
+            await asyncio.sleep(seconds / 10)
+        await call.events(chunk(finish="stop", **({"usage": usage(IN, tokens, **details)} if reports else {})), DONE)
+
+    return script
+
+
+def answering(usd, body, status="200 OK", after_s=0.0, headers=()):
+    async def script(call):
+        call.bill(usd)
+        await asyncio.sleep(after_s)
+        await call.answer(body, status, headers)
+
+    return script
+
+
+def streaming(usd, *events):
+    async def script(call):
+        call.bill(usd)
+        await call.head(SSE)
+        await call.events(*events)
+
+    return script
+
+
+# --- clients that leave
+
+
+@pytest.mark.parametrize(
+    ("group", "path", "fields", "output"),
+    [
+        ("gpt-4o", CHAT, {}, 1000),
+        ("gpt-4o", MESSAGES, {}, 1000),
+        ("gpt-4o", CHAT, {"n": 2}, 2000),
+        ("instruct", "/v1/completions", {}, 1000),
+    ],
+    ids=["chat", "messages", "two-choices", "completions"],
+)
+def test_hanging_up_on_streams_spends_no_more_than_the_budget(gateway, provider, group, path, fields, output):
+    usd = cost(group, output)
+    attack = Attack(gateway, provider, generating(usd, output), group, path, budget=usd * 8)
+    attack.press(lambda: attack.leave(after_bytes=700, stream=True, **fields), calls=30)
+    rows = attack.check(exact=True)
+    assert {row["metadata"]["ending"] for row in rows} == {"client_gone_after"}
+
+
+def test_hanging_up_on_streams_without_usage_spends_no_more_than_the_budget(gateway, provider):
+    usd = cost("gpt-4o", 1000)
+    attack = Attack(gateway, provider, generating(usd, 1000, reports=False), "gpt-4o", budget=usd * 8)
+    attack.press(lambda: attack.leave(after_bytes=700, stream=True))
+    attack.check(exact=False)
+
+
+def test_hanging_up_before_the_first_byte_is_charged_as_used(gateway, provider):
+    usd = cost("own", 5)
+    quiet = answering(usd, completion(usage=usage(IN, 5)), after_s=0.3)
+    attack = Attack(gateway, provider, quiet, budget=0.1)
+    for stream in (True, False):
+        attack.press(lambda: attack.leave(after_s=0.1, stream=stream), calls=8)
+    assert attack.reached == 16
+    attack.check(exact=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "usd", "script", "fields"),
+    [
+        (
+            "audio",
+            IN * 2.5e-6 + 1000 * 8e-5,
+            {"delta": {"audio": {"data": "QUJD" * 90}}, "completion_tokens_details": {"audio_tokens": 1000}},
+            {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}},
+        ),
+        ("qwq", cost("qwq", 1000), {"delta": {"content": "a"}}, {"include_reasoning": False}),
+        ("qwq", cost("qwq", 1000), {"delta": {"reasoning_details": [{"type": "x"}]}}, {}),
+    ],
+    ids=["audio", "reasoning-left-out", "reasoning-encrypted"],
+)
+def test_output_that_is_not_text_is_charged_after_a_hang_up(gateway, provider, group, usd, script, fields):
+    attack = Attack(gateway, provider, generating(usd, 1000, **script), group, budget=usd * 8)
+    attack.press(lambda: attack.leave(after_bytes=600, stream=True, **fields))
+    attack.check(exact=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({"x-litellm-timeout": "0.05"}, {}),
+        ({}, {"timeout": 0.05}),
+        ({"x-litellm-timeout": "0.05", "x-litellm-num-retries": "10"}, {}),
+    ],
+    ids=["header", "body", "retries"],
+)
+def test_the_time_limit_of_a_client_ends_its_wait_and_is_charged_as_used(gateway, provider, headers, fields):
+    usd = cost("own", 1000)
+    slow = answering(usd, completion(usage=usage(IN, 1000)), after_s=0.3)
+    attack = Attack(gateway, provider, slow, budget=usd * 8)
+    statuses = attack.press(lambda: attack.ask(headers=headers, **fields), calls=16)
+    # One attempt for each: the limit covers the retries.
+    assert attack.reached == statuses[408]
+    rows = attack.check(exact=True)
+    assert {row["metadata"]["ending"] for row in rows} == {"timeout"}
+
+
+@pytest.mark.parametrize("way", ["unary", "stream", "before-the-answer", "time-limit"])
+def test_a_call_whose_client_has_left_keeps_its_place_in_flight(gateway, provider, way):
+    usd = cost("own", 100)
+    script = {
+        "unary": answering(usd, completion(usage=usage(IN, 100)), after_s=0.3),
+        "stream": generating(usd, 100),
+        "before-the-answer": answering(usd, completion(usage=usage(IN, 100)), after_s=0.3),
+        "time-limit": answering(usd, completion(usage=usage(IN, 100)), after_s=0.3),
+    }[way]
+    attack = Attack(gateway, provider, script, max_parallel_requests=1)
+    call = {
+        "unary": lambda: attack.leave(after_s=0.05),
+        "stream": lambda: attack.leave(after_bytes=600, stream=True),
+        "before-the-answer": lambda: attack.leave(after_s=0.05, stream=True),
+        "time-limit": lambda: attack.ask(headers={"x-litellm-timeout": "0.03"}),
+    }[way]
+    attack.press(call, calls=5, at_once=2)
+    attack.records()
+    assert attack.reached >= 3
+    assert provider.running_max[attack.name] == 1
+
+
+@pytest.mark.parametrize("change", ["block", "update"])
+def test_a_key_that_is_changed_is_charged_for_the_calls_it_left(gateway, provider, change):
+    usd = cost("own", 500)
+    attack = Attack(gateway, provider, generating(usd, 500), budget=1.0)
+    attack.leave(after_bytes=600, stream=True)
+    fields = {"block": {}, "update": {"max_budget": 2.0}}[change]
+    answer = gateway.post(f"/key/{change}", {"key": attack.key, **fields})
+    assert answer.status_code == 200, answer.text
+    attack.check(exact=True)
+
+
+# --- what providers report
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"cost": 0},
+        {"cost": 1e-12},
+        {"cost": 7.1},
+        {"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.0001}},
+    ],
+    ids=["free", "tiny", "credits", "own-key"],
+)
+def test_a_cost_that_a_provider_states_does_not_replace_configured_prices(gateway, provider, stated):
+    usd = cost("own", 1000)
+    attack = Attack(gateway, provider, answering(usd, completion(usage=usage(IN, 1000, **stated))), budget=usd * 8)
+    attack.press(attack.ask, calls=16)
+    attack.check(exact=True)
+
+
+def test_the_cost_of_an_own_key_at_openrouter_includes_the_other_provider(gateway, provider):
+    stated = {"cost": 0.0005, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.01}}
+    attack = Attack(gateway, provider, answering(0.0105, completion(usage=usage(IN, 1000, **stated))), "router")
+    assert attack.ask() == 200
+    rows = attack.records()
+    assert [row["spend"] for row in rows] == [pytest.approx(attack.true)]
+    assert rows[0]["metadata"]["cost_source"] == "provider"
+
+
+ANTHROPIC_START_ONLY = [message_start(input_tokens=IN, output_tokens=1), *text_block(LONG_TEXT), message_delta(), MESSAGE_STOP]
+FIRST_CHUNK_ONLY = [chunk({"content": "x"}, usage=usage(IN, 1)), chunk({"content": LONG_TEXT}), chunk(finish="stop"), DONE]
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize(
+    ("group", "events"),
+    [
+        ("claude", ANTHROPIC_START_ONLY),
+        ("own", FIRST_CHUNK_ONLY),
+        ("own", [chunk({"content": "x"}, x_groq={"usage": usage(IN, 1)}), chunk(finish="stop"), DONE]),
+        ("own", [{**chunk(), "choices": [], "usage": usage(0, 0)}, DONE]),
+    ],
+    ids=["message-start", "first-chunk", "groq-first-chunk", "zeros-without-choices"],
+)
+def test_usage_that_comes_before_the_end_is_not_final(gateway, provider, group, path, events):
+    usd = cost(group, 1000)
+    attack = Attack(gateway, provider, streaming(usd, *events), group, path, budget=usd * 3.5)
+    attack.press(lambda: attack.ask(stream=True), calls=12)
+    rows = attack.check(exact=False)
+    assert {row["metadata"]["cost_source"] for row in rows} == {"estimated"}
+
+
+def test_usage_that_no_model_can_have_spares_the_budget_of_the_others(gateway_with, provider):
+    gateway = gateway_with(litellm_settings={"max_budget": 1000.0})
+    absurd = usage(
+        2**63,
+        2**63,
+        prompt_tokens_details={"cached_tokens": 2**62, "audio_tokens": 2**62},
+        completion_tokens_details={"reasoning_tokens": 2**62, "audio_tokens": 2**62},
+    )
+    attack = Attack(gateway, provider, answering(0.0, completion(usage=absurd)), "gpt-4o")
+    assert [attack.ask() for _ in range(3)] == [200] * 3
+    rows = attack.records()
+    assert {row["metadata"]["cost_source"] for row in rows} == {"out_of_bounds"}
+    # The window and the output limit of the model, and no more.
+    assert sum(row["spend"] for row in rows) < 3 * 1.0
+    other = Attack(gateway, provider, answering(0.0, completion(usage=usage(IN, 5))))
+    assert other.ask() == 200
+
+
+def test_a_web_search_costs_a_key_without_a_budget_the_same(gateway, provider):
+    usd = IN * 2e-6 + 3 * 8e-6 + 0.025
+    found = answering(usd, completion(usage=usage(IN, 3)))
+    for budget in (None, 5.0):
+        attack = Attack(gateway, provider, found, "search", budget=budget)
+        assert [attack.ask(web_search_options={}) for _ in range(3)] == [200] * 3
+        attack.check(exact=True)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("budget", [None, 0.05], ids=["free", "capped"])
+def test_what_follows_an_error_inside_a_stream_is_charged(gateway, provider, path, budget):
+    usd = cost("own", 1000)
+
+    async def going_on(call):
+        call.bill(usd)
+        await call.head(SSE)
+        await call.events(chunk({"content": "x"}))
+        await asyncio.sleep(0.05)
+        await call.events({"error": {"message": "oops", "type": "server_error"}})
+        await asyncio.sleep(0.05)
+        text = [chunk({"content": "four" * 100}) for _ in range(10)]
+        await call.events(*text, chunk(finish="stop", usage=usage(IN, 1000)), DONE)
+
+    attack = Attack(gateway, provider, going_on, path=path, budget=budget)
+    attack.press(lambda: attack.ask(stream=True), calls=4 if budget is None else 20)
+    attack.check(exact=True)
+
+
+@pytest.mark.parametrize("budget", [None, 0.05], ids=["free", "capped"])
+def test_usage_after_an_event_of_17_megabytes_is_read(gateway, provider, budget):
+    usd = cost("own", 15)
+    large = b'data: {"choices":[{"index":0,"delta":{"images":["' + b"A" * 17_000_000 + b'"]}}]}\n\n'
+    script = streaming(usd, chunk({"content": "x"}), large, chunk(finish="stop", usage=usage(IN, 15)), DONE)
+    attack = Attack(gateway, provider, script, budget=budget)
+    assert attack.ask(stream=True) == 200
+    attack.check(exact=True)
+
+
+def test_a_priority_tier_is_charged_at_its_price(gateway, provider):
+    usd = IN * 4.25e-6 + 1000 * 1.7e-5
+    attack = Attack(gateway, provider, answering(usd, completion(usage=usage(IN, 1000))), "gpt-4o", budget=usd * 6)
+    attack.press(lambda: attack.ask(service_tier="priority"), calls=12)
+    rows = attack.records()
+    assert attack.true <= attack.budget
+    assert sum(row["spend"] for row in rows) == pytest.approx(attack.true, abs=1e-6)
+
+
+# --- errors and broken answers
+
+
+@pytest.mark.parametrize("status", [408, 409, 499, 502, 504, 520, 524, 529])
+def test_an_error_that_says_nothing_of_the_model_may_have_been_billed(gateway, provider, status):
+    usd = cost("own", 1000)
+    failing = answering(usd, {"error": {"message": "no"}}, f"{status} Error")
+    attack = Attack(gateway, provider, failing, budget=usd * 5)
+    attack.press(lambda: attack.ask(num_retries=1), calls=10)
+    attack.check(exact=False)
+
+
+FILTERED = {
+    "error": {
+        "code": "content_filter",
+        "message": "The response was filtered due to the prompt triggering the content management policy.",
+        "innererror": {"code": "ResponsibleAIPolicyViolation"},
+    }
+}
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_the_content_filter_of_azure_is_charged(gateway, provider, path, zipped):
+    usd = cost("azure", 1000)
+    body = json.dumps(FILTERED).encode()
+    filtered = answering(
+        usd,
+        gzip.compress(body) if zipped else body,
+        "400 Bad Request",
+        headers=["content-encoding: gzip"] if zipped else [],
+    )
+    attack = Attack(gateway, provider, filtered, "azure", path, budget=usd * 4.5)
+    for _ in range(8):
+        assert attack.ask() == 400
+    attack.check(exact=False)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 413, 422, 429, 503, 529])
+def test_refusals_and_overload_of_anthropic_are_free(gateway, provider, status):
+    body = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
+    attack = Attack(gateway, provider, answering(0.0, body, f"{status} Error"), "claude", MESSAGES, budget=0.05)
+    for _ in range(3):
+        attack.ask()
+    attack.check(exact=False)
+    assert gateway.spend_of(attack.key) == 0
+
+
+async def closing(call):
+    call.bill(cost("own", 1000))
+
+
+BROKEN = {
+    "cut": (streaming(cost("own", 1000), chunk({"content": "x"}, usage=usage(IN, 1))), True),
+    "only-done": (streaming(cost("own", 1000), DONE), True),
+    "error-first": (
+        streaming(cost("own", 1000), {"error": {"message": "oops"}}, chunk({"content": "x"}), chunk(finish="stop"), DONE),
+        True,
+    ),
+    "events-for-unary": (streaming(cost("own", 1000), *FIRST_CHUNK_ONLY), False),
+    "empty": (answering(cost("own", 1000), b""), False),
+    "no-json": (answering(cost("own", 1000), b"<html>"), False),
+    "no-content": (answering(cost("own", 1000), b"", "204 No Content"), False),
+    "gzip-cut": (
+        answering(cost("own", 1000), gzip.compress(LONG_TEXT.encode())[:-12], headers=["content-encoding: gzip"]),
+        False,
+    ),
+    "closed": (closing, False),
+}
+
+
+@pytest.mark.parametrize("way", BROKEN)
+def test_a_broken_answer_may_have_been_billed(gateway, provider, way):
+    script, stream = BROKEN[way]
+    attack = Attack(gateway, provider, script, budget=cost("own", 1000) * 4.5)
+    attack.press(lambda: attack.ask(stream=stream), calls=12)
+    attack.check(exact=False)
+
+
+def test_an_answer_in_gzip_is_decoded_and_charged_once(gateway, provider):
+    usd = cost("own", 5)
+    whole = gzip.compress(json.dumps(completion(usage=usage(IN, 5))).encode())
+    attack = Attack(gateway, provider, answering(usd, whole, headers=["content-encoding: gzip"]), budget=0.05)
+    assert attack.ask(num_retries=2) == 200
+    attack.check(exact=True)
+
+    async def pieces(call):
+        call.bill(usd)
+        await call.head(SSE, headers=["content-encoding: gzip"])
+        events = [chunk({"content": "x"}), chunk(finish="stop", usage=usage(IN, 5))]
+        text = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + DONE
+        zipped = gzip.compress(text)
+        for at in range(0, len(zipped), 7):
+            await call.send(zipped[at : at + 7])
+
+    attack = Attack(gateway, provider, pieces, budget=0.05)
+    assert attack.ask(stream=True, num_retries=2) == 200
+    attack.check(exact=True)
+
+
+# --- budgets and rates that keys share
+
+
+def test_a_key_cannot_burn_the_budget_that_all_keys_share(gateway_with, provider):
+    gateway = gateway_with(litellm_settings={"max_budget": 100.0})
+    # An unknown key and no usable report: the whole window is held, and charged.
+    broken = Attack(gateway, provider, answering(0.0, b"<html>"), "gpt-4o")
+    statuses = Counter(broken.ask(max_tokens=16384, whatever=1) for _ in range(20))
+    assert statuses[429] > 0, statuses
+    assert sum(row["spend"] for row in broken.records()) <= 100.0 * 0.05 + 1.0
+    # Those that leave before an answer are charged for what they used.
+    quick = answering(cost("gpt-4o", 5), completion(usage=usage(IN, 5)), after_s=0.1)
+    leaving = Attack(gateway, provider, quick, "gpt-4o")
+    for _ in range(30):
+        leaving.leave(after_s=0.02, stream=True, max_tokens=16384, whatever=1)
+    leaving.check(exact=True)
+    impatient = Attack(gateway, provider, quick, "gpt-4o")
+    for _ in range(10):
+        impatient.ask(headers={"x-litellm-timeout": "0.02", "x-litellm-num-retries": "10"}, max_tokens=16384, whatever=1)
+    impatient.check(exact=True)
+    other = Attack(gateway, provider, answering(0.0, completion(usage=usage(IN, 5))))
+    assert other.ask() == 200
+
+
+IMAGE = [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+
+
+@pytest.mark.parametrize("kind", ["no-output-limit", "image-by-url"])
+def test_tokens_per_minute_are_exceeded_by_one_answer_at_most(gateway, provider, kind):
+    used = {"no-output-limit": usage(IN, 4000), "image-by-url": usage(9000, 10)}[kind]
+    attack = Attack(gateway, provider, answering(0.0, completion(usage=used), after_s=0.2), tpm_limit=10_000)
+    text = {"type": "text", "text": f"script={attack.name}"}
+    fields = {
+        "no-output-limit": {"max_tokens": None},
+        "image-by-url": {"max_tokens": 10, "messages": [{"role": "user", "content": [text, *IMAGE]}]},
+    }[kind]
+    fields = {name: value for name, value in fields.items() if value is not None}
+
+    def ask():
+        body = {**attack.body(), **fields}
+        if kind == "no-output-limit":
+            del body["max_tokens"]
+        return attack.http.post(CHAT, json=body).status_code
+
+    with futures.ThreadPoolExecutor(24) as pool:
+        statuses = Counter(pool.map(lambda _: ask(), range(48)))
+    assert set(statuses) == {200, 429}
+    assert attack.reached * used["total_tokens"] < 10_000 + used["total_tokens"]
+
+
+# --- time and crashes
+
+
+def drip(kind, piece, first=b""):
+    async def script(call):
+        await call.head(kind)
+        await call.send(first)
+        for _ in range(100):
+            await call.send(piece)
+            await asyncio.sleep(0.1)
+
+    return script
+
+
+DRIPS = {
+    "not-events": drip("application/json", b" "),
+    "text": drip("text/plain", b"x"),
+    "comments": drip(SSE, b": hi\n\n"),
+    "roles": drip(SSE, b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'),
+    "one-event": drip(SSE, b"a", b'data: {"choices":[{"index":0,"delta":{"content":"'),
+    "comments-after-text": drip(SSE, b": hi\n\n", b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'),
+    "text-for-ever": drip(SSE, b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'),
+}
+
+
+def test_an_answer_that_drips_ends_within_its_limits(gateway_with, provider):
+    limits = {"idle_timeout_ms": 2000, "first_byte_timeout_ms": 2000, "stream_max_ms": 3000, "drain": {"max_ms": 1000}}
+    gateway = gateway_with(router_settings={"timeout": 2, "stream_timeout": 2}, keymoat=limits)
+    calls = [
+        (way, stream, Attack(gateway, provider, script, path=path))
+        for way, script in DRIPS.items()
+        for stream in (True, False)
+        for path in (CHAT, MESSAGES)
+    ]
+
+    def timed(call):
+        way, stream, attack = call
+        began = time.monotonic()
+        attack.ask(stream=stream)
+        return way, stream, attack.path, round(time.monotonic() - began, 1)
+
+    with futures.ThreadPoolExecutor(len(calls)) as pool:
+        times = list(pool.map(timed, calls))
+    assert [took for took in times if took[-1] > 6] == []
+
+
+def test_a_crash_loses_no_call_and_charges_those_that_were_read_on(provider, tmp_path):
+    usd = cost("own", 300)
+    gateway = Gateway(tmp_path, config(provider.url))
+    try:
+        whole = Attack(gateway, provider, answering(usd, completion(usage=usage(IN, 300)), after_s=0.02), budget=0.05)
+        left = Attack(gateway, provider, generating(usd, 300, seconds=2.0), budget=0.05)
+        finished = [whole.http.post(CHAT, json=whole.body()) for _ in range(10)]
+        assert {answer.status_code for answer in finished} == {200}
+        for _ in range(4):
+            assert left.leave(after_bytes=600, stream=True) == 200
+        gateway.kill()
+        gateway = whole.gateway = left.gateway = gateway.again()
+        calls = by_call(whole.records())
+        assert {answer.headers["x-litellm-call-id"] for answer in finished} <= set(calls)
+        whole.check(exact=True)
+        left.check(exact=False)
+    finally:
+        gateway.kill()
+
+
+def test_nothing_stays_held_after_clients_left_and_providers_failed(gateway, provider):
+    scripts = [
+        generating(cost("own", 100), 100, seconds=0.1),
+        answering(cost("own", 100), completion(usage=usage(IN, 100)), after_s=0.1),
+        answering(0.0, {"error": {"message": "no"}}, "429 Too Many Requests"),
+        BROKEN["cut"][0],
+        BROKEN["error-first"][0],
+        closing,
+    ]
+    turns = iter(range(1000))
+
+    async def any_of_them(call):
+        await scripts[next(turns) % len(scripts)](call)
+
+    attack = Attack(gateway, provider, any_of_them, budget=1.0, max_parallel_requests=12)
+
+    def call(number):
+        attack.path = (CHAT, MESSAGES)[number // 2 % 2]
+        if number % 3 == 0:
+            attack.leave(after_s=0.05, stream=number % 2 == 0)
+        else:
+            attack.ask(stream=number % 2 == 0, num_retries=number % 2)
+
+    with futures.ThreadPoolExecutor(10) as pool:
+        list(pool.map(call, range(90)))
+    attack.records()
+    rest = 1.0 - gateway.spend_of(attack.key)
+    attack.path = CHAT
+    provider.scripts[attack.name] = answering(0.0, completion(usage=usage(IN, 1)), after_s=0.5)
+    with futures.ThreadPoolExecutor(12) as pool:
+        assert Counter(pool.map(lambda _: attack.ask(max_tokens=5), range(12))) == {200: 12}
+    assert attack.ask(max_tokens=int(rest * 0.97 / PRICES["own"][1])) == 200
