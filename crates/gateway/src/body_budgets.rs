@@ -21,7 +21,7 @@ pub struct Budgets {
     pub large_kib: Arc<Semaphore>,
     /// KiB of upstreams' large answers.
     pub answers_kib: Arc<Semaphore>,
-    /// KiB of streamed events that have not ended.
+    /// KiB of streamed events that have not ended, or that clients have not taken.
     pub events_kib: Arc<Semaphore>,
 }
 
@@ -140,11 +140,17 @@ impl EventShare {
         Self { budget: Arc::clone(&budgets.events_kib), held: None }
     }
 
-    /// Holds room for an unfinished event of `bytes`, or gives it back once the
-    /// event is small again. Returns false where there is no room.
-    pub(crate) fn cover(&mut self, bytes: usize) -> bool {
+    /// Gives the room back once what is kept is small again.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
         if bytes <= SMALL_MAX_BYTES {
             self.held = None;
+        }
+    }
+
+    /// Holds room for `bytes` of events that have not ended or not been taken.
+    /// Returns false where there is none.
+    pub(crate) fn cover(&mut self, bytes: usize) -> bool {
+        if bytes <= SMALL_MAX_BYTES {
             return true;
         }
         let held_kib = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

@@ -2,6 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 
+/// Bytes that are handed over at a time: the server copies what it is given, and
+/// what nobody reads must not be in memory twice, nor give its place in flight
+/// back.
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
+
 /// Bytes in order, joined where they lie side by side.
 #[derive(Default)]
 pub(crate) struct BytesQueue {
@@ -27,12 +32,20 @@ impl BytesQueue {
         self.first.as_ref().map_or(0, Bytes::len) + self.rest.len()
     }
 
-    /// All there is, as few pieces.
+    /// Returns true if nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next bytes, at most [`PIECE_BYTES`].
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.as_mut().filter(|first| first.len() > PIECE_BYTES) {
+            return Some(first.split_to(PIECE_BYTES));
+        }
         match self.first.take() {
             Some(first) => Some(first),
             None if self.rest.is_empty() => None,
-            None => Some(self.rest.split().freeze()),
+            None => Some(self.rest.split_to(self.rest.len().min(PIECE_BYTES)).freeze()),
         }
     }
 }

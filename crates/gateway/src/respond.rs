@@ -1,5 +1,6 @@
 //! The body of an answer.
 
+use crate::bytes_queue::PIECE_BYTES;
 use crate::late::Late;
 use crate::stream::Stream;
 use bytes::Bytes;
@@ -35,11 +36,6 @@ impl Body {
         }
     }
 }
-
-/// Bytes that are handed over at a time: the server copies what it is given, and
-/// an answer that nobody reads must not be in memory twice, nor give its place
-/// in flight back.
-const PIECE_BYTES: usize = 64 << 10;
 
 fn next_piece(whole: &mut Option<Bytes>) -> Option<Bytes> {
     let rest = whole.as_mut()?;

@@ -295,7 +295,15 @@ impl Stream {
         let Self { framer, mode, tap, out, theirs, surface, owed_lf, gateway, failed, .. } = self;
         let mut held = framer.held_bytes() > 0;
         let mut frames = Frames::default();
+        // What follows an error that has ended a translation is read for its usage.
+        let mut is_over = false;
         for frame in framer.push(bytes) {
+            if is_over {
+                if !frame.is_piece {
+                    tap.observe(&frame.bytes);
+                }
+                continue;
+            }
             if frame.is_piece {
                 brought.semantic = true;
                 self.has_unread_event = true;
@@ -320,10 +328,8 @@ impl Stream {
                 held |= event.is_some();
                 frames.push(event.unwrap_or(frame.bytes));
                 brought.error = Some(error);
-                match mode {
-                    Mode::Same { .. } => continue,
-                    Mode::Translated(_) => break,
-                }
+                is_over = matches!(mode, Mode::Translated(_));
+                continue;
             }
             if *failed && gateway.redactor.load().finds(&frame.bytes) {
                 held = true;
@@ -336,7 +342,7 @@ impl Stream {
         } else {
             out.push(bytes.clone());
         }
-        if !self.event_share.cover(framer.held_bytes()) {
+        if !self.event_share.cover(framer.held_bytes() + out.len()) {
             brought.semantic = true;
             self.has_unread_event = true;
             match mode {
@@ -487,6 +493,9 @@ impl Stream {
         loop {
             std::task::ready!(self.poll_written(context));
             if let Some(bytes) = self.out.pop() {
+                if self.out.is_empty() {
+                    self.event_share.shrink(self.framer.held_bytes());
+                }
                 self.pace.sent();
                 return Poll::Ready(Some(bytes));
             }

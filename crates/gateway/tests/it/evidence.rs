@@ -350,6 +350,22 @@ async fn a_translated_stream_that_fails_at_once_keeps_its_place_while_it_is_read
     }
 }
 
+#[tokio::test]
+async fn usage_in_the_same_piece_as_an_error_counts_after_a_translation_too() {
+    let (upstream, bench, key) = capped("openai/gpt-up").await;
+    let error = event(&json!({"error": {"message": "oops", "type": "server_error"}}));
+    let events = canned::openai_chat_events(&Reply::text("gpt", &["Hel", "lo"]));
+    let all = [&events[..2], &[error], &events[2..]].concat().concat();
+    upstream.script(Script::on("").sse_head().sse_events([all]).sse_end());
+    let answer = bench.post("/v1/messages", &key, STREAM).answer().await;
+    assert!(answer.text().contains("oops") && !answer.text().contains("message_stop"));
+    let record = bench.record().await;
+    assert_eq!(
+        (record.cost_source, record.cost),
+        (CostSource::Computed, NanoUsd(CANNED_COST_NANOUSD))
+    );
+}
+
 /// Moves paused time on once `gate` is reached.
 async fn advance(gate: &Gate, seconds: u64) {
     gate.reached().await;

@@ -136,7 +136,7 @@ async fn an_end_users_id_fits_its_provider() {
     let openai = one("openai/gpt-4o", "").await;
     let sent = openai.message(body.clone()).await;
     assert_eq!(sent["user"].as_str().unwrap().len(), 64);
-    assert!(!sent["user"].as_str().unwrap().contains("ddd"));
+    assert!(!sent["user"].as_str().unwrap().contains("dddddddd"));
     assert_eq!(openai.message(body.clone()).await["user"], sent["user"], "the same every time");
     let same = openai.chat(json!({ "user": id })).await;
     assert_eq!(same["user"], sent["user"], "in the same dialect too");
