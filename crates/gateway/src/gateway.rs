@@ -284,7 +284,7 @@ impl Gateway {
         self.principals.stop(hash, stopped);
     }
 
-    /// How a key is stopped by [`Gateway::stop_key`].
+    /// Effect of [`Gateway::stop_key`] on the key, if it is stopped.
     pub fn stopped(&self, hash: &KeyHash) -> Option<Stopped> {
         self.principals.stopped(hash)
     }

@@ -106,7 +106,7 @@ pub struct Permit {
     pub(crate) started_at: Duration,
     phase: Phase,
     settled: bool,
-    /// What was written down before the upstream is called; see
+    /// Entry written before the upstream is called; see
     /// [`Permit::written_down`].
     opened: Option<Written>,
 }

@@ -115,7 +115,7 @@ struct Known {
     forgotten: u64,
 }
 
-/// How a key is stopped whatever the store says of it.
+/// Effect of stopping a key before the store knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// As if the store said that it is blocked.
@@ -125,7 +125,7 @@ pub enum Stopped {
 }
 
 impl Stopped {
-    /// What is left of the key.
+    /// Returns the key as it is in force; `None` if it is deleted.
     pub fn apply(self, key: VirtualKey) -> Option<VirtualKey> {
         (self == Self::Blocked).then_some(VirtualKey { blocked: true, ..key })
     }
@@ -202,7 +202,7 @@ impl Principals {
         };
     }
 
-    /// How the key is stopped.
+    /// Effect on the key, if it is stopped.
     pub fn stopped(&self, hash: &KeyHash) -> Option<Stopped> {
         self.read().stopped.get(hash).copied()
     }

@@ -13,9 +13,9 @@ pub(crate) struct Astray {
     /// The windows that were left last, in order: end, and what was spent or
     /// held in each beyond what it began with.
     left: Vec<(i64, i64)>,
-    /// What the next window begins with.
+    /// Amount with which the next window begins.
     ahead: i64,
-    /// What the open window began with.
+    /// Amount with which the open window began.
     carried: i64,
 }
 

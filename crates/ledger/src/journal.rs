@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 /// Writes down each attempt before it begins and when it ends.
 ///
-/// What has been accepted outlives the process when the [`Written`] that came
-/// back is ready, which it mostly is at once. None of the methods waits for a
+/// An entry that was accepted outlives the process when the [`Written`] that
+/// came back is ready, which it mostly is at once. None of the methods waits for a
 /// disk to sync. One that is dropped is written all the same.
 pub trait Journal: Send + Sync {
     /// Ready once the journal takes entries, with an error if that takes too

@@ -26,8 +26,8 @@ pub struct VirtualKey {
     pub budget_duration: Option<Window>,
     /// When the open window ends, milliseconds since 1970.
     pub budget_reset_at_ms: Option<i64>,
-    /// When the open window began, or was set; charges reserved before are no
-    /// part of `spend`. Zero without a window.
+    /// Time at which the open window began, or was set; charges reserved before
+    /// are no part of `spend`. Zero without a window.
     pub budget_began_ms: i64,
     /// See [`Account::ahead`].
     pub budget_ahead: NanoUsd,
@@ -193,8 +193,8 @@ pub struct KeyPatch {
     pub models: Option<Vec<String>>,
     /// See [`VirtualKey::max_budget`].
     pub max_budget: Option<Option<NanoUsd>>,
-    /// Where it changes, as by [`VirtualKey::set_budget_duration`] at
-    /// `updated_at_ms`.
+    /// Applied by [`VirtualKey::set_budget_duration`] at `updated_at_ms`, if it
+    /// changes.
     pub budget_duration: Option<Option<Window>>,
     /// What the key counts as having spent in the open window.
     pub spend: Option<NanoUsd>,

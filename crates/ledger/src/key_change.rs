@@ -2,7 +2,7 @@
 
 use base::KeyHash;
 
-/// What becomes of the key.
+/// Effect on the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFate {
     /// Refused until unblocked.
@@ -23,7 +23,7 @@ impl KeyFate {
 pub struct KeyChange {
     /// The key.
     pub hash: KeyHash,
-    /// What becomes of it.
+    /// Effect on it.
     pub fate: KeyFate,
     /// Time of the change, milliseconds since 1970.
     pub at_ms: i64,
@@ -37,7 +37,7 @@ impl KeyChange {
         into.extend_from_slice(&self.at_ms.to_le_bytes());
     }
 
-    /// What [`KeyChange::encode`] appended; `None` if it is something else.
+    /// Reads the output of [`KeyChange::encode`]; `None` if it is something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (fate, rest) = bytes.split_first()?;
         let (hash, rest) = rest.split_first_chunk()?;

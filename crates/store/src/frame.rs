@@ -6,7 +6,7 @@
 //! alone, since the header still says where the next one begins; behind a
 //! damaged header a reader looks for the next marker whose header checks. The
 //! marker holds bytes that UTF-8 never contains, so no name that a client
-//! chooses can look like one. The id stands apart so that an attempt which
+//! chooses can look like one. The id has a fixed place so that an attempt which
 //! begins and ends is matched without reading what it began with.
 //!
 //! Earlier versions wrote length and payload checksum alone. Their entries are
@@ -58,7 +58,7 @@ impl Began {
     }
 }
 
-/// What begins at the first of some bytes.
+/// Result of reading at the first of some bytes.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, straight into a batch")]
 pub(crate) enum Next {
@@ -136,8 +136,8 @@ fn header_of(length: u32, checksum: u32) -> [u8; HEADER] {
     let [m0, m1, m2, m3] = MARKER;
     let [l0, l1, l2, l3] = length.to_le_bytes();
     let [c0, c1, c2, c3] = checksum.to_le_bytes();
-    let told = [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3];
-    let [h0, h1, h2, h3] = crc32fast::hash(&told).to_le_bytes();
+    let begin = [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3];
+    let [h0, h1, h2, h3] = crc32fast::hash(&begin).to_le_bytes();
     [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3, h0, h1, h2, h3]
 }
 
@@ -181,12 +181,12 @@ pub(crate) fn decode(bytes: &[u8], like: Option<&SpendRecord>) -> Next {
     if bytes.len() < size {
         return Next::Incomplete { needed: size, sure: true };
     }
-    let told = if marked {
+    let found = if marked {
         bytes.first_chunk().and_then(header)
     } else {
         bytes.first_chunk().copied().and_then(earlier_header)
     };
-    let Some((length, checksum)) = told else { return Next::Damaged };
+    let Some((length, checksum)) = found else { return Next::Damaged };
     let Some(payload) = bytes.get(size..size + length) else {
         return Next::Incomplete { needed: size + length, sure: marked };
     };
@@ -196,13 +196,13 @@ pub(crate) fn decode(bytes: &[u8], like: Option<&SpendRecord>) -> Next {
     Next::Entry(read(payload, like), size + length)
 }
 
-/// What a whole payload says.
+/// Reads a payload whose checksum is right.
 fn read(payload: &[u8], like: Option<&SpendRecord>) -> Entry {
     entry(payload, like).unwrap_or_else(|| Entry::Unreadable(payload.to_vec()))
 }
 
-/// What a damaged entry said, if one bit of its payload was flipped: within
-/// the length of a record no two texts that differ in three bits have the same
+/// Reads a damaged entry if a single bit of its payload was flipped. No two
+/// payloads of a record's length that differ in up to three bits have the same
 /// CRC-32, so the bit that makes the checksum right is the one.
 pub(crate) fn repair(bytes: &[u8]) -> Option<Entry> {
     let (head, payload) = bytes.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! What the spool had to set aside, read again.
+//! Reading what the spool had to set aside.
 //!
 //! A file of the spool of which a part is damaged is kept, as `.damaged`; one
 //! that an earlier version set aside holds records that were never put in. An
@@ -30,15 +30,15 @@ pub struct DamagedPart {
     pub at: u64,
     /// Length.
     pub bytes: u64,
-    /// One bit was flipped, and it could be told which: counted among what can
-    /// be read.
+    /// True if a single bit was flipped and could be corrected; the entry then
+    /// counts among those that can be read.
     pub repaired: bool,
 }
 
 /// One file that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SalvagedFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its length.
     pub bytes: u64,
@@ -50,11 +50,11 @@ pub struct SalvagedFile {
     pub unended: u64,
     /// Entries of another version.
     pub unknown: u64,
-    /// What cannot be read.
+    /// Parts that cannot be read.
     pub damaged: Vec<DamagedPart>,
 }
 
-/// What putting in has changed.
+/// Changes made by putting records in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Imported {
     /// Records that were missing.
@@ -73,7 +73,8 @@ impl Imported {
     }
 }
 
-/// What was set aside in a data directory, and what became of it.
+/// Files that were set aside in a data directory, and the result of putting
+/// them in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Salvaged {
     /// Each file, oldest first.
@@ -185,7 +186,7 @@ fn read_file(path: &Path, put_in: PutIn<'_>) -> Result<SalvagedFile, OpenError> 
     Ok(file)
 }
 
-/// The entry that these bytes were, if that can be told.
+/// The entry that these bytes were, if it can be repaired.
 fn repaired(path: &Path, at: u64, length: u64) -> Option<Entry> {
     use std::os::unix::fs::FileExt;
     let mut bytes = vec![0; usize::try_from(length).ok().filter(|length| *length <= BYTES_MAX)?];

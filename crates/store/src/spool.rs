@@ -30,15 +30,15 @@ use tokio::sync::watch;
 /// How often [`Sync::Batch`] syncs.
 const SYNC_EVERY: Duration = Duration::from_millis(100);
 
-/// How often writes and syncs under way are looked at.
+/// Interval at which writes and syncs under way are checked.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
-/// A write that is under way at so many looks does not come back.
+/// A write that is under way at so many checks counts as hanging.
 const STALLED_LOOKS: u32 = 2;
-/// After so many, whoever waits is told not to; 5 seconds.
+/// After so many, waiting ends with an error; 5 seconds.
 const STALLED_LOOKS_MAX: u32 = 50;
 /// The same for a sync under [`Sync::Full`]; 10 seconds.
 const SYNC_LOOKS_MAX: u32 = 100;
-/// Looks without any write after which the watch rests.
+/// Checks without any write after which the watching thread sleeps.
 const IDLE_LOOKS: u32 = 10;
 
 /// When a record reaches the disk itself. Either way it survives `kill -9`.
@@ -59,8 +59,8 @@ pub struct Settings {
     pub sync: Sync,
     /// The most bytes on disk before new calls are refused.
     pub spool_max_bytes: u64,
-    /// When the next file is begun; at most an eighth of `spool_max_bytes` is
-    /// used.
+    /// Size at which the next file begins; at most an eighth of
+    /// `spool_max_bytes` is used.
     pub segment_bytes: u64,
 }
 
@@ -82,12 +82,12 @@ struct Active {
     broken: bool,
 }
 
-/// What is known of the disk.
+/// State of the disk as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     /// All before is on disk.
     synced: Place,
-    /// What before is not on disk could not be brought there.
+    /// All before that is not on disk could not be synced.
     failed: Place,
     problem: Option<Arc<str>>,
     /// A write does not come back.
@@ -617,7 +617,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sync_that_fails_is_told_to_who_waits_for_it() {
+    async fn a_sync_that_fails_is_an_error_for_each_call_that_waits_for_it() {
         let (spool, _reader, dir) = on_a_pipe("unsynced", Sync::Full);
         let threads = spool.start_threads().unwrap();
         // A pipe cannot be synced.

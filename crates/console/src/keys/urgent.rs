@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::future::Future;
 use std::time::Duration;
 
-/// How long the database is waited for.
+/// Time that the database is given to take a change.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
@@ -35,7 +35,7 @@ const PENDING: &str = "In force on this gateway. The database does not answer; t
 /// spool. The keys must be stopped already.
 ///
 /// # Errors
-/// Where neither takes them: the keys stay stopped until the process ends.
+/// If neither takes them; the keys stay stopped until the process ends.
 pub(crate) async fn change<T>(
     app: &Shared,
     hashes: &[KeyHash],
@@ -58,7 +58,7 @@ pub(crate) async fn change<T>(
 /// later than what undoes it.
 ///
 /// # Errors
-/// Where the spool does not take it; the key stays blocked.
+/// If the spool does not take it; the key stays blocked.
 pub(crate) async fn unblock(app: &Shared, hash: KeyHash) -> Result<bool, Failure> {
     if app.gateway.stopped(&hash).is_none() {
         return Ok(false);

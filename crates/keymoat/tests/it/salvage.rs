@@ -10,12 +10,12 @@ use store::{DataDir, Settings, open};
 #[test]
 fn what_was_set_aside_is_shown_and_put_in_once() {
     let victim = Victim::new("salvage");
-    let told = victim.refuses(&["ledger", "salvage", "--data", "nowhere"]);
-    assert!(told.contains("nowhere") && told.contains("--data"), "{told}");
+    let shown = victim.refuses(&["ledger", "salvage", "--data", "nowhere"]);
+    assert!(shown.contains("nowhere") && shown.contains("--data"), "{shown}");
     fs::create_dir_all(victim.0.join("data")).unwrap();
     assert!(victim.does(&["ledger", "salvage"]).contains("Nothing was set aside"));
-    let told = victim.refuses(&["ledger", "salvage", "--import"]);
-    assert!(told.contains("keymoat.db"), "{told}");
+    let shown = victim.refuses(&["ledger", "salvage", "--import"]);
+    assert!(shown.contains("keymoat.db"), "{shown}");
 
     let spool = victim.0.join("data/spool");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -52,7 +52,7 @@ fn what_was_set_aside_is_shown_and_put_in_once() {
 
     // Not beside a gateway, which would not count what is put in.
     let state = start();
-    let told = victim.refuses(&["ledger", "salvage", "--import"]);
-    assert!(told.contains("in use"), "{told}");
+    let shown = victim.refuses(&["ledger", "salvage", "--import"]);
+    assert!(shown.contains("in use"), "{shown}");
     state.close();
 }

@@ -80,7 +80,7 @@ impl Victim {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What is printed by a command that ends with this status.
+    /// Output of a command that ends with this status.
     pub(crate) fn answers(&self, status: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let shown = String::from_utf8_lossy(&output.stderr).into_owned();

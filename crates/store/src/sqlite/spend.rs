@@ -90,7 +90,8 @@ macro_rules! cost {
 const SINCE: &str =
     concat!("SELECT ", cost!(), " FROM spend_records WHERE id >= ?1 AND start_ms >= ?2");
 const EVER: &str = concat!("SELECT ", cost!(), " FROM spend_records");
-/// What a key spent from ?3 on; it has no id before ?2.
+/// Sum of a key's records that were reserved at ?3 or later; none of them has an
+/// id before ?2.
 const SPENT_FROM: &str = concat!(
     "SELECT ",
     cost!(),
@@ -347,7 +348,7 @@ fn balance(
     Ok(Some(Balance { account, last_active_ms }))
 }
 
-/// What the key's records cost that were reserved then or later.
+/// Sum of the key's records that were reserved at `from_ms` or later.
 fn spent_from(tx: &Transaction<'_>, hash: KeyHash, from_ms: i64) -> Result<NanoUsd, StoreError> {
     let mut statement = tx.prepare_cached(SPENT_FROM).map_err(error)?;
     statement

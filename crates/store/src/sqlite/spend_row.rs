@@ -29,7 +29,7 @@ const INSERT: &str = concat!(
 const TAKE_CRASHED: &str =
     "DELETE FROM spend_records WHERE id = ?1 AND ending = 'crashed' RETURNING cost";
 
-/// What putting a record in did.
+/// Effect of putting a record in.
 pub(super) enum Put {
     /// It was missing.
     New,

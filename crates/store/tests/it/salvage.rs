@@ -1,4 +1,4 @@
-//! What was set aside, read again and put in.
+//! Files that were set aside, read again and put in.
 
 use crate::{NOW_MS, TempDir, hash, key, opened, record, stopped};
 use ledger::{SpendFilter, Store};
