@@ -28,6 +28,7 @@ def test_the_start_command_of_litellm_works(upstream, tmp_path):
 
 def test_one_model_is_served_without_a_configuration(upstream, tmp_path):
     line = ["--model", "openai/gpt-pretend", "--alias", "mine", "--api_base", upstream.url + "/v1", "--port", "0"]
+    line += ["--api_key", "os.environ/OPENAI_API_KEY"]
     env = environment(tmp_path, {"OPENAI_API_KEY": "sk-provider-openai-secret"})
     server = Process([binary("KEYMOAT_BIN", "keymoat"), *line], env)
     try:

@@ -38,7 +38,7 @@ const CHECK: &str = "run `keymoat check-config FILE`";
 const TLS: &str = "write keymoat: {listen: {tls: {cert: FILE, key: FILE}}} into the configuration";
 const CLIENT: &str = "send a request to the running gateway; `keymoat serve` prints an example";
 
-const OPTIONS: [Row; 50] = [
+const OPTIONS: [Row; 51] = [
     ("--num_workers", true, Does::Workers),
     ("--debug", false, Does::Debug),
     ("--detailed_debug", false, Does::Debug),
@@ -49,6 +49,9 @@ const OPTIONS: [Row; 50] = [
     ("-m", true, Does::Model("model")),
     ("--alias", true, Does::Model("alias")),
     ("--api_base", true, Does::Model("api_base")),
+    // Not LiteLLM's: a key goes to another host than its provider's only if it
+    // is named.
+    ("--api_key", true, Does::Model("api_key")),
     ("--api_version", true, Does::Model("api_version")),
     ("--headers", true, Does::Model("extra_headers")),
     ("--temperature", true, Does::Model("temperature")),
@@ -162,6 +165,17 @@ pub(crate) fn read(line: Vec<String>) -> Result<(Vec<String>, Start), String> {
             }
             Does::Debug => start.debug = true,
             Does::Version => left = vec![left.swap_remove(0), "--version".to_owned()],
+            Does::Model("api_key")
+                if value
+                    .as_ref()
+                    .is_some_and(|v| !v.is_empty() && !v.starts_with("os.environ/")) =>
+            {
+                return Err(
+                    "--api_key takes os.environ/NAME, or \"\" for none: other users of this \
+                            machine can read arguments"
+                        .to_owned(),
+                );
+            }
             Does::Model(field) => {
                 let value = value.map_or(Value::Bool(true), |value| typed(field, value));
                 model.insert((*field).to_owned(), value);
@@ -195,7 +209,7 @@ pub(crate) fn read(line: Vec<String>) -> Result<(Vec<String>, Start), String> {
 
 /// Numbers and JSON as such; names stay text.
 fn typed(field: &str, value: String) -> Value {
-    if matches!(field, "model" | "alias" | "api_base" | "api_version") {
+    if matches!(field, "model" | "alias" | "api_base" | "api_version" | "api_key") {
         return Value::String(value);
     }
     serde_json::from_str(&value).unwrap_or(Value::String(value))
@@ -266,6 +280,7 @@ mod tests {
             match does {
                 Does::Refused(instead) => assert!(read.unwrap_err().contains(instead), "{name}"),
                 Does::Nothing(why) => assert!(read.unwrap().1.notes[0].contains(why), "{name}"),
+                Does::Model("api_key") => assert!(read.unwrap_err().contains("os.environ")),
                 Does::Model("model") => assert!(read.unwrap().1.text.is_some(), "{name}"),
                 Does::Model(_) => assert!(read.unwrap_err().contains("--model"), "{name}"),
                 _ => assert_eq!(read.unwrap().1.notes, [""; 0], "{name}"),
