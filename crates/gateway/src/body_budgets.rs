@@ -148,7 +148,7 @@ impl EventShare {
     }
 
     /// Holds room for `bytes` of events that have not ended or not been taken.
-    /// Returns false where there is none.
+    /// Returns false where there is none; then it keeps what it has.
     pub(crate) fn cover(&mut self, bytes: usize) -> bool {
         if bytes <= SMALL_MAX_BYTES {
             return true;
@@ -163,10 +163,8 @@ impl EventShare {
         match (more, &mut self.held) {
             (Ok(more), Some(held)) => held.merge(more),
             (Ok(more), none) => *none = Some(more),
-            (Err(_), _) => {
-                self.held = None;
-                return false;
-            }
+            // What is held stays so until the client has taken the bytes.
+            (Err(_), _) => return false,
         }
         true
     }
