@@ -26,8 +26,8 @@ pub struct VirtualKey {
     pub budget_duration: Option<Window>,
     /// When the open window ends, milliseconds since 1970.
     pub budget_reset_at_ms: Option<i64>,
-    /// Time at which the open window began, or was set; charges reserved before
-    /// are no part of `spend`. Zero without a window.
+    /// Time at which the open window began; charges reserved before are no part
+    /// of `spend`. Zero without a window.
     pub budget_began_ms: i64,
     /// See [`Account::ahead`].
     pub budget_ahead: NanoUsd,
@@ -107,12 +107,13 @@ impl VirtualKey {
     }
 
     /// Sets the window of its budget and, with it, the next reset. A window
-    /// counts what is reserved from `now_ms` on; without one, all that was ever
-    /// spent counts.
+    /// begins at zero and counts what is charged from then on, also for calls
+    /// that are under way; without one, all that was ever spent counts.
     pub fn set_budget_duration(&mut self, window: Option<Window>, now_ms: i64) {
         self.budget_duration = window;
         self.budget_reset_at_ms = window.map(|window| window.next_reset(now_ms));
-        self.budget_began_ms = window.map_or(0, |_| now_ms);
+        let start_of = |window: Window| window.start_of(window.next_reset(now_ms));
+        self.budget_began_ms = window.map_or(0, start_of);
         self.spend = window.map_or(self.total_spend, |_| NanoUsd::ZERO);
         self.budget_ahead = NanoUsd::ZERO;
     }

@@ -277,7 +277,7 @@ impl Drainer {
     /// be read.
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         if std::mem::take(&mut self.attempts.damaged) {
-            fs::rename(path, path.with_extension("damaged"))
+            segment::keep_damaged(path)
         } else {
             fs::remove_file(path)
         }

@@ -45,6 +45,18 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(paths)
 }
 
+/// Keeps a file of which a part is damaged, under a name that no other has.
+pub(crate) fn keep_damaged(path: &Path) -> io::Result<()> {
+    let mut kept = path.with_extension("damaged");
+    for number in 2_u32.. {
+        if !kept.exists() {
+            break;
+        }
+        kept = path.with_extension(format!("{number}.damaged"));
+    }
+    fs::rename(path, kept)
+}
+
 /// Why reading stops before the end that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {

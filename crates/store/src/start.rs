@@ -201,8 +201,7 @@ fn remove_drained(
     for number in done {
         let path = segment::path_of(dir, number);
         if is_damaged(&path).map_err(OpenError::io("read", &path))? {
-            fs::rename(&path, path.with_extension("damaged"))
-                .map_err(OpenError::io("rename", &path))?;
+            segment::keep_damaged(&path).map_err(OpenError::io("rename", &path))?;
         } else {
             fs::remove_file(&path).map_err(OpenError::io("remove", &path))?;
         }

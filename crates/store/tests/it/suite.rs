@@ -360,15 +360,16 @@ pub(crate) async fn a_window_given_later_counts_from_then_on_and_a_lifetime_ever
         record.reserved_ms = NOW_MS + ms;
         vec![record]
     };
-    // Reserved before it was given, and after.
-    store.drain(batch(late(2, 9, 200), 2)).await.unwrap();
+    // Reserved before the month began, while a call was under way, and after.
+    store.drain(batch(late(2, -40 * DAY_MS, 200), 2)).await.unwrap();
+    store.drain(batch(late(3, 9, 10), 2)).await.unwrap();
     let after = Position { segment: 1, offset: 3 };
-    store.drain(at(NOW_MS + 20, late(3, 11, 30), after)).await.unwrap();
+    store.drain(at(NOW_MS + 20, late(4, 11, 30), after)).await.unwrap();
     let key = store.key_by_hash(hash(1)).await.unwrap().unwrap();
-    assert_eq!((key.spend.0, key.total_spend.0), (30, 1230));
-    assert_eq!(set(Some("30d"), 30).await, 30, "the same window goes on");
+    assert_eq!((key.spend.0, key.total_spend.0), (40, 1240));
+    assert_eq!(set(Some("30d"), 30).await, 40, "the same window goes on");
     assert_eq!(set(Some("1d"), 40).await, 0);
-    assert_eq!(set(None, 50).await, 1230);
+    assert_eq!(set(None, 50).await, 1240);
 }
 
 pub(crate) async fn a_closed_store_says_so(store: &dyn Store) {
