@@ -5,6 +5,7 @@
 //! for a gap, and a gap is not evidence of anything.
 
 use crate::inventory::Place;
+use crate::rule::Rule;
 use serde::Serialize;
 
 pub use advisory::Severity;
@@ -73,6 +74,8 @@ pub struct Evidence {
 /// Something that was seen and that somebody should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// The rule that it breaks: stable, unlike the texts.
+    pub rule: Rule,
     /// How much it matters.
     pub severity: Severity,
     /// Which question it answers.
@@ -192,6 +195,7 @@ mod tests {
 
     fn finding(severity: Severity) -> Finding {
         Finding {
+            rule: Rule::NoHash,
             severity,
             kind: Kind::Pin,
             subject: String::new(),

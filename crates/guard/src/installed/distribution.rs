@@ -287,6 +287,7 @@ pub(super) fn twice(distributions: &[Distribution]) -> Vec<Finding> {
 
 fn odd(subject: &str, evidence: Vec<Evidence>, meaning: &str) -> Finding {
     Finding {
+        rule: crate::rule::Rule::Doubled,
         severity: Severity::Medium,
         kind: Kind::Integrity,
         subject: subject.to_owned(),

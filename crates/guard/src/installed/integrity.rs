@@ -198,6 +198,7 @@ fn changed(
             evidence.push(Evidence { place: None, text });
         }
         reading.findings.push(Finding {
+rule: crate::rule::Rule::Missing,
             severity: Severity::Low,
             kind: Kind::Integrity,
             subject: owner.package.shown(),
@@ -232,6 +233,7 @@ fn unrecorded<'s>(site: &Path, strays: impl Iterator<Item = &'s Stray>, reading:
             evidence.push(Evidence { place: None, text });
         }
         reading.findings.push(Finding {
+rule: crate::rule::Rule::Unrecorded,
             severity: if runs { Severity::Medium } else { Severity::Low },
             kind: Kind::Integrity,
             subject: top.display().to_string(),
@@ -277,6 +279,7 @@ fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
         "The file was changed after it was installed, or its wheel was made so that they differ. Installers do not notice either."
     };
     Finding {
+rule: crate::rule::Rule::Changed,
         severity: if roots || stripped { Severity::Medium } else { Severity::High },
         kind: Kind::Integrity,
         subject: format!("{} of {}", job.shown, owner.package.shown()),
@@ -292,6 +295,7 @@ fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
 
 fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::Unlisted,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: format!("{} of {}", path.display(), owner.package.shown()),
@@ -304,6 +308,7 @@ fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
 
 fn leaves(owner: &Distribution, row: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::Leaves,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: format!("{row} of {}", owner.package.shown()),

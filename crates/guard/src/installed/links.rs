@@ -138,7 +138,7 @@ impl Around<'_> {
             [_] => format!("{} in {}", shown(&first.path), self.shown.join(self.site).display()),
             many => format!("{} links in {}", many.len(), self.shown.join(self.site).display()),
         };
-        Some(finding(severity, subject, evidence, meaning, do_first))
+        Some(finding(crate::rule::Rule::Link, severity, subject, evidence, meaning, do_first))
     }
 }
 

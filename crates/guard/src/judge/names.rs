@@ -67,6 +67,7 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
             evidence.push(Evidence { place: None, text });
         }
         findings.push(Finding {
+rule: crate::rule::Rule::NearName,
             severity: if near.alike { Severity::Medium } else { Severity::Info },
             kind: Kind::Origin,
             subject: format!("{name} (near {})", near.popular),

@@ -409,6 +409,7 @@ impl Fetch<'_> {
             ),
         };
         self.reading.findings.push(Finding {
+            rule: crate::rule::Rule::NotFixed,
             severity,
             kind: Kind::Pin,
             subject: format!("{tool} {}", quoted(spec)),

@@ -90,10 +90,11 @@ fn counts(report: &Report) -> String {
         .iter()
         .filter(|f| f.severity >= Severity::Medium && !on_releases.contains(&f.kind))
         .count();
+    let counted = count(Kind::Malicious) + count(Kind::Vulnerable);
     let parts = [
         (count(Kind::Malicious), "malicious"),
         (count(Kind::Vulnerable), "vulnerable"),
-        (others, "more to act on"),
+        (others, if counted > 0 { "more to act on" } else { "to act on" }),
         (slight, "worth knowing"),
         (report.gaps.len(), "not audited"),
         (report.ignored.len(), "ignored"),
@@ -119,7 +120,7 @@ fn first_sentence(text: &str) -> &str {
 /// Whether two findings mean the same and ask for the same.
 fn alike(a: &Finding, b: &Finding) -> bool {
     let key = |f: &Finding| (f.severity, f.kind);
-    key(a) == key(b) && a.meaning == b.meaning && a.do_first == b.do_first
+    key(a) == key(b) && a.rule == b.rule && a.meaning == b.meaning && a.do_first == b.do_first
 }
 
 /// Findings that are alike: each with what was seen, what to do once.
@@ -133,6 +134,7 @@ fn together(out: &mut String, group: &[Finding]) {
     }
     field(out, "means", &first.meaning);
     field(out, "do first", &first.do_first);
+    field(out, "rule", &format!("`keymoat explain {}`", first.rule));
     line(out, "");
 }
 
