@@ -7,7 +7,7 @@ use std::path::Path;
 /// The largest lock or requirement file that is read, in bytes.
 const FILE_MAX_BYTES: u64 = 32 << 20;
 
-/// Whether `folder` is what a cache keeps of one wheel: uv's `archive-v0/ID`,
+/// Returns true if `folder` is what a cache keeps of one wheel: uv's `archive-v0/ID`,
 /// PDM's `NAME.whl.cache`.
 pub(crate) fn is_cached(folder: &Path) -> bool {
     let name = |folder: &Path| folder.file_name().and_then(|name| name.to_str()).map(str::to_owned);

@@ -44,7 +44,7 @@ pub(crate) struct Found {
     pub(crate) moved: Vec<(PathBuf, PathBuf)>,
     /// What could not be opened, and why.
     pub(crate) unreadable: Vec<(PathBuf, String)>,
-    /// Whether the walk stopped before it was through.
+    /// True if the walk stopped before it was through.
     pub(crate) cut_short: bool,
 }
 
@@ -127,14 +127,14 @@ fn by_content(path: &Path) -> Option<Format> {
     Format::of_text(path, &text)
 }
 
-/// Whether the file at `path` begins as an archive does.
+/// Returns true if the file at `path` begins as an archive does.
 fn is_archive(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
     read.is_ok() && crate::archive::Shape::of(&head).is_some()
 }
 
-/// Whether a file that is met on the way may hold packages: a wheel, a source
+/// Returns true if a file that is met on the way may hold packages: a wheel, a source
 /// archive, or what pip keeps of an answer.
 fn may_hold_packages(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -253,12 +253,12 @@ impl Follow<'_> {
     }
 }
 
-/// Whether a part of `path` is one of `names`.
+/// Returns true if a part of `path` is one of `names`.
 fn has(path: &Path, names: &[&str]) -> bool {
     path.iter().any(|part| names.iter().any(|name| part == *name))
 }
 
-/// Whether `link` lies in an environment of Python's: in the folder of its
+/// Returns true if `link` lies in an environment of Python's: in the folder of its
 /// `pyvenv.cfg`, or in its `lib`.
 fn is_in_environment(link: &Path) -> bool {
     link.ancestors().skip(1).take(3).any(|folder| folder.join("pyvenv.cfg").is_file())
@@ -328,7 +328,7 @@ fn walk_one(top: &Path, entries: &mut usize, links: &mut Vec<PathBuf>, found: &m
     true
 }
 
-/// Whether distributions are installed into `folder`: by its name, as every
+/// Returns true if distributions are installed into `folder`: by its name, as every
 /// installer knows it.
 fn is_site_dir(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());

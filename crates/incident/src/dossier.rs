@@ -34,7 +34,7 @@ pub struct Asked {
     pub package: Option<(String, Vec<String>)>,
     /// Windows that were given.
     pub window: Vec<Bound>,
-    /// Whether it is only a drill.
+    /// True if it is only a drill.
     pub drill: bool,
     /// Now, in milliseconds since 1970.
     pub now_ms: i64,

@@ -780,7 +780,7 @@ pub(crate) fn content(args: &Args<'_, '_>) -> Marks {
     args.iter().fold(Marks::default(), |marks, (_, arg)| marks.with(arg.all_marks().of_content()))
 }
 
-/// Whether a file is opened to be written: `open(path, "w")`, `open(path, mode="ab")`.
+/// Returns true if a file is opened to be written: `open(path, "w")`, `open(path, mode="ab")`.
 fn writes(args: &Args<'_, '_>) -> bool {
     args.iter().any(|(name, value)| {
         let mode = value.text().unwrap_or_default();

@@ -21,7 +21,7 @@ pub(crate) fn is_interpreter(program: &str) -> bool {
     )
 }
 
-/// Whether a command fetches or sends something.
+/// Returns true if a command fetches or sends something.
 pub(crate) fn fetches(command: &str) -> bool {
     let mut words = command.split(|l: char| l.is_whitespace() || "'\";|&()`".contains(l));
     words.any(|word| {
@@ -46,7 +46,7 @@ pub(crate) fn fetches(command: &str) -> bool {
         .any(|part| command.contains(part))
 }
 
-/// Whether a command executes what it fetches: `curl … | sh`, `sh -c "$(curl …)"`,
+/// Returns true if a command executes what it fetches: `curl … | sh`, `sh -c "$(curl …)"`,
 /// `wget -O x … && chmod +x x && ./x`, PowerShell's ways to say the same.
 pub(crate) fn executes_fetched(command: &str) -> bool {
     if !fetches(command) {
@@ -182,7 +182,7 @@ pub(crate) fn destroys(command: &str) -> bool {
         .any(|part| command.contains(part))
 }
 
-/// Whether a command hides from people what PowerShell executes.
+/// Returns true if a command hides from people what PowerShell executes.
 pub(crate) fn is_encoded(command: &str) -> bool {
     let lower = command.to_ascii_lowercase();
     let flags = ["-e", "-ec", "-en", "-enc", "-enco", "-encod", "-encodedcommand"];
@@ -190,7 +190,7 @@ pub(crate) fn is_encoded(command: &str) -> bool {
         && lower.split_whitespace().any(|word| flags.contains(&word))
 }
 
-/// Whether a command prints secrets.
+/// Returns true if a command prints secrets.
 pub(crate) fn tells_secrets(command: &str) -> bool {
     [
         "find-generic-password",
@@ -212,7 +212,7 @@ pub(crate) fn tells_secrets(command: &str) -> bool {
     .any(|part| command.contains(part))
 }
 
-/// Whether a command makes something come back by itself.
+/// Returns true if a command makes something come back by itself.
 pub(crate) fn installs_itself(command: &str) -> bool {
     [
         "systemctl --user enable",

@@ -340,7 +340,7 @@ fn either<'t, 's>(a: Abs<'t, 's>, b: Abs<'t, 's>) -> Abs<'t, 's> {
     Abs { marks, value }
 }
 
-/// Whether a `^` stands somewhere in it, as in what undoes a simple cipher.
+/// Returns true if a `^` stands somewhere in it, as in what undoes a simple cipher.
 fn mixes(expr: &Expr<'_>) -> bool {
     match expr {
         Expr::Binary(first, rest) => {

@@ -145,9 +145,9 @@ pub struct Summary {
     pub imports: Vec<String>,
     /// Functions of other modules that are called, and when.
     pub calls: Vec<(When, String)>,
-    /// Whether it is the file of a package itself, `__init__.py`.
+    /// True if it is the file of a package itself, `__init__.py`.
     pub is_package: bool,
-    /// Whether a part of it was too large or too deep to be followed.
+    /// True if a part of it was too large or too deep to be followed.
     pub cut_short: bool,
 }
 

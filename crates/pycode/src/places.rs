@@ -22,7 +22,7 @@ pub(crate) fn marks(text: &str) -> Marks {
     marks
 }
 
-/// Whether `text` has nothing of what all places below have. Most texts are
+/// Returns true if `text` has nothing of what all places below have. Most texts are
 /// plain words, and looking for every place in each costs more than reading it.
 fn names_none(text: &str) -> bool {
     let (mut path, mut other) = (false, false);
@@ -211,7 +211,7 @@ pub(crate) fn persists(text: &str) -> Option<&'static str> {
     PLACES.iter().find(|(part, _)| plain.contains(part)).map(|(_, what)| *what)
 }
 
-/// Whether a path names a file of sound, pictures or film.
+/// Returns true if a path names a file of sound, pictures or film.
 pub(crate) fn media(text: &str) -> bool {
     const ENDINGS: [&str; 12] = [
         ".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ico", ".webp",

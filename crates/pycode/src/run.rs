@@ -403,7 +403,7 @@ impl<'t, 's> Run<'t, 's> {
         }
     }
 
-    /// Whether what `test` guards runs only where the file is the program.
+    /// Returns true if what `test` guards runs only where the file is the program.
     fn is_main_guard(&self, test: &Expr<'s>) -> bool {
         let Expr::Binary(left, right) = test else { return false };
         if let [(Op::And, _), ..] = right.as_slice() {
@@ -679,7 +679,7 @@ impl<'t, 's> Run<'t, 's> {
         self.steps
     }
 
-    /// Whether there is room for another step.
+    /// Returns true if there is room for another step.
     pub(crate) fn step(&mut self) -> bool {
         self.steps += 1;
         self.cut_short |= self.steps > STEPS_MAX;

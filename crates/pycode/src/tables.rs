@@ -581,7 +581,7 @@ pub(crate) fn calls_back(dotted: &str) -> bool {
         || dotted.ends_with("Pool().apply_async")
 }
 
-/// Whether a dotted name begins with a module of Python's own library that is
+/// Returns true if a dotted name begins with a module of Python's own library that is
 /// called everywhere: a call of it leads into no package.
 pub(crate) fn is_standard(dotted: &str) -> bool {
     let root = dotted.split('.').next().unwrap_or_default();
@@ -654,7 +654,7 @@ pub(crate) fn is_standard(dotted: &str) -> bool {
     ) && !dotted.starts_with('.')
 }
 
-/// Whether a name of Python itself is of interest here.
+/// Returns true if a name of Python itself is of interest here.
 pub(crate) fn is_builtin(name: &str) -> bool {
     matters(name)
         || matches!(
@@ -703,7 +703,7 @@ pub(crate) fn is_builtin(name: &str) -> bool {
         )
 }
 
-/// Whether a name of Python itself can execute text or reach any other.
+/// Returns true if a name of Python itself can execute text or reach any other.
 pub(crate) fn matters(name: &str) -> bool {
     matches!(
         name,

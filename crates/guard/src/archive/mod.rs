@@ -130,7 +130,7 @@ pub enum Oddity {
 }
 
 impl Oddity {
-    /// Whether the content was not read.
+    /// Returns true if the content was not read.
     pub fn hides_content(&self) -> bool {
         matches!(self, Self::Encrypted | Self::Packed(_) | Self::Corrupt(_))
     }

@@ -271,7 +271,7 @@ fn talk(all: &[Socket], processes: &[Process], indicators: &Indicators, reading:
     }
 }
 
-/// Whether a running program lies among temporary files, or did until it was
+/// Returns true if a running program lies among temporary files, or did until it was
 /// removed.
 fn is_loose(program: &Path) -> bool {
     TEMPORARY.iter().any(|folder| program.starts_with(folder))

@@ -84,7 +84,7 @@ pub(crate) fn judge(command: &str, starts: bool) -> (Severity, Vec<&'static str>
     (worst, seen.into_iter().map(|(_, what)| what).collect())
 }
 
-/// Whether what is downloaded is handed to something that runs it.
+/// Returns true if what is downloaded is handed to something that runs it.
 fn is_run(line: &str) -> bool {
     let piped = line.split('|').skip(1).any(|part| {
         let mut words = part.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "env"));

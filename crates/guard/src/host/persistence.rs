@@ -61,7 +61,7 @@ impl Starter {
         }
     }
 
-    /// Whether its text is one program with arguments.
+    /// Returns true if its text is one program with arguments.
     pub(crate) fn starts_one(self) -> bool {
         !matches!(self, Self::Shell | Self::Git | Self::Python)
     }

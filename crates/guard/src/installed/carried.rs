@@ -86,7 +86,7 @@ pub(super) struct Carrier<'c> {
     pub(super) name: &'c str,
     /// Its files below the folder that it is installed into.
     pub(super) files: Vec<&'c str>,
-    /// Whether it says that it has no compiled code.
+    /// True if it says that it has no compiled code.
     pub(super) is_pure: bool,
     /// What it has others call.
     pub(super) entries: &'c [Entry],

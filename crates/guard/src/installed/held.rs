@@ -229,7 +229,7 @@ impl Files {
         (links, unread)
     }
 
-    /// Whether there is a file called `name`.
+    /// Returns true if there is a file called `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.held.contains_key(name)
     }
@@ -265,7 +265,7 @@ fn is_small_data(name: &str) -> bool {
     ending.is_none_or(|ending| ENDINGS.contains(&ending))
 }
 
-/// Whether the content of a file of this name is asked for later.
+/// Returns true if the content of a file of this name is asked for later.
 fn matters(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let folder = name.rsplit('/').nth(1).unwrap_or_default();

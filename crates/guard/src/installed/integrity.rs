@@ -116,7 +116,7 @@ pub(super) fn judge(
     sources(site, distributions, &owners, &seen)
 }
 
-/// Whether a row names a link that its installer makes and gives no hash: to a
+/// Returns true if a row names a link that its installer makes and gives no hash: to a
 /// folder that is edited, or to a file in PDM's cache.
 fn is_linked(owner: &Distribution, path: &Path) -> bool {
     (owner.package.source == Source::Own || owner.installer == "pdm") && path.is_symlink()
@@ -245,13 +245,13 @@ rule: crate::rule::Rule::Unrecorded,
     }
 }
 
-/// Whether `path` can be executed or imported, by its name.
+/// Returns true if `path` can be executed or imported, by its name.
 pub(super) fn is_code(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["py", "pyc", "pth", "start", "so", "pyd", "dll", "sh", "exe"].contains(&ending)
 }
 
-/// Whether `path` is the compiled form of a recorded source beside it.
+/// Returns true if `path` is the compiled form of a recorded source beside it.
 pub(super) fn is_compiled_of(path: &Path, recorded: &Owners) -> bool {
     let in_cache = path.parent().and_then(Path::file_name) == Some("__pycache__".as_ref());
     let stem = path

@@ -323,7 +323,7 @@ fn build_entries(files: &Files) -> Vec<Entry> {
     entries
 }
 
-/// Whether a file of a source archive lies where no build takes code from,
+/// Returns true if a file of a source archive lies where no build takes code from,
 /// unless it is told to: among tests or examples, or below a folder whose name
 /// cannot be imported.
 fn is_aside(inside: &Path) -> bool {

@@ -178,12 +178,12 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
     })
 }
 
-/// Whether a file of this name may run when Python starts.
+/// Returns true if a file of this name may run when Python starts.
 pub(super) fn may_start(file: &str) -> bool {
     [".pth", ".start"].iter().any(|ending| file.ends_with(ending)) || is_module(file)
 }
 
-/// Whether Python imports a module of this name by itself.
+/// Returns true if Python imports a module of this name by itself.
 pub(super) fn is_module(file: &str) -> bool {
     matches!(file.split('.').next(), Some("sitecustomize" | "usercustomize"))
 }
@@ -370,7 +370,7 @@ fn is_known(line: &str) -> bool {
     })
 }
 
-/// Whether `line` is `pattern` with names of modules, or tuples of such names
+/// Returns true if `line` is `pattern` with names of modules, or tuples of such names
 /// in quotes, in the place of each `{}`.
 fn fits(line: &str, pattern: &str) -> bool {
     let Some((before, after)) = pattern.split_once("{}") else { return line == pattern };

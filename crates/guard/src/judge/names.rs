@@ -81,7 +81,7 @@ rule: crate::rule::Rule::NearName,
 
 struct Near {
     popular: &'static str,
-    /// Whether an eye would take one for the other.
+    /// True if an eye would take one for the other.
     alike: bool,
 }
 
@@ -137,7 +137,7 @@ fn shorter(name: &str) -> Vec<String> {
     without.chain(std::iter::once(name.to_owned())).collect()
 }
 
-/// Whether one letter more, fewer or other, or two swapped, makes `a` of `b`.
+/// Returns true if one letter more, fewer or other, or two swapped, makes `a` of `b`.
 fn is_one_away(a: &str, b: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let same = one.iter().zip(&other).take_while(|(x, y)| x == y).count();

@@ -72,7 +72,7 @@ rule: crate::rule::Rule::NewDependency,
     })
 }
 
-/// Whether `new` differs from `old` in its last part only: 1.2.3 → 1.2.4.
+/// Returns true if `new` differs from `old` in its last part only: 1.2.3 → 1.2.4.
 fn is_patch(old: &Version, new: &Version) -> bool {
     let parts = |version: &Version| -> Option<[u64; 3]> {
         let mut numbers = version.text().split('.').map(|part| {

@@ -198,7 +198,7 @@ impl Format {
         })
     }
 
-    /// Whether it fixes every version.
+    /// Returns true if it fixes every version.
     pub fn is_lock(self) -> bool {
         matches!(
             self,
@@ -399,7 +399,7 @@ fn written(value: Option<&toml::Value>) -> Option<String> {
     })
 }
 
-/// Whether `path` lies in folders of these names, the nearest last.
+/// Returns true if `path` lies in folders of these names, the nearest last.
 fn is_in(path: &Path, folders: &[&str]) -> bool {
     let above = path.ancestors().skip(1).map(|folder| folder.file_name().and_then(|n| n.to_str()));
     folders.iter().rev().zip(above).all(|(name, folder)| folder == Some(name))

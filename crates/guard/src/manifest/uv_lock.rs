@@ -138,7 +138,7 @@ fn reading(entries: Vec<Entry<'_>>, place: &Place) -> Reading {
 }
 
 impl From<'_> {
-    /// Whether it is a project of one's own that lies at `path`.
+    /// Returns true if it is a project of one's own that lies at `path`.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         [&self.editable, &self.r#virtual].into_iter().flatten().any(|own| own == path)
     }

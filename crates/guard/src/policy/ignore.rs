@@ -194,7 +194,7 @@ fn entry(raw: Raw, place: &Place, now_ms: i64) -> Result<Entry, (String, &'stati
 /// Gaps behind which there may be anything.
 const UNIGNORABLE: [Why; 4] = [Why::Unreadable, Why::Malformed, Why::Nothing, Why::Stale];
 
-/// Whether `id` names a rule of ours, and no advisory.
+/// Returns true if `id` names a rule of ours, and no advisory.
 fn is_rule(id: &str) -> bool {
     Rule::called(id).is_some()
         || Why::ALL.into_iter().any(|why| rule::of_gap(why).eq_ignore_ascii_case(id))
@@ -299,7 +299,7 @@ fn places(finding: &Finding) -> Vec<&Path> {
 }
 
 impl Entry {
-    /// Whether it speaks of `subject`, `name 1.0` or another thing by its own
+    /// Returns true if it speaks of `subject`, `name 1.0` or another thing by its own
     /// name; `exact` asks for the version too.
     fn is_about(&self, subject: &str, exact: bool) -> bool {
         let Wanted::Named(name, version) = &self.package else { return !exact };
@@ -321,7 +321,7 @@ impl Entry {
         }
     }
 
-    /// Whether every place is one that it speaks of.
+    /// Returns true if every place is one that it speaks of.
     fn is_at(&self, places: &[&Path]) -> bool {
         let Some(path) = &self.path else { return true };
         let path = Path::new(path);

@@ -117,7 +117,7 @@ fn first_sentence(text: &str) -> &str {
     text.find(". ").and_then(|at| text.get(..=at)).unwrap_or(text)
 }
 
-/// Whether two findings mean the same and ask for the same.
+/// Returns true if two findings mean the same and ask for the same.
 fn alike(a: &Finding, b: &Finding) -> bool {
     let key = |f: &Finding| (f.severity, f.kind);
     key(a) == key(b) && a.rule == b.rule && a.meaning == b.meaning && a.do_first == b.do_first
@@ -159,7 +159,7 @@ fn one(out: &mut String, finding: &Finding) {
     }
 }
 
-/// Whether `subject` counts more than one thing: `12 links in …`.
+/// Returns true if `subject` counts more than one thing: `12 links in …`.
 fn is_plural(subject: &str) -> bool {
     let first = subject.split(' ').next().unwrap_or_default();
     first == "distributions" || first != "1" && first.bytes().all(|b| b.is_ascii_digit())
