@@ -4,7 +4,6 @@
 //! presentation. Tables, JSON, SARIF, ignore files and `keymoat explain` name
 //! the same ids.
 
-use crate::finding::Why;
 use serde::{Serialize, Serializer};
 
 /// A rule that a finding breaks.
@@ -721,36 +720,6 @@ impl Rule {
     }
 }
 
-/// The id of gaps of this reason, such as `KM-GAP-004`.
-pub fn of_gap(why: Why) -> &'static str {
-    match why {
-        Why::Unreadable => "KM-GAP-001",
-        Why::Malformed => "KM-GAP-002",
-        Why::Nothing => "KM-GAP-003",
-        Why::Floating => "KM-GAP-004",
-        Why::UnknownSource => "KM-GAP-005",
-        Why::NotCovered => "KM-GAP-006",
-        Why::Stale => "KM-GAP-007",
-        Why::NoRecord => "KM-GAP-008",
-        Why::Unordered => "KM-GAP-009",
-        Why::Undated => "KM-GAP-010",
-        Why::UnknownFormat => "KM-GAP-011",
-    }
-}
-
-/// What documentation says of the rule or gap called `id`, as text.
-pub fn explain(id: &str) -> Option<String> {
-    if let Some(rule) = Rule::called(id) {
-        let Explained { id, title, why, example, what_to_do } = rule.explained();
-        return Some(format!(
-            "{id}  {title}\n\nWhy it matters:   {why}\nExample:          {example}\nWhat to do first: {what_to_do}\n\nTo leave one finding alone, name it in a file for --ignore-file:\n\n[[ignore]]\nid = \"{id}\"\npackage = \"name==1.0\"   # or path = \"file\"\nreason = \"…\"\nexpires = 2026-12-31\n"
-        ));
-    }
-    let why = Why::ALL.into_iter().find(|why| of_gap(*why).eq_ignore_ascii_case(id))?;
-    let rule = crate::render::rules::of_gap(why);
-    Some(format!("{}  {}\n\nWhat to do first: {}\n", of_gap(why), rule.title, rule.help))
-}
-
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.id())
@@ -779,20 +748,5 @@ mod tests {
                 assert!(!text.is_empty(), "{rule}");
             }
         }
-    }
-
-    #[test]
-    fn the_page_of_rules_names_every_rule_and_every_gap() {
-        let page = include_str!("../../../docs/rules.md");
-        for rule in Rule::ALL {
-            let row = format!("| `{rule}` | {} |", rule.explained().title);
-            assert!(page.contains(&row), "docs/rules.md has no row {row}");
-            assert!(explain(rule.id()).is_some_and(|text| text.contains(rule.explained().why)));
-        }
-        for why in Why::ALL {
-            let row = format!("| `{}` |", of_gap(why));
-            assert!(page.contains(&row) && explain(of_gap(why)).is_some(), "{row}");
-        }
-        assert!(explain("KM-NONE-001").is_none());
     }
 }

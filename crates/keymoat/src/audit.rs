@@ -184,7 +184,7 @@ pub(crate) fn explain(id: Option<&str>) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    if let Some(text) = guard::rule::explain(id) {
+    if let Some(text) = guard::render::explain(id) {
         say::out(&text);
         return ExitCode::SUCCESS;
     }

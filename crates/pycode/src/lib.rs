@@ -17,6 +17,7 @@ mod eval;
 mod expr;
 pub mod fact;
 mod fold;
+mod leak;
 mod letters;
 mod lex;
 mod outline;

@@ -5,7 +5,8 @@
 use super::finding;
 use crate::finding::{Evidence, Finding, Severity};
 use crate::inventory::Place;
-use crate::judge::conduct::{self, Entry, Root};
+use crate::judge::conduct::{Entry, Root};
+use crate::judge::loaded;
 use crate::name::pep503;
 use crate::rule::Rule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,7 +183,7 @@ impl Carrier<'_> {
         });
         let mut seen = Vec::new();
         for file in data {
-            if let Some((_, because)) = open(file).and_then(|content| conduct::built(&content)) {
+            if let Some((_, because)) = open(file).and_then(|content| loaded::built(&content)) {
                 seen.push((*file, because));
             }
         }

@@ -7,29 +7,17 @@
 //! are harm wherever they are; where nothing is seen to call them they weigh
 //! less.
 
+use super::loaded;
+use super::part::{HARM, place_of};
+pub(crate) use super::part::{Open, Part};
 use crate::finding::Severity;
 use crate::rule::Rule;
-use pycode::fact::{Deed, Fact, Summary, When};
+use pycode::fact::{Deed, Fact, When};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 /// Places in the code that are looked at from one root.
 const NODES_MAX: usize = 4000;
-/// The largest file that is executed or loaded and is looked into, in bytes.
-const DATA_MAX_BYTES: usize = 16 << 20;
-
-/// Gives the content of a file of the package, if it is there.
-pub(crate) type Open<'o> = &'o dyn Fn(&Path) -> Option<Vec<u8>>;
-
-/// A file of a package, as its code is named in imports.
-pub(crate) struct Part<'a> {
-    /// `package.module`; for a program that is run by itself, nothing.
-    pub(crate) module: String,
-    /// Where it is.
-    pub(crate) path: &'a Path,
-    /// What it does.
-    pub(crate) summary: &'a Summary,
-}
 
 /// A way into the code of a package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -323,26 +311,6 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The file that a path in the code of `file` names.
-fn place_of(file: &Path, named: &str) -> Option<PathBuf> {
-    let named = named.strip_suffix(" (silenced)").unwrap_or(named);
-    let folder = file.parent()?;
-    let inside = match named.split_once("\u{fffc}here") {
-        Some((_, inside)) => inside.trim_start_matches('/'),
-        // What is before it is known at run time only.
-        None => named.rsplit('\u{fffc}').next()?.trim_start_matches(['/', '.']),
-    };
-    let mut path = PathBuf::new();
-    for part in folder.join(inside).components() {
-        match part {
-            Component::ParentDir => drop(path.pop()),
-            Component::CurDir => {}
-            part => path.push(part),
-        }
-    }
-    Some(path)
-}
-
 /// A dotted name as seen from `module`: `..x.f` in `a.b.c` is `a.x.f`.
 pub(crate) fn absolute(module: &str, is_package: bool, dotted: &str) -> String {
     let name = dotted.trim_start_matches('.');
@@ -359,15 +327,6 @@ pub(crate) fn absolute(module: &str, is_package: bool, dotted: &str) -> String {
         format!("{base}.{name}")
     }
 }
-
-/// What is harm wherever it is.
-const HARM: [Deed; 5] = [
-    Deed::ExecutesHidden,
-    Deed::ExecutesFetched,
-    Deed::ExecutesMedia,
-    Deed::SendsSecrets,
-    Deed::GivesShell,
-];
 
 /// What is harm by itself among `facts`, which are reached from `root`.
 fn harm<'a>(facts: &[(usize, &'a Fact)], root: &Root) -> Option<Verdict<'a>> {
@@ -597,7 +556,7 @@ fn file<'a>(
         let more = [Deed::Drops, Deed::AddsPath, Deed::Talks];
         return of(Severity::Critical, Rule::ExecutesFetched, why, &more);
     }
-    if let Some(found) = files_in(facts, parts, open) {
+    if let Some(found) = loaded::files_in(facts, parts, open) {
         let (severity, rule, because, fact) = found;
         let evidence = vec![fact];
         return Some(Verdict { severity, rule, root, evidence, because });
@@ -677,111 +636,6 @@ fn starts_program(fact: &Fact) -> bool {
     let python = [".py", ".pyw"].iter().any(|ending| what.ends_with(ending));
     let itself = what.ends_with("/__file__");
     fact.deed == Deed::StartsFile && !python && !itself && !what.starts_with("-m ")
-}
-
-type OfFile<'a> = (Severity, Rule, &'static str, (usize, &'a Fact));
-
-/// What the files say that are executed as code, or from which objects are built.
-fn files_in<'a>(
-    facts: &[(usize, &'a Fact)],
-    parts: &[Part<'_>],
-    open: Open<'_>,
-) -> Option<OfFile<'a>> {
-    let mut worst: Option<OfFile<'a>> = None;
-    for (index, fact) in facts {
-        let Some(part) = parts.get(*index) else { continue };
-        let is_source = [".py", ".pyw"].iter().any(|ending| fact.what.ends_with(ending));
-        let data = || {
-            let content = open(&place_of(part.path, &fact.what)?)?;
-            (content.len() <= DATA_MAX_BYTES).then_some(content)
-        };
-        let found = match fact.deed {
-            Deed::ExecutesFile if !is_source => match data() {
-                Some(content) => executed(&content),
-                None if fact.what.contains("\u{fffc}here") => Some((
-                    Severity::High,
-                    "It executes a file that is no module: people and tools that look at modules do not see it.",
-                )),
-                None => None,
-            },
-            Deed::BuildsObjects => data().and_then(|content| built(&content)),
-            _ => None,
-        };
-        let Some((severity, because)) = found else { continue };
-        let rule =
-            if fact.deed == Deed::BuildsObjects { Rule::BuildsObjects } else { Rule::ExecutesFile };
-        if worst.as_ref().is_none_or(|worst| worst.0 < severity) {
-            worst = Some((severity, rule, because, (*index, *fact)));
-        }
-    }
-    worst
-}
-
-/// What a file does that is executed and is no module.
-fn executed(content: &[u8]) -> Option<(Severity, &'static str)> {
-    let Ok(text) = std::str::from_utf8(content) else {
-        return Some((Severity::High, "It executes a file that nobody can read."));
-    };
-    let summary = pycode::apart(|| pycode::read(pycode::Role::Module, text.as_bytes()))?;
-    let at_import = summary.facts.iter().filter(|fact| fact.when == When::Import);
-    let deeds: Vec<Deed> = at_import.map(|fact| fact.deed).collect();
-    if deeds.iter().any(|deed| HARM.contains(deed)) {
-        Some((
-            Severity::Critical,
-            "It executes a file that is no module, and what is in it does harm.",
-        ))
-    } else if !deeds.is_empty() || !is_plain(text) {
-        Some((
-            Severity::High,
-            "It executes a file that is no module: people and tools that look at modules do not see it.",
-        ))
-    } else {
-        None
-    }
-}
-
-/// Returns true if every line of `text` is empty, a comment or an assignment.
-fn is_plain(text: &str) -> bool {
-    text.lines().map(str::trim).all(|line| {
-        line.is_empty()
-            || line.starts_with('#')
-            || line.split_once('=').is_some_and(|(name, value)| {
-                name.trim().chars().all(|l| l.is_alphanumeric() || l == '_') && !value.contains('(')
-            })
-    })
-}
-
-/// What a file does from which objects are built.
-pub(crate) fn built(content: &[u8]) -> Option<(Severity, &'static str)> {
-    const PICKLE: &str =
-        "It holds a pickle that calls functions of the system: whoever loads it runs them.";
-    const YAML: &str =
-        "It names functions that a YAML reader calls when it is loaded without care.";
-    let starts = |begin: &[u8]| content.starts_with(begin);
-    let text = content.get(..content.len().min(1 << 20)).unwrap_or_default();
-    let text = String::from_utf8_lossy(text);
-    if text.contains("!!python/object/apply:") || text.contains("!!python/object/new:") {
-        return Some((Severity::High, YAML));
-    }
-    if starts(b"PK\x03\x04") {
-        return in_zip(content).then_some((Severity::High, PICKLE));
-    }
-    // NumPy's header comes before the pickle.
-    let inside = if starts(b"\x93NUMPY") {
-        let end = content.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        content.get(end..).unwrap_or_default()
-    } else {
-        content
-    };
-    pycode::pickle::harm(inside).is_some().then_some((Severity::High, PICKLE))
-}
-
-/// Returns true if a member of the ZIP `content` is a pickle that does harm.
-fn in_zip(content: &[u8]) -> bool {
-    crate::archive::members(content, DATA_MAX_BYTES).into_iter().any(|(name, bytes)| {
-        let pickled = [".pkl", ".pickle", ".npy"].iter().any(|ending| name.ends_with(ending));
-        pickled && !bytes.starts_with(b"PK\x03\x04") && built(&bytes).is_some()
-    })
 }
 
 /// What lies in several files of one package, each too little by itself.

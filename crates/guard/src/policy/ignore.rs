@@ -22,7 +22,7 @@ use crate::manifest::Malformed;
 use crate::manifest::toml_file;
 use crate::name::pep503;
 use crate::render::rules;
-use crate::rule::{self, Rule};
+use crate::rule::Rule;
 use crate::version::Version;
 use serde::Deserialize;
 use std::path::Path;
@@ -197,13 +197,13 @@ const UNIGNORABLE: [Why; 4] = [Why::Unreadable, Why::Malformed, Why::Nothing, Wh
 /// Returns true if `id` names a rule of ours, and no advisory.
 fn is_rule(id: &str) -> bool {
     Rule::called(id).is_some()
-        || Why::ALL.into_iter().any(|why| rule::of_gap(why).eq_ignore_ascii_case(id))
+        || Why::ALL.into_iter().any(|why| why.id().eq_ignore_ascii_case(id))
         || rules::all().iter().any(|rule| rule.is_called(id))
 }
 
 /// Returns true if `id` names gaps of the reason `why`, whose rule is `rule`.
 fn is_gap(id: &str, why: Why, rule: &rules::Rule) -> bool {
-    rule.is_called(id) || rule::of_gap(why).eq_ignore_ascii_case(id)
+    rule.is_called(id) || why.id().eq_ignore_ascii_case(id)
 }
 
 impl Ignore {

@@ -115,7 +115,7 @@ impl Run<'_> {
     fn gaps(&mut self, group: &[&Gap], ignored: Option<&str>) {
         let Some(first) = group.first() else { return };
         let rule = rules::of_gap(first.why);
-        let id = crate::rule::of_gap(first.why);
+        let id = first.why.id();
         self.rule(id, rule.title, rule.help, None, None);
         let places = [place_of(first)];
         let file = places.first().map(|p| uri(&p.file)).unwrap_or_default();
@@ -258,7 +258,7 @@ fn notifications(gaps: &[Gap]) -> Vec<Value> {
             let rule = rules::of_gap(first.why);
             Some(json!({
                 "level": "warning",
-                "associatedRule": { "id": crate::rule::of_gap(first.why) },
+                "associatedRule": { "id": first.why.id() },
                 "message": { "text": text_of(group, &rule) },
                 "locations": [location(&place_of(first))],
             }))

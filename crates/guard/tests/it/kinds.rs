@@ -328,6 +328,7 @@ fn what_honest_packages_do_that_looks_like_harm_is_quiet() {
         "import textwrap\ndef make(name):\n    exec(textwrap.dedent(f'''\n        def {name}(): pass\n    '''))\nmake('a')\n",
         "import io\nexec(io.StringIO('from a import b').read())\n",
         "import re\nWORD = re.compile('[a-z]+[a-z]+[a-z]+')\ndef number(text):\n    return eval(WORD.match(text).group())\n",
+        "import tokenize\ndef run(name):\n    with tokenize.open(name) as f:\n        exec(f.read().replace('\\r\\n', '\\n'))\nrun('x')\n",
         "import base64, pickle\ndef load(value):\n    return pickle.loads(base64.b64decode(value))\n",
         "import os, requests\ndef ask():\n    return requests.get('https://api.openai.invalid', headers={'a': os.environ['OPENAI_API_KEY']})\nask()\n",
         "import requests, functools\nold = requests.Session.send\n@functools.wraps(old)\ndef send(self, *args):\n    return old(self, *args)\nrequests.Session.send = send\n",

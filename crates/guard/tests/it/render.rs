@@ -73,7 +73,7 @@ fn gaps_are_sarif_results_and_notifications() {
     let log = sarif(&report());
     let results = list(&log, "/runs/0/results");
     for why in [Why::Malformed, Why::Floating, Why::NotCovered] {
-        let rule = guard::rule::of_gap(why);
+        let rule = why.id();
         let shown = results.iter().find(|result| result["ruleId"] == rule).expect(rule);
         assert_eq!(shown["level"], "warning");
         assert!(shown["message"]["text"].as_str().unwrap().contains("Not audited"));
