@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 pub struct Hit {
     /// Every id of it, the preferred one first.
     pub ids: Vec<String>,
-    /// Whether the release was made to do harm.
+    /// True if the release was made to do harm.
     pub malicious: bool,
     /// The worst that any record says; `None` if none says.
     pub severity: Option<Severity>,
@@ -129,7 +129,7 @@ enum End {
     LastAffected,
 }
 
-/// Whether `version` lies in `range`: the last event at or before it decides.
+/// Returns true if `version` lies in `range`: the last event at or before it decides.
 /// A range with an end that has no place in the order is not evaluated; such
 /// records are counted when an index is made.
 fn in_range(ecosystem: Ecosystem, range: &Range, version: &Version) -> bool {
@@ -182,7 +182,7 @@ fn ends(ecosystem: Ecosystem, range: &Range) -> Option<Vec<(Option<Version>, End
     Some(ends)
 }
 
-/// Whether every range of `affected` can be evaluated.
+/// Returns true if every range of `affected` can be evaluated.
 pub(super) fn can_be_evaluated(ecosystem: Ecosystem, affected: &Affected) -> bool {
     affected.ranges.iter().all(|range| range.kind == "GIT" || ends(ecosystem, range).is_some())
 }

@@ -33,7 +33,7 @@ pub fn pep503(name: &str) -> String {
     normal
 }
 
-/// Whether `name` is a valid Python distribution name or extra (PEP 508):
+/// Returns true if `name` is a valid Python distribution name or extra (PEP 508):
 /// ASCII letters, digits, `-`, `_`, `.`, a letter or digit at both ends.
 pub fn is_valid_python(name: &str) -> bool {
     let end = |letter: Option<char>| letter.is_some_and(|l| l.is_ascii_alphanumeric());

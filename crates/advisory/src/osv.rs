@@ -133,7 +133,7 @@ pub struct Indicators {
 }
 
 impl Record {
-    /// Whether the release was made to do harm, not merely has a hole.
+    /// Returns true if the release was made to do harm, not merely has a hole.
     pub fn is_malicious(&self) -> bool {
         let ids = std::iter::once(&self.id).chain(&self.aliases);
         let weaknesses = self.database_specific.cwe_ids.iter().flatten();

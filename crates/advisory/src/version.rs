@@ -40,7 +40,7 @@ impl Version {
         &self.text
     }
 
-    /// Whether it can be compared with a range.
+    /// Returns true if it can be compared with a range.
     pub fn is_ordered(&self) -> bool {
         !matches!(self.order, Order::Unordered)
     }
@@ -71,7 +71,7 @@ impl Version {
         }
     }
 
-    /// Whether it is the release that `listed` names, in any spelling.
+    /// Returns true if it is the release that `listed` names, in any spelling.
     pub fn is(&self, listed: &Self) -> bool {
         self.against(listed).map_or(self.text == listed.text, Ordering::is_eq)
     }

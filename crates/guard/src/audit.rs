@@ -172,6 +172,10 @@ pub fn audit_telling(
     for (path, why) in &found.unreadable {
         reading.gaps.push(unreadable(path, why));
     }
+    for text in &found.asked {
+        reading.append(asked_for(text));
+    }
+    reading.gaps.extend(found.unread.iter().map(|path| unread(path)));
     through_links(&found, &mut reading);
     if found.cut_short {
         let text = "there are more files than one audit walks through".to_owned();
@@ -197,12 +201,19 @@ pub fn audit_telling(
         files.push(path.clone());
         reading.append(packed::read(path, *named));
     }
+    for path in &found.projects {
+        reading.append(crate::project::read(path));
+    }
     for folder in &found.layouts {
         tell(&Step { at: files.len() + 1, of, path: folder });
         files.push(folder.clone());
         reading.append(packed::folder(folder, packed::image::layout));
     }
-    let empty = found.manifests.is_empty() && found.site_dirs.is_empty();
+    let empty = found.manifests.is_empty() && found.site_dirs.is_empty() && found.asked.is_empty();
+    let setup = found.projects.iter().filter(|path| path.ends_with("setup.py"));
+    if empty {
+        reading.gaps.extend(setup.map(|path| unread(path)));
+    }
     if empty && files.is_empty() && reading.gaps.is_empty() {
         let shown: Vec<String> = ask.paths.iter().map(|path| path.display().to_string()).collect();
         let text = "no lock file, no requirement file and no environment is there".to_owned();
@@ -217,6 +228,39 @@ pub fn audit_telling(
     nothing(&mut reading, &ask.paths);
     judged(&mut reading, advisories, &ask.terms);
     summed_up(&ask.terms, reading, files, advisories)
+}
+
+/// What is known of a requirement that was named in the place of a path.
+fn asked_for(text: &str) -> Reading {
+    let place = Place::whole("the command line");
+    crate::manifest::requirements::read(text, &place, &|_| {
+        Err("it is not read from here".to_owned())
+    })
+}
+
+/// The gap that a file of a known kind is not read.
+fn unread(path: &Path) -> Gap {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (text, do_first) = match name {
+        "setup.py" => (
+            "what it requires is computed when it runs, and nothing is run",
+            "Audit what it installs: `pip freeze | keymoat audit -`, or the environment.",
+        ),
+        "pixi.lock" => {
+            ("locks of this tool are known and not read", "Audit the environment that it makes.")
+        }
+        _ => (
+            "locks of this tool are known and not read",
+            "Audit a package-lock.json: `npm install --package-lock-only` makes one.",
+        ),
+    };
+    gap(
+        Why::UnknownFormat,
+        &path.display().to_string(),
+        Some(Place::whole(path)),
+        text.to_owned(),
+        do_first,
+    )
 }
 
 /// Adds a gap if no package was seen at all: that is no audit, whatever was read.
@@ -260,6 +304,7 @@ fn through_links(found: &Found, reading: &mut Reading) {
     reading.gaps.extend(left(found));
     for (link, target) in &found.moved {
         reading.findings.push(Finding {
+rule: crate::rule::Rule::Link,
             severity: Severity::Medium,
             kind: Kind::Integrity,
             subject: link.display().to_string(),
@@ -342,7 +387,8 @@ fn conda_builds(found: &Found, reading: &Reading) -> Vec<Gap> {
 }
 
 fn manifest(path: &Path, format: Format) -> Reading {
-    let text = match files::text(path) {
+    let read = if format == Format::Requirements { files::any_text } else { files::text };
+    let text = match read(path) {
         Ok(text) => text,
         Err(why) => return Reading { gaps: vec![unreadable(path, &why)], ..Reading::default() },
     };

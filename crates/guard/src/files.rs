@@ -5,9 +5,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 /// The largest lock or requirement file that is read, in bytes.
-const FILE_MAX_BYTES: u64 = 64 << 20;
+const FILE_MAX_BYTES: u64 = 32 << 20;
 
-/// Whether `folder` is what a cache keeps of one wheel: uv's `archive-v0/ID`,
+/// Returns true if `folder` is what a cache keeps of one wheel: uv's `archive-v0/ID`,
 /// PDM's `NAME.whl.cache`.
 pub(crate) fn is_cached(folder: &Path) -> bool {
     let name = |folder: &Path| folder.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -55,6 +55,30 @@ pub(crate) fn text(path: &Path) -> Result<String, String> {
 /// The text of one that nobody named.
 pub(crate) fn met_text(path: &Path) -> Result<String, String> {
     utf8(met(path, FILE_MAX_BYTES)?)
+}
+
+/// The text of a file that somebody named, in any encoding that pip reads: with
+/// a byte order mark (PowerShell writes UTF-16), with a coding line (PEP 263),
+/// or in UTF-8; what is none of these is taken for Latin-1.
+pub(crate) fn any_text(path: &Path) -> Result<String, String> {
+    let bytes = bytes(path, FILE_MAX_BYTES)?;
+    let wide = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .filter_map(|pair| Some(read([*pair.first()?, *pair.last()?])))
+            .collect();
+        String::from_utf16_lossy(&units)
+    };
+    if let Some(rest) = bytes.strip_prefix(&[0xff, 0xfe]) {
+        return Ok(wide(rest, u16::from_le_bytes));
+    }
+    if let Some(rest) = bytes.strip_prefix(&[0xfe, 0xff]) {
+        return Ok(wide(rest, u16::from_be_bytes));
+    }
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text),
+        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
+    })
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, String> {

@@ -5,6 +5,7 @@
 //! for a gap, and a gap is not evidence of anything.
 
 use crate::inventory::Place;
+use crate::rule::Rule;
 use serde::Serialize;
 
 pub use advisory::Severity;
@@ -73,6 +74,8 @@ pub struct Evidence {
 /// Something that was seen and that somebody should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// The rule that it breaks: stable, unlike the texts.
+    pub rule: Rule,
     /// How much it matters.
     pub severity: Severity,
     /// Which question it answers.
@@ -119,6 +122,23 @@ pub enum Why {
 }
 
 impl Why {
+    /// The id of such gaps, such as `KM-GAP-004`: never changed, as a rule's.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Unreadable => "KM-GAP-001",
+            Self::Malformed => "KM-GAP-002",
+            Self::Nothing => "KM-GAP-003",
+            Self::Floating => "KM-GAP-004",
+            Self::UnknownSource => "KM-GAP-005",
+            Self::NotCovered => "KM-GAP-006",
+            Self::Stale => "KM-GAP-007",
+            Self::NoRecord => "KM-GAP-008",
+            Self::Unordered => "KM-GAP-009",
+            Self::Undated => "KM-GAP-010",
+            Self::UnknownFormat => "KM-GAP-011",
+        }
+    }
+
     /// All of them, in their order.
     pub const ALL: [Self; 11] = [
         Self::Unreadable,
@@ -192,6 +212,7 @@ mod tests {
 
     fn finding(severity: Severity) -> Finding {
         Finding {
+            rule: Rule::NoHash,
             severity,
             kind: Kind::Pin,
             subject: String::new(),

@@ -113,7 +113,7 @@ impl Hash {
             .then(|| Self { algorithm: algorithm.to_ascii_lowercase(), digest: digest.to_owned() })
     }
 
-    /// Whether nobody can make another file with the same digest today.
+    /// Returns true if nobody can make another file with the same digest today.
     pub fn is_strong(&self) -> bool {
         matches!(
             self.algorithm.as_str(),

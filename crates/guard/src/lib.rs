@@ -23,10 +23,12 @@ mod packed;
 pub mod pin;
 pub mod policy;
 pub mod private;
+mod project;
 pub mod recorded;
 pub mod release;
 pub mod render;
 mod report;
+pub mod rule;
 pub mod secrets;
 mod tree;
 

@@ -2,7 +2,7 @@
 //! meets on the way, it follows those to environments, and to files that lie in what it
 //! walks through anyway; others to what would be read are told.
 
-use crate::files::{reason, text};
+use crate::files::reason;
 use crate::manifest::Format;
 use std::collections::HashSet;
 use std::fs;
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Entries of folders that are looked at before a walk stops.
 const ENTRIES_MAX: usize = 2_000_000;
+/// Files of projects that start programs and are read.
+const PROJECTS_MAX: usize = 20_000;
 /// Entries of a folder behind a link by which it is known as an environment.
 const LISTED_MAX: usize = 10_000;
 /// Folders that hold neither locks nor environments of their own.
@@ -28,6 +30,12 @@ pub(crate) struct Found {
     pub(crate) site_dirs: Vec<PathBuf>,
     /// Files that hold packages, and whether somebody named them.
     pub(crate) archives: Vec<(PathBuf, bool)>,
+    /// Requirements that were named in the place of a path.
+    pub(crate) asked: Vec<String>,
+    /// Files that are known and not read.
+    pub(crate) unread: Vec<PathBuf>,
+    /// Files of projects that start programs.
+    pub(crate) projects: Vec<PathBuf>,
     /// Folders that hold images.
     pub(crate) layouts: Vec<PathBuf>,
     /// Links to files elsewhere that would be read, and where they lead.
@@ -36,22 +44,37 @@ pub(crate) struct Found {
     pub(crate) moved: Vec<(PathBuf, PathBuf)>,
     /// What could not be opened, and why.
     pub(crate) unreadable: Vec<(PathBuf, String)>,
-    /// Whether the walk stopped before it was through.
+    /// True if the walk stopped before it was through.
     pub(crate) cut_short: bool,
 }
 
 /// Everything to audit at `path`, which is a file or a folder to walk through.
 pub(crate) fn find(path: &Path, found: &mut Found) {
+    if path.as_os_str() == "-" {
+        found.manifests.push((PathBuf::from("/dev/stdin"), Format::Requirements));
+        return;
+    }
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
+        Err(_) if is_asked(path) => {
+            found.asked.extend(path.to_str().map(str::to_owned));
+            return;
+        }
         Err(error) => {
             found.unreadable.push((path.to_owned(), reason(&error)));
             return;
         }
     };
+    // A pipe that somebody named: `<(pip freeze)`.
+    if !kind.is_file() && !kind.is_dir() {
+        found.manifests.push((path.to_owned(), Format::Requirements));
+        return;
+    }
     if kind.is_file() {
         match Format::of(path).or_else(|| by_content(path)) {
             Some(format) => found.manifests.push((path.to_owned(), format)),
+            None if crate::project::is_one(path) => found.projects.push(path.to_owned()),
+            None if is_unread(path) => found.unread.push(path.to_owned()),
             None if is_archive(path) => found.archives.push((path.to_owned(), true)),
             None => found.unreadable.push((
                 path.to_owned(),
@@ -72,24 +95,46 @@ pub(crate) fn find(path: &Path, found: &mut Found) {
     found.layouts.sort();
 }
 
+/// Returns true if `path` is a lock of a tool whose locks are not read.
+fn is_unread(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    matches!(
+        name,
+        "yarn.lock" | "bun.lock" | "bun.lockb" | "pixi.lock" | "deno.lock" | "pip-tools.lock"
+    )
+}
+
+/// Returns true if `path` is no path but a requirement: `name` or `name==1.0`.
+fn is_asked(path: &Path) -> bool {
+    let Some(text) = path.to_str() else { return false };
+    let plain = !text.contains(['/', '\\']) && !text.starts_with('.');
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let file = [
+        "txt", "lock", "toml", "json", "yml", "yaml", "whl", "tar", "gz", "in", "cfg", "py", "zip",
+    ];
+    let named = text.contains("==") || !text.contains('.');
+    plain && named && !file.contains(&ending) && crate::python::Requirement::read(text).is_ok()
+}
+
 /// The format of a file that is named outright, by what is in it.
 fn by_content(path: &Path) -> Option<Format> {
     let known = path.extension().and_then(|ending| ending.to_str());
-    if !matches!(known, Some("txt" | "in" | "json" | "jsonc" | "yml" | "yaml")) {
+    if !matches!(known, Some("txt" | "in" | "json" | "jsonc" | "yml" | "yaml" | "py")) {
         return None;
     }
     // A file that is no text is what its name says it is, and a gap.
-    Format::of_text(path, &text(path).unwrap_or_default())
+    let text = crate::files::any_text(path).unwrap_or_default();
+    Format::of_text(path, &text)
 }
 
-/// Whether the file at `path` begins as an archive does.
+/// Returns true if the file at `path` begins as an archive does.
 fn is_archive(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
     read.is_ok() && crate::archive::Shape::of(&head).is_some()
 }
 
-/// Whether a file that is met on the way may hold packages: a wheel, a source
+/// Returns true if a file that is met on the way may hold packages: a wheel, a source
 /// archive, or what pip keeps of an answer.
 fn may_hold_packages(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -208,12 +253,12 @@ impl Follow<'_> {
     }
 }
 
-/// Whether a part of `path` is one of `names`.
+/// Returns true if a part of `path` is one of `names`.
 fn has(path: &Path, names: &[&str]) -> bool {
     path.iter().any(|part| names.iter().any(|name| part == *name))
 }
 
-/// Whether `link` lies in an environment of Python's: in the folder of its
+/// Returns true if `link` lies in an environment of Python's: in the folder of its
 /// `pyvenv.cfg`, or in its `lib`.
 fn is_in_environment(link: &Path) -> bool {
     link.ancestors().skip(1).take(3).any(|folder| folder.join("pyvenv.cfg").is_file())
@@ -259,7 +304,16 @@ fn walk_one(top: &Path, entries: &mut usize, links: &mut Vec<PathBuf>, found: &m
             } else if !kind.is_file() {
                 // Pipes have no end.
             } else if let Some(format) = Format::of(&path) {
+                if crate::project::is_one(&path) && found.projects.len() < PROJECTS_MAX {
+                    found.projects.push(path.clone());
+                }
                 found.manifests.push((path, format));
+            } else if is_unread(&path) {
+                found.unread.push(path);
+            } else if crate::project::is_one(&path) {
+                if found.projects.len() < PROJECTS_MAX {
+                    found.projects.push(path);
+                }
             } else if may_hold_packages(&path) {
                 found.archives.push((path, false));
             }
@@ -274,7 +328,7 @@ fn walk_one(top: &Path, entries: &mut usize, links: &mut Vec<PathBuf>, found: &m
     true
 }
 
-/// Whether distributions are installed into `folder`: by its name, as every
+/// Returns true if distributions are installed into `folder`: by its name, as every
 /// installer knows it.
 fn is_site_dir(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());

@@ -34,7 +34,7 @@ pub struct Asked {
     pub package: Option<(String, Vec<String>)>,
     /// Windows that were given.
     pub window: Vec<Bound>,
-    /// Whether it is only a drill.
+    /// True if it is only a drill.
     pub drill: bool,
     /// Now, in milliseconds since 1970.
     pub now_ms: i64,
@@ -53,6 +53,13 @@ pub fn open(asked: &Asked, advisories: &Advisories) -> Result<Incident, String> 
     for id in &asked.advisories {
         let records = advisories.with_id(id);
         if records.is_empty() {
+            let name = guard::name::normal(Ecosystem::PyPi, id);
+            let bad = advisories.malicious_admitted(Ecosystem::PyPi, &name, &|_| true);
+            if let Some((_, of_name)) = bad.first() {
+                return Err(format!(
+                    "{id} is a package, and no advisory\nhint: --advisory {of_name} is about its bad releases"
+                ));
+            }
             return Err(format!(
                 "no advisory at hand has the id {id}\nhint: give more with --advisories, or name the release with --package and --versions"
             ));
@@ -73,6 +80,15 @@ pub fn open(asked: &Asked, advisories: &Advisories) -> Result<Incident, String> 
                     "--versions {version}: it is no version, and no range\nhint: --versions 1.82.7 1.82.8, or --versions '>=2,<2.1'"
                 ));
             }
+        }
+        // What is known of these very releases belongs to the incident.
+        let wanted = |version: &Version| versions.iter().any(|text| text == version.text());
+        let known = advisories.malicious_admitted(Ecosystem::PyPi, &name, &wanted);
+        let mut ids: Vec<_> = known.iter().map(|(_, id)| id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        for record in ids.iter().flat_map(|id| advisories.with_id(id)) {
+            about(&record, &mut incident);
         }
         let ecosystem = Ecosystem::PyPi.osv().to_owned();
         let (versions, advisories) = (versions.clone(), Vec::new());

@@ -14,7 +14,7 @@ pub struct Incident {
     pub title: String,
     /// When it was opened.
     pub opened_at: String,
-    /// Whether it is only a drill.
+    /// True if it is only a drill.
     pub drill: bool,
     /// The bad releases.
     pub suspects: Vec<Suspect>,
@@ -176,7 +176,7 @@ pub struct Exposure {
     pub secrets: Vec<Exposed>,
     /// What of a gateway's own keys was readable, and why or why not.
     pub gateway: String,
-    /// Whether they were: then they are to be replaced too.
+    /// True if they were: then they are to be replaced too.
     #[serde(default)]
     pub gateway_is_readable: bool,
     /// What could not be looked at.
@@ -192,7 +192,7 @@ pub struct Exposed {
     pub places: Vec<String>,
     /// What to do about it.
     pub replace: String,
-    /// Whether it is a store of credentials that was only named, not read.
+    /// True if it is a store of credentials that was only named, not read.
     pub is_store: bool,
 }
 
@@ -295,7 +295,7 @@ impl Part {
         }
     }
 
-    /// Whether this part may only begin when those before it are done.
+    /// Returns true if this part may only begin when those before it are done.
     pub(crate) fn waits(self) -> bool {
         matches!(self, Self::Rotate | Self::Verify | Self::Reopen)
     }

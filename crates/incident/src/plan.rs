@@ -16,6 +16,22 @@ const MASTER_KEY: &str = "Give the gateway a new master key: change LITELLM_MAST
 /// And what the gateway holds.
 const PROVIDER_KEYS: &str = "End every provider's key that the gateway's configuration and environment name, at its provider, and give the gateway new ones";
 
+/// What stands between a step and where it applies.
+const LIES: &str = " It is in ";
+/// Places that a step names; the rest are counted.
+const PLACES_MAX: usize = 6;
+
+/// Where a key is, behind what to do about it.
+fn places(places: &[String]) -> String {
+    if places.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<&str> = places.iter().take(PLACES_MAX).map(String::as_str).collect();
+    let more = places.len().saturating_sub(PLACES_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{LIES}{}{more}.", shown.join(", "))
+}
+
 /// Credentials of providers that the gateway used, by its records.
 fn credentials(incident: &Incident) -> Vec<String> {
     let keys = incident.usage.iter().flat_map(|usage| &usage.keys);
@@ -87,7 +103,7 @@ pub fn update(incident: &mut Incident) {
             let text = if secret.is_store {
                 format!("Replace what {} holds. {}", secret.what, secret.replace)
             } else {
-                format!("Replace {}. {}", secret.what, secret.replace)
+                format!("Replace {}. {}{}", secret.what, secret.replace, places(&secret.places))
             };
             wanted.push((Part::Rotate, text));
             if !secret.is_store {
@@ -122,10 +138,19 @@ pub fn update(incident: &mut Incident) {
             .into(),
     ));
     for (part, text) in wanted {
-        if !incident.steps.iter().any(|step| step.text == text) {
-            let number = incident.steps.iter().map(|step| step.number).max().unwrap_or(0) + 1;
-            incident.steps.push(Step { number, part, text, done_at: None });
+        // Where a key lies is told behind it, and may change.
+        let head = |text: &str| text.split(LIES).next().unwrap_or_default().to_owned();
+        let known =
+            incident.steps.iter_mut().find(|s| s.part == part && head(&s.text) == head(&text));
+        if let Some(step) = known {
+            step.text = text;
+            continue;
         }
+        // Numbers rise through the parts, and a step keeps its own.
+        let first = part as u32 * 100;
+        let of_part = incident.steps.iter().filter(|step| step.part == part);
+        let number = of_part.map(|step| step.number).max().unwrap_or(first) + 1;
+        incident.steps.push(Step { number, part, text, done_at: None });
     }
     let frozen = incident.containment.as_ref().filter(|freeze| freeze.lifted_at.is_none());
     if let (Some(freeze), Some(step)) =

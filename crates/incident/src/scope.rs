@@ -90,7 +90,7 @@ pub fn scope(
     vec![scope, past]
 }
 
-/// Whether a gap hides packages; one that says "no advisory" hides none here.
+/// Returns true if a gap hides packages; one that says "no advisory" hides none here.
 fn is_blind(why: guard::finding::Why) -> bool {
     use guard::finding::Why;
     matches!(why, Why::Unreadable | Why::Malformed | Why::Floating)
@@ -176,7 +176,7 @@ fn in_the_past(incident: &Incident, listing: &Listing, advisories: &Advisories, 
 }
 
 impl Suspect {
-    /// Whether this version of the package is meant: by a listed version, by a
+    /// Returns true if this version of the package is meant: by a listed version, by a
     /// range, or by an advisory.
     fn is_bad(&self, ecosystem: Ecosystem, version: &Version, advisories: &Advisories) -> bool {
         let listed = self.versions.iter().any(|text| {

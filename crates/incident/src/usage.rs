@@ -31,9 +31,9 @@ pub struct Call {
     pub client: String,
     /// What it cost.
     pub cost: NanoUsd,
-    /// Whether it was refused.
+    /// True if it was refused.
     pub refused: bool,
-    /// Whether the key is a decoy.
+    /// True if the key is a decoy.
     pub canary: bool,
 }
 
@@ -226,7 +226,7 @@ fn compare(
     }
 }
 
-/// Whether an address or an origin is the bad host, or below it; part of a name
+/// Returns true if an address or an origin is the bad host, or below it; part of a name
 /// or of a number is not.
 fn is_at(seen: &str, bad: &str) -> bool {
     let host = seen.split_once("://").map_or(seen, |(_, host)| host);

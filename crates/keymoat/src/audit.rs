@@ -8,6 +8,7 @@ use base::{Clock as _, SystemClock};
 use guard::judge::Terms;
 use guard::policy::cooldown::Cooldown;
 use guard::{Advisories, Ask, Report};
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -155,7 +156,12 @@ fn show(audit: &Audit, report: &Report, advisories: &Advisories) -> Result<(), S
     let text = if audit.fix {
         guard::fix::propose(report, advisories, &guard::fix::open).text()
     } else {
-        render(report)
+        let next = if audit.format == AuditFormat::Table && !audit.json {
+            next(audit, report)
+        } else {
+            String::new()
+        };
+        render(report) + &next
     };
     let Some(path) = &audit.output else {
         // A diff holds lines of files as they are: right for a file, not for a terminal.
@@ -168,6 +174,53 @@ fn show(audit: &Audit, report: &Report, advisories: &Advisories) -> Result<(), S
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     say::err(&guard::render::headline(report));
     Ok(())
+}
+
+/// `keymoat explain [ID]`
+pub(crate) fn explain(id: Option<&str>) -> ExitCode {
+    let Some(id) = id else {
+        for rule in guard::rule::Rule::ALL {
+            say::out(&format!("{}  {}\n", rule.id(), rule.explained().title));
+        }
+        return ExitCode::SUCCESS;
+    };
+    if let Some(text) = guard::render::explain(id) {
+        say::out(&text);
+        return ExitCode::SUCCESS;
+    }
+    say::err(&format!("no rule has the id {id}\nhint: `keymoat explain` lists all of them"));
+    ExitCode::FAILURE
+}
+
+/// What was not looked at and lies here, and which command comes next.
+fn next(audit: &Audit, report: &Report) -> String {
+    // Writing to a string has no way to fail.
+    let mut text = String::new();
+    let plain = audit.root.is_none() && !audit.host && !audit.secrets && audit.diff.is_none();
+    if !plain || audit.recorded {
+        return text;
+    }
+    let places = survey::not_looked_at(&report.files);
+    if !places.is_empty() {
+        let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        writeln!(
+            text,
+            "Not looked at, and there: {}. `keymoat audit --host` looks at them.",
+            places.join(", ")
+        )
+        .unwrap_or_default();
+    }
+    let malicious = report.findings.iter().find(|f| f.kind == guard::finding::Kind::Malicious);
+    if let Some(id) = malicious.and_then(|finding| finding.advisories.first()) {
+        writeln!(
+            text,
+            "Next: `keymoat incident open --advisory {id}`; then `keymoat audit --host` and `keymoat audit --secrets`."
+        )
+        .unwrap_or_default();
+    } else if report.outcome == guard::Outcome::NotAudited && !places.is_empty() {
+        writeln!(text, "Next: `keymoat audit --host`.").unwrap_or_default();
+    }
+    text
 }
 
 fn not_audited(error: &str) -> ExitCode {

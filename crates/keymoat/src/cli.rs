@@ -63,6 +63,12 @@ pub(crate) enum Command {
     /// to do first. Reads files only: no network, nothing is executed. Exits 0
     /// if clean, 1 if affected, 2 if not all of it could be audited
     Audit(Audit),
+    /// Say what a rule of `keymoat audit` means: why, an example, what to do, how
+    /// to leave a finding alone
+    Explain {
+        /// An id such as KM-PTH-001; without one, all of them
+        id: Option<String>,
+    },
     /// Write a file in which every version is exact and every artefact hashed,
     /// from a lock or from what is installed. Nothing is resolved, fetched or
     /// executed: what is not known is a gap with a name. Exits 0 if all is
@@ -134,7 +140,8 @@ pub(crate) struct CheckConfig {
 /// `keymoat audit`
 #[derive(Args)]
 pub(crate) struct Audit {
-    /// Lock files, requirement files, environments, or folders to search for them
+    /// Lock files, requirement files, environments, or folders to search for them;
+    /// `-` for a list on standard input, `name==1.0` for one release
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// More advisories: OSV records as a file, a folder or a ZIP, or an index;
@@ -218,6 +225,9 @@ pub(crate) struct Audit {
     /// Store what was found, with time and host, in the data directory
     #[arg(long)]
     pub(crate) record: bool,
+    /// Whose inventory it is that --record stores, if not this machine's
+    #[arg(long, value_name = "NAME", requires = "record")]
+    pub(crate) host_name: Option<String>,
     /// Ask about the inventories that --record stored, instead of about files:
     /// who had, and when, what is known to be bad today
     #[arg(long, conflicts_with_all = [

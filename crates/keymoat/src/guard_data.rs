@@ -31,7 +31,8 @@ pub(crate) fn store(audit: &Audit, report: &Report, now_ms: i64) -> Result<PathB
     let folder = data_dir()?.join(guard::recorded::FOLDER);
     let root = audit.root.clone().map(|root| vec![root]);
     let paths = root.as_ref().unwrap_or(&audit.paths);
-    guard::recorded::write(&folder, &host(), now_ms, paths, report)
+    let host = audit.host_name.clone().unwrap_or_else(host);
+    guard::recorded::write(&folder, &host, now_ms, paths, report)
         .map_err(|error| format!("the inventory could not be recorded: {error}"))
 }
 

@@ -75,8 +75,17 @@ fn run_step(step: Step) -> Result<String, String> {
                 opened.id = names.next().unwrap_or_default();
             }
             plan::update(&mut opened);
+            let (all, _) = incident::list(&folder);
+            let same = all.into_iter().find(|other| other.title == opened.title);
             let path = incident::save(&folder, &opened)?;
-            Ok(format!("{}\nKept in {}\n", status(&opened), path.display()))
+            let mut text = format!("{}\nKept in {}\n", status(&opened), path.display());
+            if let Some(same) = same {
+                text.extend([format!(
+                    "There was an incident on the same before: {}. `--id {}` goes on with that one.\n",
+                    same.id, same.id
+                )]);
+            }
+            Ok(text)
         }
         Step::Scope { at, advisories, which } => change(&folder, &which, |incident| {
             let advisories = known(&advisories)?;
@@ -95,7 +104,7 @@ fn run_step(step: Step) -> Result<String, String> {
                 ),
                 "us",
             );
-            Ok(status(incident))
+            Ok(listed_scope(incident) + &status(incident))
         }),
         Step::Exposure { at, which } => change(&folder, &which, |incident| {
             let gateway = gateway_keys(&at)?;
@@ -103,7 +112,7 @@ fn run_step(step: Step) -> Result<String, String> {
             incident.readable(incident::exposure(&looked, survey::variables(), gateway));
             let what = format!("listed the secrets that were readable on {}", looked.host_name);
             incident.happened(&now, what, "us");
-            Ok(status(incident))
+            Ok(listed_exposure(incident) + &status(incident))
         }),
         Step::Use { before, data, which } => change(&folder, &which, |incident| {
             let (window, before) = spans(incident, now_ms, before);
@@ -336,16 +345,53 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// What the scope holds, a line each.
+fn listed_scope(incident: &Incident) -> String {
+    let Some(scope) = &incident.scope else { return String::new() };
+    let mut text = String::new();
+    for place in &scope.places {
+        text.extend([format!(
+            "{}  {} ({}) on {}\n",
+            place.release, place.file, place.standing, place.host
+        )]);
+    }
+    text.extend(scope.traces.iter().map(|trace| format!("trace  {trace}\n")));
+    text.extend(scope.odd.iter().map(|odd| format!("look at  {odd}\n")));
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// The secrets that were readable, a line each, with where they are.
+fn listed_exposure(incident: &Incident) -> String {
+    let secrets = incident.exposure.iter().flat_map(|exposure| &exposure.secrets);
+    let mut text = String::new();
+    for secret in secrets {
+        text.extend([&*secret.what, "  ", &secret.places.join(", "), "\n"]);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns true if a gateway keeps its data here.
+fn has_gateway() -> bool {
+    guard_data::data_dir().is_ok_and(|folder| folder.join("keymoat.db").exists())
+}
+
 /// The first thing that nobody has done.
 fn next(incident: &Incident) -> &'static str {
     let is_open = incident.steps.iter().any(|step| step.done_at.is_none());
-    if incident.containment.is_none() {
+    // Without a gateway there is nothing to freeze and nothing to look through.
+    if incident.containment.is_none() && has_gateway() {
         "keymoat incident contain --all (or --key for some; --lift lets them in again)"
     } else if incident.scope.is_none() {
         "keymoat incident scope FOLDER... (on each machine, or with --root)"
     } else if incident.exposure.is_none() {
         "keymoat incident exposure FOLDER... (where a bad release was)"
-    } else if incident.usage.is_none() {
+    } else if incident.usage.is_none() && has_gateway() {
         "keymoat incident use"
     } else if incident.claims.len() < 2 {
         "keymoat incident claim suspected|confirmed|cleared --why TEXT"
@@ -405,7 +451,8 @@ fn status(incident: &Incident) -> String {
             match &incident.containment {
                 Some(c) if c.lifted_at.is_none() => count(c.keys.len(), "virtual key"),
                 Some(_) => "lifted".to_owned(),
-                None => "nothing".to_owned(),
+                None if has_gateway() => "nothing".to_owned(),
+                None => "nothing: no gateway keeps its data here (`keymoat incident contain --url` asks one elsewhere)".to_owned(),
             },
         ),
         ("to do", format!("{}: `keymoat incident rotate`", plural(open, "step"))),

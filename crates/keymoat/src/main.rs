@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
         Command::Audit(audit) => audit::run(&audit),
+        Command::Explain { id } => audit::explain(id.as_deref()),
         Command::Pin(pin) => pin::run(&pin),
         Command::Cooldown(cooldown) => pin::cooldown(&cooldown),
         Command::Advisories(advisories) => advisories::run(&advisories),

@@ -37,6 +37,22 @@ pub(crate) fn paths(audit: &Audit) -> Vec<PathBuf> {
     }
 }
 
+/// Places with tool environments and caches that are here and of which none of
+/// `read` is a part.
+pub(crate) fn not_looked_at(read: &[PathBuf]) -> Vec<PathBuf> {
+    const PLACES: [&str; 6] = [
+        ".cache/uv",
+        ".local/share/uv/tools",
+        ".local/share/pipx",
+        ".local/pipx",
+        ".cache/pip",
+        ".cache/pypoetry",
+    ];
+    let Some(home) = ProcessEnv.var("HOME").map(PathBuf::from) else { return Vec::new() };
+    let places = PLACES.iter().map(|place| home.join(place));
+    places.filter(|place| place.is_dir() && !read.iter().any(|r| r.starts_with(place))).collect()
+}
+
 /// The variables that hold the keys of the providers we know.
 pub(crate) fn variables() -> Variables {
     Variables::new(catalog::providers().flat_map(|provider| {

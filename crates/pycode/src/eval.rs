@@ -9,6 +9,9 @@ use crate::text;
 use crate::tree::{Comp, Expr, Op};
 use crate::value::{Abs, Marks, Value};
 
+/// The folder of the file that is read, as the beginning of a path.
+pub(crate) const HERE: &str = "\u{fffc}here";
+
 impl<'t, 's> Run<'t, 's> {
     pub(crate) fn eval(&mut self, expr: &'t Expr<'s>, line: u32) -> Abs<'t, 's> {
         if !self.step() {
@@ -52,12 +55,23 @@ impl<'t, 's> Run<'t, 's> {
             }
             Expr::Dict(pairs) => {
                 let mut marks = Marks::default();
+                let mut factory = None;
+                let mut given = Vec::new();
                 for (key, value) in pairs {
-                    if let Some(key) = key {
-                        marks = marks.with(self.eval(key, line).marks);
-                    }
+                    let key = key.as_ref().map(|key| self.eval(key, line));
+                    marks = marks.with(key.as_ref().map(|key| key.marks).unwrap_or_default());
                     let value = self.eval(value, line);
+                    if key.as_ref().and_then(Abs::text) == Some("()") {
+                        factory = value.text().map(str::to_owned);
+                    } else {
+                        given.push((None, value.clone()));
+                    }
                     marks = marks.with(self.whole_environment(&value, line)).with(value.marks);
+                }
+                // `logging.config` calls what stands under this key.
+                if let Some(factory) = factory {
+                    let factory = Self::known_path(factory);
+                    self.apply(&factory, &given, line);
                 }
                 Abs::marked(marks.without(Marks::ENVIRONMENT))
             }
@@ -92,6 +106,9 @@ impl<'t, 's> Run<'t, 's> {
     }
 
     fn named(&mut self, spelled: &'s str, line: u32) -> Abs<'t, 's> {
+        if spelled == "__file__" && self.nested == 0 && self.lookup(spelled).is_none() {
+            return Abs::made(format!("{HERE}/__file__"));
+        }
         if let Some(value) = self.lookup(spelled) {
             return value.clone();
         }
@@ -106,6 +123,10 @@ impl<'t, 's> Run<'t, 's> {
         }
         if tables::is_builtin(&name) {
             return Self::known_path(format!("builtins.{name}"));
+        }
+        // Executed text has the names of those who execute it.
+        if self.nested > 0 && tables::is_standard(&name) {
+            return Self::known_path(name.into_owned());
         }
         Abs::default()
     }
@@ -137,6 +158,11 @@ impl<'t, 's> Run<'t, 's> {
                     Some(value) => value,
                     None => Abs::marked(base.marks),
                 }
+            }
+            Value::Text(text) if name == "parent" => Abs::made(parent(text)).and(base.marks),
+            // The way from any object to the functions of any module.
+            Value::Unknown if matches!(&*name, "__globals__" | "__builtins__") => {
+                Self::known_path("builtins.globals()".into())
             }
             _ => Abs::marked(base.marks),
         }
@@ -183,17 +209,27 @@ impl<'t, 's> Run<'t, 's> {
 
     /// `globals()['name']`, `vars(module)['name']`, `module.__dict__['name']`,
     /// `sys.modules['name']`.
-    pub(crate) fn looked_up(&self, of: &str, name: Option<&str>) -> Option<Abs<'t, 's>> {
+    pub(crate) fn looked_up(&mut self, of: &str, name: Option<&str>) -> Option<Abs<'t, 's>> {
         let name = name?;
         match of {
             "builtins.globals()" | "builtins.locals()" => match self.lookup(name) {
                 Some(value) => Some(value.clone()),
                 None if name == "__builtins__" => Some(Self::known_path("builtins".to_owned())),
+                None if matches!(name, "system" | "popen") => {
+                    Some(Self::known_path(format!("os.{name}")))
+                }
+                None if tables::matters(name) => Some(Self::known_path(format!("builtins.{name}"))),
                 None => None,
             },
             "sys.modules" => Some(Self::known_path(name.to_owned())),
             "builtins" => Some(Self::known_path(format!("builtins.{name}"))),
-            "os.environ" => Some(Abs::default()),
+            "os.environ" | "os.environb" => {
+                let held = key(name);
+                if held.marks.has(Marks::KEY) && self.keys.len() < 64 {
+                    self.keys.insert(name.to_owned());
+                }
+                Some(held)
+            }
             _ => {
                 let module = of.strip_suffix(".__dict__")?;
                 Some(Self::known_path(format!("{module}.{name}")))
@@ -206,6 +242,9 @@ impl<'t, 's> Run<'t, 's> {
         let mut marks = Marks::default();
         for clause in &comp.clauses {
             let iter = self.eval(&clause.iter, line);
+            if matches!(iter.value, Value::Text(_) | Value::Bytes(_)) && iter.is_carrier() {
+                marks = marks.with(Marks::COMPUTED);
+            }
             marks = marks.with(iter.all_marks().without(Marks::ENVIRONMENT));
             self.each(&clause.target, &iter, line);
             clause.tests.iter().for_each(|test| drop(self.eval(test, line)));
@@ -283,6 +322,17 @@ impl<'t, 's> Run<'t, 's> {
     }
 }
 
+/// The value of the environment's variable `name`.
+pub(crate) fn key<'t, 's>(name: &str) -> Abs<'t, 's> {
+    if places::is_key(name) { Abs::marked(Marks::KEY) } else { Abs::default() }
+}
+
+/// The folder of a path.
+pub(crate) fn parent(path: &str) -> String {
+    let cut = path.trim_end_matches('/');
+    cut.rsplit_once(['/', '\\']).map_or_else(|| ".".to_owned(), |(folder, _)| folder.to_owned())
+}
+
 /// One of two values: what is known of both.
 fn either<'t, 's>(a: Abs<'t, 's>, b: Abs<'t, 's>) -> Abs<'t, 's> {
     let marks = a.marks.with(b.marks);
@@ -290,7 +340,7 @@ fn either<'t, 's>(a: Abs<'t, 's>, b: Abs<'t, 's>) -> Abs<'t, 's> {
     Abs { marks, value }
 }
 
-/// Whether a `^` stands somewhere in it, as in what undoes a simple cipher.
+/// Returns true if a `^` stands somewhere in it, as in what undoes a simple cipher.
 fn mixes(expr: &Expr<'_>) -> bool {
     match expr {
         Expr::Binary(first, rest) => {

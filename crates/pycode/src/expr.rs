@@ -324,7 +324,7 @@ impl<'s> Parser<'s> {
                 }
                 self.at += 1;
                 match word {
-                    "None" | "True" | "False" => Expr::Unknown,
+                    "None" => Expr::Unknown,
                     _ => Expr::Name(word),
                 }
             }

@@ -38,6 +38,38 @@ pub enum Deed {
     Disguises,
     /// Declares an encoding in which code can hide.
     Encoded,
+    /// Executes a file that a literal names.
+    ExecutesFile,
+    /// Builds objects from a form that can call anything, such as a pickle.
+    BuildsObjects,
+    /// Starts a program or a script that a literal names beside the code.
+    StartsFile,
+    /// Lets Python import from another place.
+    AddsPath,
+    /// Has a package manager install something.
+    Installs,
+    /// Puts a function of its own in the place of one of another module.
+    Patches,
+    /// Sends the value of a variable that holds a secret to somebody who did not
+    /// issue it.
+    SendsKey,
+    /// Sends on what a person typed or showed, or what was given to a function
+    /// that it replaced.
+    SendsInput,
+    /// Takes what a person types, shows or copies.
+    Captures,
+    /// Gives a shell to the other end of a connection.
+    GivesShell,
+    /// Has an agent of this machine act without asking.
+    DrivesAgent,
+    /// Calls the network functions of Python without the checks that they make.
+    Unchecks,
+    /// Compares something with a hash.
+    Verifies,
+    /// Makes files unusable, or removes all that a person has.
+    Destroys,
+    /// Publishes packages or pushes code.
+    Publishes,
 }
 
 impl Deed {
@@ -60,6 +92,21 @@ impl Deed {
             Self::Packs => "packs secrets",
             Self::Disguises => "spells names in look-alike letters",
             Self::Encoded => "declares an encoding in which code can hide",
+            Self::ExecutesFile => "executes a file that is no module",
+            Self::BuildsObjects => "builds objects from a form that can call anything",
+            Self::StartsFile => "starts a file that it carries",
+            Self::AddsPath => "has Python import from another place",
+            Self::Installs => "has a package manager install something",
+            Self::Patches => "replaces a function of another module",
+            Self::SendsKey => "sends a secret to somebody who did not issue it",
+            Self::SendsInput => "sends on what people type, show or hand over",
+            Self::Captures => "takes what people type, show or copy",
+            Self::GivesShell => "gives a shell to the other end of a connection",
+            Self::DrivesAgent => "has an agent act without asking",
+            Self::Unchecks => "turns off the checks of certificates",
+            Self::Verifies => "compares something with a hash",
+            Self::Destroys => "makes files unusable",
+            Self::Publishes => "publishes packages or pushes code",
         }
     }
 }
@@ -96,11 +143,11 @@ pub struct Summary {
     pub facts: Vec<Fact>,
     /// Modules that are imported when it is, as written (dots and all).
     pub imports: Vec<String>,
-    /// Functions of other modules that are called when it is imported.
-    pub calls: Vec<String>,
-    /// Whether it is the file of a package itself, `__init__.py`.
+    /// Functions of other modules that are called, and when.
+    pub calls: Vec<(When, String)>,
+    /// True if it is the file of a package itself, `__init__.py`.
     pub is_package: bool,
-    /// Whether a part of it was too large or too deep to be followed.
+    /// True if a part of it was too large or too deep to be followed.
     pub cut_short: bool,
 }
 

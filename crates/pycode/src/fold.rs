@@ -32,6 +32,12 @@ pub(crate) fn binary<'t, 's>(left: &Abs<'t, 's>, op: Op, right: &Abs<'t, 's>) ->
         (_, Value::Int(a), Value::Int(b)) => int(op, *a, *b).map_or(Value::Unknown, Value::Int),
         _ => Value::Unknown,
     };
+    let known = !matches!(value, Value::Unknown);
+    let made = !known
+        && left.is_constant()
+        && right.is_constant()
+        && (left.is_carrier() || right.is_carrier());
+    let marks = if made { marks.with(Marks::COMPUTED) } else { marks };
     Abs { marks, value }
 }
 
@@ -228,6 +234,10 @@ pub(crate) fn method<'t, 's>(
     let first = args.first();
     let made = match (name, &of.value) {
         ("join", _) => return first.map(|items| join(of, items)),
+        // A text that is read as a file.
+        ("read" | "getvalue", Value::Text(_) | Value::Bytes(_)) if first.is_none() => {
+            return Some(of.clone());
+        }
         ("encode", Value::Text(text)) => Abs::bytes(text.as_bytes().to_vec()),
         ("decode", Value::Text(_) | Value::Bytes(_)) => {
             let codec = first.and_then(Abs::text).unwrap_or("utf-8");

@@ -11,15 +11,18 @@
 //! file that is to be judged may have been made to break its reader.
 
 mod call;
-mod commands;
+pub mod commands;
 mod encoding;
 mod eval;
 mod expr;
 pub mod fact;
 mod fold;
+mod leak;
+mod letters;
 mod lex;
 mod outline;
 mod parse;
+pub mod pickle;
 mod places;
 mod run;
 mod spawn;
@@ -36,7 +39,9 @@ use std::path::Path;
 pub use outline::outline;
 
 /// The largest file that is read, in bytes.
-pub const FILE_MAX_BYTES: usize = 64 << 20;
+pub const FILE_MAX_BYTES: usize = 4 << 20;
+/// Files larger than this are read one at a time, in bytes.
+const LARGE_BYTES: usize = 512 << 10;
 /// Stack that reading a file may need, in bytes: nesting is bounded, but deep.
 pub const STACK_BYTES: usize = 64 << 20;
 
@@ -77,6 +82,10 @@ impl Role {
 
 /// What the file `bytes` of this role does. Needs [`STACK_BYTES`] of stack.
 pub fn read(role: Role, bytes: &[u8]) -> Summary {
+    // A tree takes some fifty times the memory of its text.
+    static LARGE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = (bytes.len() > LARGE_BYTES)
+        .then(|| LARGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     if bytes.len() > FILE_MAX_BYTES {
         return Summary { cut_short: true, ..Summary::default() };
     }
@@ -86,6 +95,12 @@ pub fn read(role: Role, bytes: &[u8]) -> Summary {
     let (mut summary, _) = run::run(&text, &tree.body, mode, 0, 0);
     summary.cut_short |= tree.too_deep;
     summary.is_package = role == Role::Package;
+    if mode == Mode::Module || mode == Mode::Setup {
+        for (line, what) in letters::disguised(&text) {
+            let fact = Fact { deed: Deed::Disguises, when: When::Import, line, what };
+            summary.facts.push(fact);
+        }
+    }
     if let Some(what) = hides {
         summary.facts.insert(0, Fact { deed: Deed::Encoded, when: When::Import, line: 1, what });
     }

@@ -12,7 +12,7 @@ pub(crate) const DEPTH_MAX: u32 = 220;
 /// A file as a tree.
 pub(crate) struct Tree<'s> {
     pub(crate) body: Body<'s>,
-    /// Whether it is nested deeper than is followed.
+    /// True if it is nested deeper than is followed.
     pub(crate) too_deep: bool,
 }
 
@@ -289,7 +289,7 @@ impl<'s> Parser<'s> {
         What::With(items, self.block())
     }
 
-    /// Whether the bracket here closes right before the colon of the block,
+    /// Returns true if the bracket here closes right before the colon of the block,
     /// with `as` inside of it.
     fn closes_before_colon(&self) -> bool {
         let (mut open, mut ahead, mut names) = (0_i32, 0, false);

@@ -22,7 +22,7 @@ pub(crate) fn marks(text: &str) -> Marks {
     marks
 }
 
-/// Whether `text` has nothing of what all places below have. Most texts are
+/// Returns true if `text` has nothing of what all places below have. Most texts are
 /// plain words, and looking for every place in each costs more than reading it.
 fn names_none(text: &str) -> bool {
     let (mut path, mut other) = (false, false);
@@ -34,7 +34,7 @@ fn names_none(text: &str) -> bool {
 }
 
 /// Kinds of places where secrets are kept; each is a bit of [`crate::value::Marks`].
-pub(crate) const SECRETS: [&str; 16] = [
+pub(crate) const SECRETS: [&str; 18] = [
     "SSH keys",
     "cloud credentials (AWS)",
     "cloud credentials (Google)",
@@ -50,7 +50,9 @@ pub(crate) const SECRETS: [&str; 16] = [
     "browser logins",
     "system passwords",
     "secret stores (Vault, GnuPG, keyrings)",
-    "tokens of coding agents",
+    "tokens of coding agents and model hubs",
+    "environments of processes",
+    "sessions of messengers",
 ];
 
 /// Which of [`SECRETS`] a path or a part of one names.
@@ -61,6 +63,9 @@ pub(crate) fn secret(text: &str) -> Option<usize> {
     // Every pod may read these two, and they open nothing.
     if text.ends_with("serviceaccount/namespace") || text.ends_with("serviceaccount/ca.crt") {
         return None;
+    }
+    if text.starts_with("/proc/") && (text.ends_with("/environ") || text.ends_with("/mem")) {
+        return Some(16);
     }
     let has = |part: &str| text.contains(part);
     let whole = [
@@ -78,6 +83,16 @@ pub(crate) fn secret(text: &str) -> Option<usize> {
         (".codex/auth", 15),
         (".gemini/oauth", 15),
         (".config/solana", 11),
+        ("169.254.169.254", 1),
+        ("169.254.170.2", 1),
+        ("fd00:ec2::254", 1),
+        ("metadata.google.internal", 2),
+        ("huggingface/token", 15),
+        (".huggingface", 15),
+        ("discord/Local Storage", 17),
+        ("Local Storage/leveldb", 17),
+        ("Local Storage\\leveldb", 17),
+        ("Telegram Desktop/tdata", 17),
     ];
     if let Some((_, kind)) = whole.iter().find(|(part, _)| has(part)) {
         return Some(*kind);
@@ -105,9 +120,48 @@ pub(crate) fn secret(text: &str) -> Option<usize> {
     })
 }
 
+/// Returns true if a variable of this name holds a secret.
+pub(crate) fn is_key(name: &str) -> bool {
+    const ENDINGS: [&str; 17] = [
+        "_KEY",
+        "_TOKEN",
+        "_SECRET",
+        "_PASSWORD",
+        "_PASSWD",
+        "_PASS",
+        "_PAT",
+        "_CREDENTIALS",
+        "_CREDS",
+        "_AUTH",
+        "_APIKEY",
+        "_MNEMONIC",
+        "_DSN",
+        "_SECRETS",
+        "_PWD",
+        "_SEED",
+        "_TOKENS",
+    ];
+    const WHOLE: [&str; 9] = [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "API_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "MONGODB_URI",
+        "PGPASSWORD",
+        "APIKEY",
+    ];
+    // Names of files and of things that open nothing.
+    const NONE: [&str; 4] = ["_PUBLIC_KEY", "_SORT_KEY", "_CACHE_KEY", "SSH_AUTH"];
+    let name = name.to_ascii_uppercase();
+    let ends = |all: &[&str]| all.iter().any(|ending| name.ends_with(ending));
+    !ends(&NONE) && (ends(&ENDINGS) || WHOLE.contains(&name.as_str()))
+}
+
 /// Where something is put that is to come back by itself.
 pub(crate) fn persists(text: &str) -> Option<&'static str> {
-    const PLACES: [(&str, &str); 22] = [
+    const PLACES: [(&str, &str); 34] = [
         ("systemd/user", "a service of the user"),
         ("systemd/system", "a service of the system"),
         ("/etc/cron", "a scheduled job"),
@@ -130,6 +184,18 @@ pub(crate) fn persists(text: &str) -> Option<&'static str> {
         (".vscode/tasks.json", "tasks of an editor"),
         (".git/hooks", "hooks of a repository"),
         ("CurrentVersion/Run", "the registry's autostart"),
+        (".cursor/mcp.json", "servers of a coding agent"),
+        (".claude.json", "servers of a coding agent"),
+        ("claude_desktop_config.json", "servers of a coding agent"),
+        (".codex/config.toml", "servers of a coding agent"),
+        ("pip/pip.conf", "pip's settings"),
+        (".pip/pip.conf", "pip's settings"),
+        ("pip/pip.ini", "pip's settings"),
+        (".config/environment.d", "the environment of the session"),
+        ("profile_default/startup", "IPython's start-up files"),
+        ("jupyter_server_config", "Jupyter's start-up files"),
+        ("jupyter_notebook_config", "Jupyter's start-up files"),
+        (".config/fish/config.fish", "the shell's start-up files"),
     ];
     if text.len() > 400 || text.len() < 4 || text.contains('\n') {
         return None;
@@ -145,7 +211,7 @@ pub(crate) fn persists(text: &str) -> Option<&'static str> {
     PLACES.iter().find(|(part, _)| plain.contains(part)).map(|(_, what)| *what)
 }
 
-/// Whether a path names a file of sound, pictures or film.
+/// Returns true if a path names a file of sound, pictures or film.
 pub(crate) fn media(text: &str) -> bool {
     const ENDINGS: [&str; 12] = [
         ".wav", ".mp3", ".ogg", ".flac", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ico", ".webp",

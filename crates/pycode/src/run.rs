@@ -70,7 +70,17 @@ pub(crate) struct Run<'t, 's> {
     pub(crate) nested: u32,
     facts: BTreeSet<Fact>,
     pub(crate) imports: BTreeSet<String>,
-    pub(crate) calls: BTreeSet<String>,
+    pub(crate) calls: BTreeSet<(When, String)>,
+    /// Classes that were made into objects or subclassed at import.
+    touched: BTreeSet<usize>,
+    /// Those of them of which an object was made.
+    made: BTreeSet<usize>,
+    /// Those of them that make classes.
+    makers: BTreeSet<usize>,
+    /// Names of variables with secrets that were read.
+    pub(crate) keys: BTreeSet<String>,
+    /// The last file that a literal names and of which something was read.
+    pub(crate) file: String,
     steps: u64,
     pub(crate) cut_short: bool,
 }
@@ -97,10 +107,16 @@ pub(crate) fn run<'s>(
         facts: BTreeSet::new(),
         imports: BTreeSet::new(),
         calls: BTreeSet::new(),
+        touched: BTreeSet::new(),
+        makers: BTreeSet::new(),
+        made: BTreeSet::new(),
+        file: String::new(),
+        keys: BTreeSet::new(),
         steps,
         cut_short: false,
     };
     run.body(body);
+    run.dunders();
     // Functions that nobody called yet, each by itself; they may hold others.
     let mut next = 0;
     while next < run.functions.len() {
@@ -134,6 +150,84 @@ impl<'t, 's> Run<'t, 's> {
             if fact.when == When::Import {
                 let what = format!("{} (in the text that is executed)", fact.what);
                 self.note(fact.deed, line, &what);
+            }
+        }
+    }
+
+    /// Methods that Python calls by itself, of classes that were used at import:
+    /// nothing in the file says that they are called.
+    fn dunders(&mut self) {
+        let mut done = BTreeSet::new();
+        while let Some(class) = self.touched.iter().find(|class| !done.contains(*class)).copied() {
+            done.insert(class);
+            let names = self.classes.get(class).map(|class| &class.names);
+            let methods: Vec<(&str, usize)> = names
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| {
+                    name.starts_with("__") && name.ends_with("__") || **name == "run"
+                })
+                .filter_map(|(name, value)| match value.value {
+                    Value::Function(index, _) => Some((*name, index)),
+                    _ => None,
+                })
+                .collect();
+            for (name, index) in methods {
+                // Subclassing alone makes no object.
+                let subclassed = matches!(
+                    name,
+                    "__init_subclass__" | "__set_name__" | "__class_getitem__" | "__mro_entries__"
+                );
+                if !self.made.contains(&class) && !self.makers.contains(&class) && !subclassed {
+                    continue;
+                }
+                let thread = name == "run" && self.is_thread(class, 0);
+                let Some(known) = self.functions.get(index) else { continue };
+                if (name == "run" && !thread) || known.visits > 0 {
+                    continue;
+                }
+                self.when = When::Import;
+                let mut args = HashMap::new();
+                if let Some(first) = known.node.params.first() {
+                    args.insert(first.name, Abs::new(Value::Object(class)));
+                }
+                self.follow(index, args);
+            }
+        }
+    }
+
+    /// Returns true if `class` is a thread or a process.
+    fn is_thread(&self, class: usize, depth: u32) -> bool {
+        let bases = self.classes.get(class).map(|class| class.bases.as_slice()).unwrap_or_default();
+        depth < 8
+            && bases.iter().any(|base| match &base.value {
+                Value::Path(path) => path.ends_with("Thread") || path.ends_with("Process"),
+                Value::Class(base) => self.is_thread(*base, depth + 1),
+                _ => false,
+            })
+    }
+
+    /// Notes that an object of `class` is made at import.
+    pub(crate) fn make(&mut self, class: usize) {
+        if self.when == When::Import && self.made.insert(class) {
+            self.touch(class);
+            for base in self.classes.get(class).map(|class| class.bases.clone()).unwrap_or_default()
+            {
+                if let Value::Class(base) = base.value {
+                    self.make(base);
+                }
+            }
+        }
+    }
+
+    /// Notes that `class` is used at import.
+    pub(crate) fn touch(&mut self, class: usize) {
+        if self.when == When::Import && self.touched.insert(class) {
+            let bases = self.classes.get(class).map(|class| class.bases.clone());
+            for base in bases.unwrap_or_default() {
+                if let Value::Class(base) = base.value {
+                    self.touch(base);
+                }
             }
         }
     }
@@ -296,9 +390,12 @@ impl<'t, 's> Run<'t, 's> {
                     self.when = before;
                     continue;
                 }
+                let is_plain = matches!(test, Expr::Name(_) | Expr::Attr(..));
                 let test = self.eval(test, line);
                 // Only type checkers go there.
-                if test.dotted().is_some_and(|path| path.ends_with("typing.TYPE_CHECKING")) {
+                if is_plain
+                    && test.dotted().is_some_and(|path| path.ends_with("typing.TYPE_CHECKING"))
+                {
                     continue;
                 }
             }
@@ -306,7 +403,7 @@ impl<'t, 's> Run<'t, 's> {
         }
     }
 
-    /// Whether what `test` guards runs only where the file is the program.
+    /// Returns true if what `test` guards runs only where the file is the program.
     fn is_main_guard(&self, test: &Expr<'s>) -> bool {
         let Expr::Binary(left, right) = test else { return false };
         if let [(Op::And, _), ..] = right.as_slice() {
@@ -330,6 +427,10 @@ impl<'t, 's> Run<'t, 's> {
         for param in &node.params {
             for expr in param.default.iter().chain(&param.hint) {
                 self.eval(expr, line);
+            }
+            if let Some(Expr::Text(spans)) = &param.hint {
+                let hint = self.literal(spans);
+                self.annotation(&hint, line);
             }
         }
         if let Some(returns) = &node.returns {
@@ -369,9 +470,20 @@ impl<'t, 's> Run<'t, 's> {
     fn class(&mut self, node: &'t Class<'s>, line: u32) {
         let mut bases = Vec::new();
         for base in &node.bases {
-            bases.push(self.eval(&base.value, line));
+            let value = self.eval(&base.value, line);
+            if let (Some("metaclass"), Value::Class(maker), When::Import) =
+                (base.name, &value.value, &self.when)
+            {
+                self.makers.insert(*maker);
+            }
+            bases.push(value);
         }
         let index = self.classes.len();
+        for base in &bases {
+            if let Value::Class(base) = base.value {
+                self.touch(base);
+            }
+        }
         self.classes.push(Type { bases, names: HashMap::new() });
         let outer = self.scopes.last().and_then(|scope| scope.owner.or(scope.outer));
         self.scopes.push(Scope { outer, ..Scope::default() });
@@ -459,6 +571,11 @@ impl<'t, 's> Run<'t, 's> {
     pub(crate) fn assign(&mut self, target: &'t Expr<'s>, value: Abs<'t, 's>, line: u32) {
         match target {
             Expr::Name(name) => self.bind(name, value),
+            Expr::List(targets) if value.dotted().is_some() => {
+                for target in targets {
+                    self.assign(target, value.clone(), line);
+                }
+            }
             Expr::List(targets) => {
                 for (index, target) in targets.iter().enumerate() {
                     let item = value.items().and_then(|items| items.get(index)).cloned();
@@ -472,10 +589,16 @@ impl<'t, 's> Run<'t, 's> {
                     && let Some(class) = self.classes.get_mut(class)
                 {
                     class.names.insert(name, value);
+                } else if let Value::Path(of) = &base.value {
+                    let replaced = format!("{}.{name}", &**of);
+                    self.replace(&replaced, &value, line);
                 }
             }
             Expr::Index(inner) => {
                 self.eval(&inner.1, line);
+                if let Expr::Attr(_, "__annotations__") = &inner.0 {
+                    self.annotation(&value, line);
+                }
                 // What a container holds, it is marked with.
                 if let Expr::Name(name) = &inner.0 {
                     let held = self.lookup(name).cloned().unwrap_or_default();
@@ -488,9 +611,38 @@ impl<'t, 's> Run<'t, 's> {
         }
     }
 
+    /// A text that something may evaluate as an annotation.
+    fn annotation(&mut self, text: &Abs<'t, 's>, line: u32) {
+        let calls =
+            text.text().is_some_and(|text| text.contains('(') && text.contains("__import__"));
+        if calls {
+            self.execute(text, "an annotation", line);
+        }
+    }
+
+    /// `module.name = value`: something of another module is replaced.
+    fn replace(&mut self, replaced: &str, value: &Abs<'t, 's>, line: u32) {
+        if self.when != When::Import || replaced.len() > 200 {
+            return;
+        }
+        if replaced == "ssl._create_default_https_context" {
+            self.note(Deed::Unchecks, line, replaced);
+        }
+        if !matches!(value.value, Value::Function(..) | Value::Lambda(_)) {
+            return;
+        }
+        self.note(Deed::Patches, line, replaced);
+        let given: Vec<_> = (0..4).map(|_| (None, Abs::marked(Marks::INPUT))).collect();
+        self.apply(value, &given, line);
+    }
+
     /// Binds the targets of a loop to what its items have in common.
     pub(crate) fn each(&mut self, target: &'t Expr<'s>, iter: &Abs<'t, 's>, line: u32) {
         let marks = iter.all_marks();
+        let letters = matches!(iter.value, Value::Text(_) | Value::Bytes(_))
+            || iter.items().is_some_and(|items| items.iter().all(|item| item.int().is_some()));
+        let computed = letters && iter.is_carrier();
+        let marks = if computed { marks.with(Marks::COMPUTED) } else { marks };
         let item = match iter.items() {
             Some([one]) => one.clone(),
             Some([first, ..]) if first.items().is_some() => first.clone().and(marks),
@@ -527,7 +679,7 @@ impl<'t, 's> Run<'t, 's> {
         self.steps
     }
 
-    /// Whether there is room for another step.
+    /// Returns true if there is room for another step.
     pub(crate) fn step(&mut self) -> bool {
         self.steps += 1;
         self.cut_short |= self.steps > STEPS_MAX;

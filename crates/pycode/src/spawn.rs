@@ -5,6 +5,7 @@ use crate::commands;
 use crate::fact::{Deed, Summary};
 use crate::places;
 use crate::run::{self, Mode, Run, path};
+use crate::tables;
 use crate::value::{Abs, Marks};
 
 /// Texts in texts that are read.
@@ -21,8 +22,14 @@ impl<'t, 's> Run<'t, 's> {
         let marks = text.all_marks();
         // No text of its own is what `exec(lsb.reveal("a.png"))` is given.
         let media = marks.has(Marks::MEDIA) && text.raw().is_none();
-        if let Some(deed) = carried(marks).or(media.then_some(Deed::ExecutesMedia)) {
+        let carried = carried(marks).or(media.then_some(Deed::ExecutesMedia));
+        // What nobody can read in the file itself is hidden, whatever hides it.
+        let computed = text.raw().is_none() && marks.has(Marks::COMPUTED);
+        if let Some(deed) = carried.or(computed.then_some(Deed::ExecutesHidden)) {
             self.note(deed, line, how);
+        } else if marks.has(Marks::READ) && text.raw().is_none() {
+            let file = self.file.clone();
+            self.note(Deed::ExecutesFile, line, &file);
         }
         if let Some(raw) = text.raw() {
             let inner = self.inner(&String::from_utf8_lossy(raw));
@@ -77,7 +84,15 @@ impl<'t, 's> Run<'t, 's> {
                 }
             }
         }
-        let words: Vec<&str> = parts.iter().map(|part| part.text().unwrap_or("\u{fffc}")).collect();
+        let words: Vec<std::borrow::Cow<'_, str>> = parts
+            .iter()
+            .map(|part| match (part.raw(), part.dotted()) {
+                (Some(raw), _) => String::from_utf8_lossy(raw),
+                (None, Some("sys.executable")) => "python".into(),
+                _ => "\u{fffc}".into(),
+            })
+            .collect();
+        let words: Vec<&str> = words.iter().map(|word| &**word).collect();
         let command = words.join(" ");
         let all = parts.iter().fold(Marks::default(), |marks, part| marks.with(part.all_marks()));
         let program = command.split_whitespace().next().unwrap_or_default();
@@ -86,7 +101,13 @@ impl<'t, 's> Run<'t, 's> {
             || is_python(program);
         let shown = format!("{dotted}: {command}");
 
-        if let Some(deed) = carried(all) {
+        // What a tool is given is not executed by it.
+        let of_program = parts.first().map(|part| part.all_marks()).unwrap_or_default();
+        let runs = python
+            || commands::is_interpreter(program)
+            || parts.len() < 2
+            || words.first().is_none_or(|word| *word == "\u{fffc}");
+        if let Some(deed) = carried(if runs { all } else { of_program }) {
             self.note(deed, line, &shown);
         }
         let given = ["-c", "-e", "-", "-Command", "-EncodedCommand", "-enc"];
@@ -101,12 +122,44 @@ impl<'t, 's> Run<'t, 's> {
         } else {
             self.note(Deed::Spawns, line, &shown);
         }
+        self.starts_file(&words, python, args, line);
+        let piped = args.iter().any(|(name, value)| {
+            matches!(name, Some("stdin" | "stdout"))
+                && value.dotted().is_some_and(|d| d.starts_with("socket."))
+        });
+        if piped || commands::gives_shell(&command) {
+            self.note(Deed::GivesShell, line, &shown);
+        }
         if python && let Some(raw) = inline.and_then(|code| code.raw()) {
             let code = String::from_utf8_lossy(raw).into_owned();
             let inner = self.inner(&code);
             self.note_inner(inner, line);
         }
         self.command(&command, all, line)
+    }
+
+    /// Notes a file of its own that a program is started with, or that is the
+    /// program.
+    fn starts_file(&mut self, words: &[&str], python: bool, args: &Args<'t, 's>, line: u32) {
+        let silent = args.iter().any(|(name, value)| {
+            *name == Some("start_new_session")
+                || value.dotted().is_some_and(|dotted| dotted.ends_with("DEVNULL"))
+        }) || words.iter().any(|word| matches!(*word, "nohup" | "setsid"));
+        let note = if silent { " (silenced)" } else { "" };
+        if python && let Some(at) = words.iter().position(|word| *word == "-m") {
+            let module = words.get(at + 1).copied().unwrap_or_default();
+            if !module.is_empty() && !tables::is_tool(module) {
+                self.note(Deed::StartsFile, line, &format!("-m {module}{note}"));
+            }
+            return;
+        }
+        let own = words
+            .iter()
+            .flat_map(|word| word.split_whitespace())
+            .find(|word| word.contains(crate::eval::HERE));
+        if let Some(own) = own {
+            self.note(Deed::StartsFile, line, &format!("{own}{note}"));
+        }
     }
 
     /// What the words of a command say about it.
@@ -145,6 +198,22 @@ impl<'t, 's> Run<'t, 's> {
         if commands::installs_itself(&head) || secrets.has(Marks::PERSISTS) && has(">") {
             self.note(Deed::Persists, line, command);
         }
+        if commands::installs(&head) {
+            self.note(Deed::Installs, line, command);
+        }
+        if commands::drives_agent(&head) {
+            self.note(Deed::DrivesAgent, line, command);
+        }
+        if commands::publishes(&head) {
+            self.note(Deed::Publishes, line, command);
+        }
+        if commands::destroys(&head) {
+            self.note(Deed::Destroys, line, command);
+        }
+        if has("git clone ") && (has("://") || has("git@")) {
+            self.note(Deed::Talks, line, command);
+            self.note(Deed::Drops, line, command);
+        }
         let unpacks = has("base64 -d") || has("base64 --decode") || has("b64decode");
         if unpacks && (has("| sh") || has("|sh") || has("| bash") || has("|bash") || has("exec(")) {
             self.note(Deed::ExecutesHidden, line, command);
@@ -161,7 +230,7 @@ impl<'t, 's> Run<'t, 's> {
 }
 
 /// What it means that something with these marks is executed.
-fn carried(marks: Marks) -> Option<Deed> {
+pub(crate) fn carried(marks: Marks) -> Option<Deed> {
     if marks.has(Marks::MEDIA) && (marks.has(Marks::DECODED) || marks.has(Marks::FETCHED)) {
         Some(Deed::ExecutesMedia)
     } else if marks.has(Marks::FETCHED) {

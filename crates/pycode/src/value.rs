@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 /// Where a value comes from, as bits; a value made of others has all of theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks(u32);
+pub(crate) struct Marks(u64);
 
 impl Marks {
     /// Decoded from a form that people cannot read.
@@ -25,15 +25,23 @@ impl Marks {
     pub(crate) const WRITABLE: Self = Self(1 << 6);
     /// The process's environment itself.
     pub(crate) const ENVIRONMENT: Self = Self(1 << 7);
+    /// Computed from nothing but literals, by a function that is not followed.
+    pub(crate) const COMPUTED: Self = Self(1 << 8);
+    /// What a file says that a literal names.
+    pub(crate) const READ: Self = Self(1 << 9);
+    /// The value of a variable whose name says that it holds a secret.
+    pub(crate) const KEY: Self = Self(1 << 10);
+    /// What a person typed, showed or gave to a function of another module.
+    pub(crate) const INPUT: Self = Self(1 << 11);
 
     /// Names a place where secrets of this kind are kept.
     pub(crate) fn secret(kind: usize) -> Self {
-        Self(1 << (16 + (kind & 15)))
+        Self(1 << (16 + (kind & 31)))
     }
 
     /// The kinds of secrets whose places are named.
     pub(crate) fn secrets(self) -> impl Iterator<Item = usize> {
-        (0..16).filter(move |kind| self.has(Self::secret(*kind)))
+        (0..32).filter(move |kind| self.has(Self::secret(*kind)))
     }
 
     pub(crate) fn has(self, other: Self) -> bool {
@@ -51,8 +59,16 @@ impl Marks {
     /// What survives a call that is not known: what it holds, not what it names.
     pub(crate) fn of_content(self) -> Self {
         Self(
-            self.0 & (Self::DECODED.0 | Self::FETCHED.0 | Self::MEDIA.0 | Self::LOOT.0)
-                | self.0 & 0xffff_0000,
+            self.0
+                & (Self::DECODED.0
+                    | Self::FETCHED.0
+                    | Self::MEDIA.0
+                    | Self::LOOT.0
+                    | Self::COMPUTED.0
+                    | Self::READ.0
+                    | Self::KEY.0
+                    | Self::INPUT.0)
+                | self.0 & 0xffff_ffff_0000,
         )
     }
 }
@@ -130,6 +146,35 @@ impl<'t, 's> Abs<'t, 's> {
             Value::Int(int) => Some(int),
             _ => None,
         }
+    }
+
+    /// Returns true if it is made of nothing but literals.
+    pub(crate) fn is_constant(&self) -> bool {
+        match &self.value {
+            // What was filled in at a mark was not known.
+            Value::Text(text) => !text.contains('\u{fffc}'),
+            Value::Bytes(_) | Value::Int(_) => true,
+            Value::List(items) => items.iter().take(4096).all(Self::is_constant),
+            _ => self.marks.has(Marks::COMPUTED),
+        }
+    }
+
+    /// Returns true if it is constant and long enough to hold code.
+    pub(crate) fn is_carrier(&self) -> bool {
+        self.is_long(12)
+    }
+
+    /// Returns true if it is constant and holds at least `least` letters or items.
+    pub(crate) fn is_long(&self, least: usize) -> bool {
+        let long = match &self.value {
+            Value::Text(text) => text.len() >= least,
+            Value::Bytes(bytes) => bytes.len() >= least,
+            Value::List(items) => {
+                items.len() >= least || items.iter().take(64).any(|item| item.is_long(least))
+            }
+            _ => self.marks.has(Marks::COMPUTED),
+        };
+        long && self.is_constant()
     }
 
     /// The bytes of a text or of bytes.

@@ -20,7 +20,7 @@ pub fn name_and_version(address: &str) -> Option<(&str, &str)> {
     (is_version(version) && super::super::name::is_valid_python(name)).then_some((name, version))
 }
 
-/// Whether `address` ends like a wheel or a source archive.
+/// Returns true if `address` ends like a wheel or a source archive.
 pub fn is_artefact(address: &str) -> bool {
     let path = address.split(['?', '#']).next().unwrap_or_default();
     std::iter::once(&".whl").chain(&ARCHIVES).any(|ending| path.ends_with(ending))

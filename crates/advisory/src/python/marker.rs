@@ -32,7 +32,7 @@ const OPERATORS: [&str; 8] = ["===", "==", "~=", "!=", "<=", ">=", "<", ">"];
 /// Brackets inside each other.
 const DEPTH_MAX: usize = 50;
 
-/// Whether `text` is a marker.
+/// Returns true if `text` is a marker.
 pub fn is_valid(text: &str) -> bool {
     let mut scan = Scan::new(text);
     expression(&mut scan, 0).is_some() && scan.at_end()
@@ -75,7 +75,7 @@ fn operand(scan: &mut Scan<'_>) -> Option<()> {
     VARIABLES.iter().any(|name| scan.word(name)).then_some(())
 }
 
-/// Whether Python takes `inside` as the inside of a string literal: on one
+/// Returns true if Python takes `inside` as the inside of a string literal: on one
 /// line, every escape complete, none of them by name.
 fn is_python_text(inside: &str) -> bool {
     let mut letters = inside.chars();

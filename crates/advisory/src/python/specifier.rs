@@ -54,12 +54,12 @@ impl Specifiers {
         Ok(Self(parts.map(read).collect::<Result<_, _>>()?))
     }
 
-    /// Whether any version will do.
+    /// Returns true if any version will do.
     pub fn is_any(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `version` satisfies all of them.
+    /// Returns true if `version` satisfies all of them.
     pub fn admit(&self, version: &crate::version::Version) -> bool {
         self.0.iter().all(|specifier| match (&specifier.version, version.as_pep440()) {
             (None, _) => specifier.text.eq_ignore_ascii_case(version.text()),
@@ -178,7 +178,7 @@ fn lowest_excluded(bound: &Version) -> Version {
     if bound.any_prerelease() { bound.clone() } else { bound.clone().with_dev(Some(0)) }
 }
 
-/// Whether `candidate` is `bound` itself or a post-release or local version of it.
+/// Returns true if `candidate` is `bound` itself or a post-release or local version of it.
 fn is_of_family(candidate: &Version, bound: &Version) -> bool {
     candidate.epoch() == bound.epoch()
         && candidate.pre() == bound.pre()
@@ -194,7 +194,7 @@ fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// Whether the release numbers of `version` begin with `prefix`, as if both
+/// Returns true if the release numbers of `version` begin with `prefix`, as if both
 /// went on with zeros.
 fn has_prefix(version: &Version, epoch: u64, prefix: &[u64]) -> bool {
     let mine = version.release().iter().chain(std::iter::repeat(&0));

@@ -89,7 +89,7 @@ fn index_bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     if head == INDEX_HEAD { files::bytes(path, INDEX_MAX_BYTES).map(Some) } else { Ok(None) }
 }
 
-/// Whether a file of this name holds a record.
+/// Returns true if a file of this name holds a record.
 fn is_record(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let ending = file.rsplit_once('.').map(|(_, ending)| ending);

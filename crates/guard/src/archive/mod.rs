@@ -130,7 +130,7 @@ pub enum Oddity {
 }
 
 impl Oddity {
-    /// Whether the content was not read.
+    /// Returns true if the content was not read.
     pub fn hides_content(&self) -> bool {
         matches!(self, Self::Encrypted | Self::Packed(_) | Self::Corrupt(_))
     }
@@ -318,4 +318,20 @@ impl<R: Read> Read for Counted<'_, R> {
         }
         Ok(count)
     }
+}
+
+/// The members of the ZIP in `bytes` that are files of at most `max_bytes`.
+pub(crate) fn members(bytes: &[u8], max_bytes: usize) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut room = max_bytes;
+    let read = zip::each_in_bytes(bytes, &Limits::ARTEFACT, &mut |member, content| {
+        if member.kind == Kind::File && usize::try_from(member.size).is_ok_and(|s| s <= room) {
+            let held = self::bytes(content, max_bytes as u64)?;
+            room = room.saturating_sub(held.len());
+            found.push((member.name.to_owned(), held));
+        }
+        Ok(())
+    });
+    drop(read);
+    found
 }

@@ -18,7 +18,7 @@ pub(super) fn plain(name: &str) -> &str {
     name.trim_end_matches('/')
 }
 
-/// Whether `name` is absolute or climbs, on any system: `\` separates on one,
+/// Returns true if `name` is absolute or climbs, on any system: `\` separates on one,
 /// and a drive letter begins a path there.
 pub(super) fn escapes(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);

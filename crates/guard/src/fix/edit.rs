@@ -84,7 +84,7 @@ fn replaced(line: &str, name: &str, from: &str, to: &str) -> Option<String> {
     Some(format!("{}{to}{}", line.get(..at)?, line.get(at + from.len()..)?))
 }
 
-/// Whether `name` (or TOML's key `version`) is what stands before a version,
+/// Returns true if `name` (or TOML's key `version`) is what stands before a version,
 /// with no more than extras and signs between.
 fn named_before(before: &str, name: &str) -> bool {
     let before = before.trim_end_matches(['=', '^', '~', ' ', '\t', '"', '\'']);

@@ -107,6 +107,7 @@ fn traces(host: &Host, indicators: &Indicators, reading: &mut Reading) {
 fn known_trace(indicator: &Indicator, subject: &str, evidence: Vec<Evidence>) -> Finding {
     let advisory = &indicator.advisory;
     Finding {
+        rule: crate::rule::Rule::Trace,
         severity: Severity::Critical,
         kind: Kind::Indicator,
         subject: subject.to_owned(),
@@ -155,6 +156,7 @@ fn starts(ask: &Ask, indicators: &Indicators, reading: &mut Reading, files: &mut
     }
     for (starter, evidence) in quiet.into_iter().filter(|(_, evidence)| !evidence.is_empty()) {
         reading.findings.push(Finding {
+            rule: crate::rule::Rule::StartsItself,
             severity: Severity::Info,
             kind: Kind::Persistence,
             subject: format!("{}: {}", starter.plural(), evidence.len()),
@@ -172,6 +174,7 @@ fn starts(ask: &Ask, indicators: &Indicators, reading: &mut Reading, files: &mut
 fn stands_out(entry: &Entry, severity: Severity, seen: &[&str], evidence: Evidence) -> Finding {
     let traits = Evidence { place: None, text: seen.join(", ") };
     Finding {
+rule: crate::rule::Rule::StartsItself,
         severity,
         kind: Kind::Persistence,
         subject: entry.path.display().to_string(),
@@ -253,6 +256,7 @@ fn talk(all: &[Socket], processes: &[Process], indicators: &Indicators, reading:
             continue;
         }
         reading.findings.push(Finding {
+            rule: crate::rule::Rule::Connection,
             severity: Severity::Info,
             kind: Kind::Connection,
             subject: format!("{what}: {}", evidence.len()),
@@ -267,7 +271,7 @@ fn talk(all: &[Socket], processes: &[Process], indicators: &Indicators, reading:
     }
 }
 
-/// Whether a running program lies among temporary files, or did until it was
+/// Returns true if a running program lies among temporary files, or did until it was
 /// removed.
 fn is_loose(program: &Path) -> bool {
     TEMPORARY.iter().any(|folder| program.starts_with(folder))
@@ -275,6 +279,7 @@ fn is_loose(program: &Path) -> bool {
 
 fn loose(who: &str, program: &Path, evidence: Evidence) -> Finding {
     Finding {
+rule: crate::rule::Rule::LooseProgram,
         severity: Severity::High,
         kind: Kind::Connection,
         subject: who.to_owned(),

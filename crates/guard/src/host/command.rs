@@ -22,6 +22,28 @@ pub(crate) fn judge(command: &str, starts: bool) -> (Severity, Vec<&'static str>
     }
     let mut seen = Vec::new();
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    if let Some(deed) = line.strip_prefix("python: ") {
+        let bad = [
+            "executes text",
+            "executes what",
+            "sends ",
+            "gives a shell",
+            "reads where",
+            "takes the whole",
+        ];
+        if bad.iter().any(|words| deed.starts_with(words)) {
+            seen.push((Severity::High, "does what no start-up file needs to"));
+        } else if ["talks ", "starts "].iter().any(|words| deed.starts_with(words)) {
+            seen.push((Severity::Medium, "talks to the network or starts programs"));
+        }
+    }
+    if let Some(setting) = line.strip_prefix("pip: ") {
+        if setting.starts_with("python =") {
+            seen.push((Severity::High, "has pip start another program in the place of Python"));
+        } else if setting.contains("http://") || setting.starts_with("trusted-host") {
+            seen.push((Severity::Medium, "has pip take packages over a way that is not checked"));
+        }
+    }
     if has(&["curl ", "wget ", "fetch "]) && is_run(line) {
         seen.push((Severity::High, "downloads something and runs it"));
     }
@@ -29,6 +51,14 @@ pub(crate) fn judge(command: &str, starts: bool) -> (Severity, Vec<&'static str>
         || has(&["socat "]) && has(&["exec:", "EXEC:"]);
     if shell_out {
         seen.push((Severity::High, "gives a shell to another machine"));
+    }
+    let executes = ["exec(", "eval(", "| sh", "|sh", "| bash", "|bash", "| python"];
+    if has(&["b64decode", "base64 -d", "base64 --decode", "fromhex", "decompress("])
+        && has(&executes)
+    {
+        seen.push((Severity::High, "executes text that is hidden in it"));
+    } else if let Some(what) = pycode::commands::harm(line) {
+        seen.push((Severity::High, what));
     }
     if has(&["ssh "]) && has(&[" -R ", " -R[", " -NR", " -fNR"]) {
         seen.push((Severity::High, "opens a way in from another machine"));
@@ -54,7 +84,7 @@ pub(crate) fn judge(command: &str, starts: bool) -> (Severity, Vec<&'static str>
     (worst, seen.into_iter().map(|(_, what)| what).collect())
 }
 
-/// Whether what is downloaded is handed to something that runs it.
+/// Returns true if what is downloaded is handed to something that runs it.
 fn is_run(line: &str) -> bool {
     let piped = line.split('|').skip(1).any(|part| {
         let mut words = part.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "env"));

@@ -98,7 +98,7 @@ pub fn hosts_of(is_meant: &dyn Fn(&str) -> bool) -> Vec<String> {
     hosts.map(|one| one.value).collect()
 }
 
-/// Whether `word` stands in `text` as a host of its own; `below` also as the
+/// Returns true if `word` stands in `text` as a host of its own; `below` also as the
 /// end of a longer one.
 fn stands_in(text: &str, word: &str, below: bool) -> bool {
     text.match_indices(word).any(|(at, _)| {

@@ -41,6 +41,8 @@ pub(crate) enum Starter {
     Editor,
     /// A coding agent.
     Agent,
+    /// Python's own tools: pip, IPython, Jupyter.
+    Python,
 }
 
 impl Starter {
@@ -55,12 +57,13 @@ impl Starter {
             Self::Git => "git hooks",
             Self::Editor => "tasks that an editor runs when it opens a folder",
             Self::Agent => "hooks of coding agents",
+            Self::Python => "settings and start-up files of Python's tools",
         }
     }
 
-    /// Whether its text is one program with arguments.
+    /// Returns true if its text is one program with arguments.
     pub(crate) fn starts_one(self) -> bool {
-        !matches!(self, Self::Shell | Self::Git)
+        !matches!(self, Self::Shell | Self::Git | Self::Python)
     }
 }
 
@@ -153,6 +156,12 @@ fn of_home(home: &Path, found: &mut Found) {
         let (_, rest) = line.split_once("command=\"")?;
         rest.split('"').next().map(str::to_owned)
     });
+    for file in
+        [".config/pip/pip.conf", ".pip/pip.conf", "Library/Application Support/pip/pip.conf"]
+    {
+        found.lines(&home.join(file), Starter::Python, pip_line);
+    }
+    python_startup(home, found);
     found.lines(&home.join(".gitconfig"), Starter::Git, git_line);
     found.lines(&home.join(".config/git/config"), Starter::Git, git_line);
 }
@@ -187,6 +196,54 @@ fn cron_line(line: &str) -> Option<String> {
 fn shell_line(line: &str) -> Option<String> {
     let line = line.trim();
     (!line.is_empty() && !line.starts_with('#')).then(|| line.to_owned())
+}
+
+/// Settings of pip that start another Python or take packages from elsewhere.
+fn pip_line(line: &str) -> Option<String> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim().to_ascii_lowercase();
+    let tells = matches!(
+        name.as_str(),
+        "python"
+            | "index-url"
+            | "extra-index-url"
+            | "trusted-host"
+            | "find-links"
+            | "proxy"
+            | "cert"
+    );
+    tells.then(|| format!("pip: {name} = {}", value.trim()))
+}
+
+/// Files of Python that IPython and Jupyter run at every start; of each, what
+/// its code does at once.
+fn python_startup(home: &Path, found: &mut Found) {
+    let mut files = names_in(&home.join(".ipython/profile_default/startup"));
+    files.push(home.join(".ipython/profile_default/ipython_config.py"));
+    files.push(home.join(".pythonrc"));
+    files.push(home.join(".pythonrc.py"));
+    for name in ["server", "notebook", "lab", "console"] {
+        files.push(home.join(format!(".jupyter/jupyter_{name}_config.py")));
+    }
+    for path in files {
+        if !path.extension().is_some_and(|e| e == "py" || e == "ipy")
+            && !path.ends_with(".pythonrc")
+        {
+            continue;
+        }
+        let Some(text) = found.text(&path) else { continue };
+        let read = || pycode::read(pycode::Role::Module, text.as_bytes());
+        let facts = pycode::apart(read).unwrap_or_default().facts;
+        for fact in facts.into_iter().filter(|fact| fact.when == pycode::fact::When::Import) {
+            let command = format!("python: {}: {}", fact.deed.verb(), fact.what);
+            found.entries.push(Entry {
+                starter: Starter::Python,
+                path: path.clone(),
+                line: fact.line,
+                command,
+            });
+        }
+    }
 }
 
 /// Settings of git that name a program to run.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Changed with every change of what is cached or of how code is read.
-const FORMAT: &str = concat!("keymoat-guard-cache 3 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("keymoat-guard-cache 4 ", env!("CARGO_PKG_VERSION"));
 /// How long ago a file must have changed to be remembered, in milliseconds.
 const SETTLE_MS: i64 = 3_000;
 /// The largest cache that is read, in bytes.

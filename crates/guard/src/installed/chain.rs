@@ -3,8 +3,9 @@
 
 use super::conduct::{self, Source, Sources};
 use crate::finding::{Evidence, Finding, Kind};
-use crate::judge::conduct::{self as combine, Part};
-use pycode::{self, Role, fact::excerpt};
+use crate::judge::conduct::{self as combine, Open, Part};
+use pycode::Role;
+use pycode::fact::{When, excerpt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,12 +16,13 @@ const MODULES_MAX: usize = 2000;
 /// Source files by the names under which they are imported.
 pub(super) struct Modules<'s> {
     by_name: BTreeMap<&'s str, &'s Source>,
+    open: Open<'s>,
 }
 
 impl<'s> Modules<'s> {
-    pub(super) fn of(sources: &'s Sources) -> Self {
+    pub(super) fn of(sources: &'s Sources, open: Open<'s>) -> Self {
         let all = sources.values().flatten();
-        Self { by_name: all.map(|source| (source.module.as_str(), source)).collect() }
+        Self { by_name: all.map(|source| (source.module.as_str(), source)).collect(), open }
     }
 
     /// What `text`, which stands on line `number` of `path` and runs at every
@@ -47,13 +49,13 @@ impl<'s> Modules<'s> {
             module: source.module.clone(),
             summary: Arc::clone(&source.summary),
         }));
-        let parts: Vec<Part<'_>> =
-            all.iter().map(|s| Part { module: s.module.clone(), summary: &s.summary }).collect();
-        let verdict = combine::at_start(&parts)?;
+        let parts: Vec<Part<'_>> = all.iter().map(conduct::part).collect();
+        let verdict = combine::at_start(&parts, self.open)?;
         let subject = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let when = "It runs at every Python start in this environment (pip, editors and scripts alike; no import is needed). That an installer recorded it makes it no better.";
         let mut finding = conduct::finding(&verdict, &all, subject.to_owned(), when);
         finding.kind = Kind::StartupCode;
+        finding.rule = crate::rule::Rule::StartupHarm;
         let first = text.trim().lines().next().unwrap_or_default();
         let seen = format!("{} bytes, run at every start: {}", text.len(), excerpt(first));
         finding.evidence.retain(|seen| seen.place.as_ref().is_none_or(|p| *p.file != *path));
@@ -85,7 +87,8 @@ impl<'s> Modules<'s> {
 /// calls names modules, too, and `from a import b` may name one.
 fn imports(source: &Source) -> Vec<String> {
     let package = source.summary.is_package;
-    let named = source.summary.imports.iter().chain(&source.summary.calls);
+    let called = source.summary.calls.iter().filter(|(when, _)| *when == When::Import);
+    let named = source.summary.imports.iter().chain(called.map(|(_, name)| name));
     named
         .flat_map(|name| {
             let name = combine::absolute(&source.module, package, name);

@@ -4,7 +4,7 @@ use super::contents::Seen;
 use crate::files;
 use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::Place;
-use crate::judge::conduct::{self as combine, Part, Verdict};
+use crate::judge::conduct::{self as combine, Entry, Open, Part, Root, Verdict};
 use pycode::fact::{Summary, excerpt};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,22 +40,59 @@ pub(crate) fn module(site: &Path, path: &Path) -> String {
     }
 }
 
-/// Adds what the code of `sources` adds up to.
-pub(super) fn judge(sources: &Sources, findings: &mut Vec<Finding>, gaps: &mut Vec<Gap>) {
+/// Adds what the code of `sources` adds up to. `entries` are what other
+/// programs call in it, by owner; `open` gives the data beside it.
+pub(super) fn judge(
+    sources: &Sources,
+    entries: &BTreeMap<String, Vec<Entry>>,
+    open: Open<'_>,
+    findings: &mut Vec<Finding>,
+    gaps: &mut Vec<Gap>,
+) {
     for (owner, sources) in sources {
-        let parts: Vec<Part<'_>> = sources
-            .iter()
-            .map(|s| Part { module: s.module.clone(), summary: &s.summary })
-            .collect();
-        for verdict in combine::judge(&parts) {
+        let parts: Vec<Part<'_>> = sources.iter().map(part).collect();
+        let entries = entries.get(owner).map(Vec::as_slice).unwrap_or_default();
+        for verdict in combine::judge(&parts, entries, open) {
             let main = verdict.evidence.first().map_or(0, |(index, _)| *index);
             let Some(main) = sources.get(main) else { continue };
-            let name = main.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             let subject = format!("{} of {owner}", shown(main));
-            findings.push(finding(&verdict, sources, subject, &when(name, &main.module)));
+            let when = verdict.root.words(&main.module);
+            findings.push(finding(&verdict, sources, subject, &when));
         }
         gaps.extend(sources.iter().filter(|s| s.summary.cut_short).map(|s| too_much(&s.path)));
     }
+}
+
+/// A source file as it is judged.
+pub(super) fn part(source: &Source) -> Part<'_> {
+    Part { module: source.module.clone(), path: &source.path, summary: &source.summary }
+}
+
+/// What the entry points in `text`, an `entry_points.txt`, have called.
+pub(super) fn entry_points(text: &str) -> Vec<Entry> {
+    let mut group = String::new();
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(named) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            named.trim().clone_into(&mut group);
+            continue;
+        }
+        let Some((name, target)) = line.split_once('=') else { continue };
+        let name = name.trim();
+        let target = target.split('[').next().unwrap_or(target).trim();
+        let (module, function) = match target.split_once(':') {
+            Some((module, function)) => (module.trim(), Some(function.trim().to_owned())),
+            None => (target, None),
+        };
+        let is_command = matches!(group.as_str(), "console_scripts" | "gui_scripts");
+        let root = if is_command {
+            Root::Command(name.to_owned())
+        } else {
+            Root::Hook(format!("{group}: {name}"))
+        };
+        found.push(Entry { module: module.to_owned(), function, root });
+    }
+    found
 }
 
 fn shown(source: &Source) -> String {
@@ -63,14 +100,6 @@ fn shown(source: &Source) -> String {
         "" => source.path.display().to_string(),
         module if source.summary.is_package => format!("{}/__init__.py", module.replace('.', "/")),
         module => format!("{}.py", module.replace('.', "/")),
-    }
-}
-
-fn when(name: &str, module: &str) -> String {
-    if name == "setup.py" {
-        "It runs when this is installed from source, before anybody has used it.".to_owned()
-    } else {
-        format!("It runs as soon as `{module}` is imported; nobody needs to call it.")
     }
 }
 
@@ -100,6 +129,7 @@ pub(super) fn finding(
         "Read the file and compare it with the release's public source before it is used again."
     };
     Finding {
+        rule: verdict.rule,
         severity: verdict.severity,
         kind: Kind::Code,
         subject,

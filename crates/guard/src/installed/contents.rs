@@ -116,7 +116,7 @@ fn read(path: &Path, file: &mut fs::File, size: u64, buffer: &mut [u8]) -> std::
     }
 }
 
-/// Whether Python imports such a file as source.
+/// Returns true if Python imports such a file as source.
 pub(super) fn is_source(path: &Path) -> bool {
     Role::of(path) != Role::Data
 }

@@ -25,7 +25,7 @@ pub(super) struct Distribution {
     pub(super) folder: PathBuf,
     /// The names that it needs, each with whether only for an extra.
     pub(super) needs: Vec<(String, bool)>,
-    /// Whether somebody asked for it, rather than for what needs it.
+    /// True if somebody asked for it, rather than for what needs it.
     pub(super) is_requested: bool,
     /// What its installer says it installed; `None` where none says.
     pub(super) rows: Option<Vec<record::Row>>,
@@ -287,6 +287,7 @@ pub(super) fn twice(distributions: &[Distribution]) -> Vec<Finding> {
 
 fn odd(subject: &str, evidence: Vec<Evidence>, meaning: &str) -> Finding {
     Finding {
+        rule: crate::rule::Rule::Doubled,
         severity: Severity::Medium,
         kind: Kind::Integrity,
         subject: subject.to_owned(),

@@ -13,6 +13,12 @@ use std::sync::Arc;
 
 /// The largest content that is kept, in bytes.
 const KEPT_MAX_BYTES: usize = 64 << 20;
+/// The largest source that is read, in bytes: one more than is parsed.
+const SOURCE_MAX_BYTES: usize = pycode::FILE_MAX_BYTES + 1;
+/// The largest file of data that is kept, in bytes, and all of them together:
+/// code may execute it.
+const DATA_MAX_BYTES: usize = 1 << 20;
+const DATA_ALL_MAX_BYTES: usize = 64 << 20;
 /// All kept contents together, in bytes.
 const KEPT_ALL_MAX_BYTES: usize = 512 << 20;
 /// Files behind a link that are looked at.
@@ -52,7 +58,9 @@ impl Files {
     /// [`pycode::read`] needs.
     pub(crate) fn take(&mut self, name: &str, content: &mut dyn Read, of: Of) -> io::Result<()> {
         self.links.remove(name);
-        let mut keep = matters(name) && self.kept_bytes < KEPT_ALL_MAX_BYTES;
+        let small = of == Of::Wheel && is_small_data(name) && self.kept_bytes < DATA_ALL_MAX_BYTES;
+        let mut keep = matters(name) && self.kept_bytes < KEPT_ALL_MAX_BYTES || small;
+        let keep_max = if small { DATA_MAX_BYTES } else { KEPT_MAX_BYTES };
         if of == Of::Root && !keep && site_in(name).is_none() {
             self.held.insert(name.to_owned(), Held::default());
             return Ok(());
@@ -69,8 +77,8 @@ impl Files {
             }
             let read = buffer.get(..count).unwrap_or_default();
             context.update(read);
-            let fits = bytes.len() + count <= KEPT_MAX_BYTES;
-            keep &= fits;
+            let fits = bytes.len() + count <= SOURCE_MAX_BYTES;
+            keep &= bytes.len() + count <= keep_max;
             if keep || is_source && fits {
                 bytes.extend_from_slice(read);
             } else {
@@ -221,9 +229,14 @@ impl Files {
         (links, unread)
     }
 
-    /// Whether there is a file called `name`.
+    /// Returns true if there is a file called `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.held.contains_key(name)
+    }
+
+    /// The content of the file called `name`, if it is kept.
+    pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.get(name)?.bytes.clone()
     }
 
     /// The content of the file called `name` as text, if it is kept.
@@ -242,7 +255,17 @@ impl Files {
     }
 }
 
-/// Whether the content of a file of this name is asked for later.
+/// Returns true if code may execute such a file or build objects from it.
+fn is_small_data(name: &str) -> bool {
+    const ENDINGS: [&str; 22] = [
+        "txt", "md", "rst", "json", "dat", "bin", "cfg", "ini", "toml", "yaml", "yml", "pkl",
+        "pickle", "pt", "pth", "ckpt", "npy", "npz", "joblib", "sh", "tmpl", "pyc",
+    ];
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    ending.is_none_or(|ending| ENDINGS.contains(&ending))
+}
+
+/// Returns true if the content of a file of this name is asked for later.
 fn matters(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let folder = name.rsplit('/').nth(1).unwrap_or_default();
@@ -250,7 +273,13 @@ fn matters(name: &str) -> bool {
     let about = described
         && matches!(
             file,
-            "METADATA" | "RECORD" | "PKG-INFO" | "direct_url.json" | "WHEEL" | "INSTALLER"
+            "METADATA"
+                | "RECORD"
+                | "PKG-INFO"
+                | "direct_url.json"
+                | "WHEEL"
+                | "INSTALLER"
+                | "entry_points.txt"
         );
     about
         || file == "PKG-INFO"

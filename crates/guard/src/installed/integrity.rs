@@ -116,7 +116,7 @@ pub(super) fn judge(
     sources(site, distributions, &owners, &seen)
 }
 
-/// Whether a row names a link that its installer makes and gives no hash: to a
+/// Returns true if a row names a link that its installer makes and gives no hash: to a
 /// folder that is edited, or to a file in PDM's cache.
 fn is_linked(owner: &Distribution, path: &Path) -> bool {
     (owner.package.source == Source::Own || owner.installer == "pdm") && path.is_symlink()
@@ -198,6 +198,7 @@ fn changed(
             evidence.push(Evidence { place: None, text });
         }
         reading.findings.push(Finding {
+rule: crate::rule::Rule::Missing,
             severity: Severity::Low,
             kind: Kind::Integrity,
             subject: owner.package.shown(),
@@ -232,6 +233,7 @@ fn unrecorded<'s>(site: &Path, strays: impl Iterator<Item = &'s Stray>, reading:
             evidence.push(Evidence { place: None, text });
         }
         reading.findings.push(Finding {
+rule: crate::rule::Rule::Unrecorded,
             severity: if runs { Severity::Medium } else { Severity::Low },
             kind: Kind::Integrity,
             subject: top.display().to_string(),
@@ -243,13 +245,13 @@ fn unrecorded<'s>(site: &Path, strays: impl Iterator<Item = &'s Stray>, reading:
     }
 }
 
-/// Whether `path` can be executed or imported, by its name.
+/// Returns true if `path` can be executed or imported, by its name.
 pub(super) fn is_code(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["py", "pyc", "pth", "start", "so", "pyd", "dll", "sh", "exe"].contains(&ending)
 }
 
-/// Whether `path` is the compiled form of a recorded source beside it.
+/// Returns true if `path` is the compiled form of a recorded source beside it.
 pub(super) fn is_compiled_of(path: &Path, recorded: &Owners) -> bool {
     let in_cache = path.parent().and_then(Path::file_name) == Some("__pycache__".as_ref());
     let stem = path
@@ -277,6 +279,7 @@ fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
         "The file was changed after it was installed, or its wheel was made so that they differ. Installers do not notice either."
     };
     Finding {
+rule: crate::rule::Rule::Changed,
         severity: if roots || stripped { Severity::Medium } else { Severity::High },
         kind: Kind::Integrity,
         subject: format!("{} of {}", job.shown, owner.package.shown()),
@@ -292,6 +295,7 @@ fn edited(owner: &Distribution, job: &Job<'_>) -> Finding {
 
 fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::Unlisted,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: format!("{} of {}", path.display(), owner.package.shown()),
@@ -304,6 +308,7 @@ fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
 
 fn leaves(owner: &Distribution, row: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::Leaves,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: format!("{row} of {}", owner.package.shown()),

@@ -24,9 +24,9 @@ pub(super) struct Link {
     pub(super) path: PathBuf,
     /// Where it leads in the end; nothing if it leads nowhere.
     pub(super) target: Option<PathBuf>,
-    /// Whether it leads to a folder.
+    /// True if it leads to a folder.
     pub(super) is_folder: bool,
-    /// Whether Python could run what is there.
+    /// True if Python could run what is there.
     pub(super) runs: bool,
 }
 
@@ -138,11 +138,11 @@ impl Around<'_> {
             [_] => format!("{} in {}", shown(&first.path), self.shown.join(self.site).display()),
             many => format!("{} links in {}", many.len(), self.shown.join(self.site).display()),
         };
-        Some(finding(severity, subject, evidence, meaning, do_first))
+        Some(finding(crate::rule::Rule::Link, severity, subject, evidence, meaning, do_first))
     }
 }
 
-/// Whether uv or PDM made the link: to the same file of an unpacked wheel in
+/// Returns true if uv or PDM made the link: to the same file of an unpacked wheel in
 /// its cache.
 fn is_of_cache(inside: &Path, target: &Path, owner: Option<&Distribution>) -> bool {
     let Some(owner) = owner else { return false };

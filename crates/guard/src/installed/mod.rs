@@ -6,6 +6,7 @@
 //! the file does; the start-up rules do not ask it.
 
 mod cache;
+mod carried;
 mod chain;
 mod conduct;
 mod contents;
@@ -58,7 +59,14 @@ pub(crate) fn read(site: &Path, cache: Option<&Cache>) -> Reading {
     distribution::link(&mut distributions);
     reading.findings.extend(distribution::twice(&distributions));
     let sources = integrity::judge(site, &distributions, cache, &mut reading);
-    conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
+    let entries = distributions.iter().map(|distribution| {
+        let file = distribution.folder.join("entry_points.txt");
+        let text = files::met_text(&file).unwrap_or_default();
+        (distribution.package.shown(), conduct::entry_points(&text))
+    });
+    let entries = entries.collect();
+    let (findings, gaps) = (&mut reading.findings, &mut reading.gaps);
+    conduct::judge(&sources, &entries, &startup::on_disk, findings, gaps);
     startup::judge(site, &names, &sources, &mut reading);
     let made = if files::is_cached(site) { Made::Unpacked } else { Made::Installed };
     reading.copies.extend(distributions.iter().filter_map(|d| d.copied(made)));
@@ -142,6 +150,14 @@ pub(crate) fn described(text: &str) -> Option<(&str, &str)> {
     name.zip(version)
 }
 
+/// Returns true if `text`, a WHEEL file, says that there is no compiled code.
+fn is_pure(text: &str) -> bool {
+    let tags: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Tag:")).collect();
+    let pure =
+        text.lines().any(|line| line.replace(' ', "").eq_ignore_ascii_case("root-is-purelib:true"));
+    pure && !tags.is_empty() && tags.iter().all(|tag| tag.trim().ends_with("-none-any"))
+}
+
 /// Recorded files, and the numbers of the distributions that own them.
 type Owners = HashMap<PathBuf, usize>;
 
@@ -196,6 +212,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 
 /// The finding that something is not as it was recorded.
 fn finding(
+    rule: crate::rule::Rule,
     severity: Severity,
     subject: String,
     evidence: Vec<Evidence>,
@@ -203,6 +220,7 @@ fn finding(
     do_first: &str,
 ) -> Finding {
     Finding {
+        rule,
         severity,
         kind: Kind::Integrity,
         subject,

@@ -12,6 +12,7 @@ use crate::copies::{self, Made};
 use crate::finding::{Evidence, Finding, Gap, Severity, Why};
 use crate::inventory::{Ecosystem, Package, Place, Standing};
 use crate::judge::bad_files;
+use crate::judge::conduct::{Entry, Root};
 use crate::manifest::{Format, Reading};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 const FILES_MAX: usize = 10;
 
 /// Folders of a source archive that are seldom installed.
-const ASIDE: [&str; 10] = [
+const ASIDE: [&str; 20] = [
     "tests",
     "test",
     "testing",
@@ -32,6 +33,16 @@ const ASIDE: [&str; 10] = [
     "samples",
     "benchmarks",
     "demo",
+    "tools",
+    "scripts",
+    "utils",
+    "ci",
+    "action",
+    "contrib",
+    "bootloader",
+    "dev",
+    "packaging",
+    "bench",
 ];
 
 /// What is in `files`, which are shown as if they lay below `shown`.
@@ -105,11 +116,48 @@ fn site(shown: &Path, files: &Files, folder: &str, of: Of, reading: &mut Reading
         links(shown, files, folder, &distributions, reading);
     }
     let sources = sources(shown, files, folder, &owners);
-    conduct::judge(&sources, &mut reading.findings, &mut reading.gaps);
+    let entries = distributions.iter().map(|found| {
+        let name = found.folder.strip_prefix(shown).ok().map(|own| own.join("entry_points.txt"));
+        let text = name.and_then(|name| files.text(name.to_str()?)).unwrap_or_default();
+        (found.package.shown(), conduct::entry_points(&text))
+    });
+    let entries: BTreeMap<String, Vec<Entry>> = entries.collect();
+    let open = |path: &Path| files.bytes(path.strip_prefix(shown).ok()?.to_str()?);
+    conduct::judge(&sources, &entries, &open, &mut reading.findings, &mut reading.gaps);
+    if of == Of::Wheel {
+        carried(files, folder, &root, &distributions, &entries, reading);
+    }
     start_up(shown, files, folder, of, &sources, reading);
     let made = if of == Of::Wheel { Made::File } else { Made::Installed };
     reading.copies.extend(distributions.iter().filter_map(|found| found.copied(made)));
     reading.packages.extend(distributions.into_iter().map(|found| found.package));
+}
+
+/// What the wheel's one distribution carries.
+fn carried(
+    files: &Files,
+    folder: &str,
+    root: &Path,
+    distributions: &[Distribution],
+    entries: &BTreeMap<String, Vec<Entry>>,
+    reading: &mut Reading,
+) {
+    let [found] = distributions else { return };
+    let about = found.folder.strip_prefix(root).ok().map(|own| own.join("WHEEL"));
+    let about = about.and_then(|name| files.text(name.to_str()?)).unwrap_or_default();
+    let shown = found.package.shown();
+    let carrier = super::carried::Carrier {
+        name: &found.package.name,
+        files: files.below(folder).map(|(_, inside)| inside).collect(),
+        is_pure: super::is_pure(&about),
+        entries: entries.get(&shown).map(Vec::as_slice).unwrap_or_default(),
+        folder: root,
+        shown,
+    };
+    let open = |name: &str| {
+        files.bytes(&if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+    };
+    carrier.judge(&open, &mut reading.findings);
 }
 
 /// Links below the folder: those that leave its environment, and code behind
@@ -180,7 +228,9 @@ pub(crate) fn source_archive(shown: &Path, files: &Files, owner: &str, reading: 
     let found = files.held.iter().filter_map(source).collect();
     let sources = Sources::from([(owner.to_owned(), found)]);
     let mut findings = Vec::new();
-    conduct::judge(&sources, &mut findings, &mut reading.gaps);
+    let entries = BTreeMap::from([(owner.to_owned(), build_entries(files))]);
+    let open = |path: &Path| files.bytes(path.strip_prefix(shown).ok()?.to_str()?);
+    conduct::judge(&sources, &entries, &open, &mut findings, &mut reading.gaps);
     for mut finding in findings {
         let mut files = finding.evidence.iter().filter_map(|seen| seen.place.as_ref());
         if files.all(|place| place.file.strip_prefix(shown).is_ok_and(is_aside)) {
@@ -197,12 +247,83 @@ pub(crate) fn source_archive(shown: &Path, files: &Files, owner: &str, reading: 
         let module = startup::is_module(file) && matches!(folder, "" | "src" | "lib");
         let starts = module || startup::may_start(file) && !startup::is_module(file);
         if let Some(text) = files.text(name).filter(|_| starts) {
-            reading.findings.extend(startup::of_file(&shown.join(name), &text, &sources));
+            reading.findings.extend(startup::of_file(&shown.join(name), &text, &sources, &open));
         }
     }
 }
 
-/// Whether a file of a source archive lies where no build takes code from,
+/// Returns true if a table of Hatch's names a hook of the project's own.
+fn has_custom_hook(table: &toml::Value) -> bool {
+    table.as_table().into_iter().flatten().any(|(key, value)| {
+        key == "custom"
+            || matches!(key.as_str(), "hooks" | "targets" | "wheel" | "sdist")
+                && has_custom_hook(value)
+    })
+}
+
+/// What a build calls in a source archive: hooks of a backend that lies in it,
+/// classes that `setup.cfg` names, and Hatch's own hook.
+fn build_entries(files: &Files) -> Vec<Entry> {
+    let entry = |module: &str, function: Option<&str>| Entry {
+        module: module.to_owned(),
+        function: function.map(str::to_owned),
+        root: Root::Install,
+    };
+    let mut entries = Vec::new();
+    for line in files.text("setup.cfg").unwrap_or_default().lines() {
+        let Some((command, target)) = line.split_once('=') else { continue };
+        let of_build = matches!(
+            command.trim(),
+            "build"
+                | "build_py"
+                | "build_ext"
+                | "build_clib"
+                | "install"
+                | "install_lib"
+                | "develop"
+                | "egg_info"
+                | "sdist"
+                | "bdist_wheel"
+                | "editable_wheel"
+        );
+        if let Some((module, class)) = target.trim().rsplit_once('.').filter(|_| of_build) {
+            entries.push(entry(module, Some(class)));
+        }
+    }
+    let project: toml::Table = files
+        .text("pyproject.toml")
+        .and_then(|text| toml::from_str(&text).ok())
+        .unwrap_or_default();
+    let system = project.get("build-system");
+    let text = |key: &str| system.and_then(|s| s.get(key)).and_then(toml::Value::as_str);
+    if system.is_some_and(|system| system.get("backend-path").is_some())
+        && let Some(backend) = text("build-backend")
+    {
+        entries.push(entry(backend.split(':').next().unwrap_or(backend), None));
+    }
+    let hatch = project.get("tool").and_then(|tool| tool.get("hatch")?.get("build"));
+    if hatch.is_some_and(has_custom_hook) || files.has("hatch_build.py") {
+        entries.push(entry("hatch_build", None));
+    }
+    if let Some(build) = project.get("tool").and_then(|t| t.get("poetry")?.get("build")) {
+        let script = build.as_str().or_else(|| build.get("script")?.as_str());
+        if let Some(script) = script.and_then(|script| script.strip_suffix(".py")) {
+            entries.push(entry(&script.replace('/', "."), None));
+        }
+    }
+    if let Some(script) = project
+        .get("tool")
+        .and_then(|tool| tool.get("pdm")?.get("build")?.get("custom-hook")?.as_str())
+    {
+        entries.push(entry(script.strip_suffix(".py").unwrap_or(script), None));
+    }
+    if files.has("pdm_build.py") {
+        entries.push(entry("pdm_build", None));
+    }
+    entries
+}
+
+/// Returns true if a file of a source archive lies where no build takes code from,
 /// unless it is told to: among tests or examples, or below a folder whose name
 /// cannot be imported.
 fn is_aside(inside: &Path) -> bool {
@@ -390,7 +511,7 @@ fn unrecorded(
             evidence.push(Evidence { place: None, text });
         }
         reading.findings.push(finding(
-            if runs { Severity::Medium } else { Severity::Low },
+            crate::rule::Rule::Unrecorded, if runs { Severity::Medium } else { Severity::Low },
             shown.join(folder).join(top).display().to_string(),
             evidence,
             "No installer recorded this: it was put beside the installed packages by something else.",
@@ -416,6 +537,7 @@ fn start_up(
     reading: &mut Reading,
 ) {
     let beside = folder.rsplit_once('/').map(|(parent, _)| parent);
+    let open = |path: &Path| files.bytes(path.strip_prefix(shown).ok()?.to_str()?);
     let names: Vec<&str> = files
         .below(folder)
         .filter(|(_, inside)| match inside.rsplit_once('/') {
@@ -446,7 +568,7 @@ fn start_up(
         }
         let path = shown.join(name);
         match files.text(name) {
-            Some(text) => reading.findings.extend(startup::of_file(&path, &text, sources)),
+            Some(text) => reading.findings.extend(startup::of_file(&path, &text, sources, &open)),
             None => reading.gaps.push(super::unreadable(&path, "it is too large to be kept")),
         }
     }
@@ -480,7 +602,14 @@ fn missing(owner: &Distribution, gone: &[&str], of: Of) -> Option<Finding> {
     let do_first =
         "If nobody removed them on purpose, take the distribution from a file whose hash you know.";
     let severity = if of == Of::Wheel { Severity::Medium } else { Severity::Low };
-    Some(finding(severity, owner.package.shown(), evidence, meaning, do_first))
+    Some(finding(
+        crate::rule::Rule::Missing,
+        severity,
+        owner.package.shown(),
+        evidence,
+        meaning,
+        do_first,
+    ))
 }
 
 fn differs(owner: &Distribution, shown: &Path, name: &str, row: &str) -> Finding {
@@ -492,6 +621,7 @@ fn differs(owner: &Distribution, shown: &Path, name: &str, row: &str) -> Finding
         text: "its SHA-256 is not the one in RECORD".into(),
     };
     finding(
+        crate::rule::Rule::Changed,
         if roots || stripped { Severity::Medium } else { Severity::High },
         format!("{row} of {}", owner.package.shown()),
         vec![seen],
@@ -502,6 +632,7 @@ fn differs(owner: &Distribution, shown: &Path, name: &str, row: &str) -> Finding
 
 fn unlisted(owner: &Distribution, path: &Path, text: &str) -> Finding {
     finding(
+        crate::rule::Rule::Unlisted,
         Severity::High,
         format!("{} of {}", path.display(), owner.package.shown()),
         vec![Evidence { place: Some(Place::whole(path)), text: text.into() }],
@@ -516,6 +647,7 @@ fn leaves(owner: &Distribution, row: &str) -> Finding {
         text: format!("records {row}, outside of the environment"),
     };
     finding(
+        crate::rule::Rule::Leaves,
         Severity::High,
         format!("{row} of {}", owner.package.shown()),
         vec![seen],

@@ -10,7 +10,7 @@ pub(super) struct Row {
     pub(super) path: String,
     /// SHA-256, where it is given; other algorithms are not compared.
     pub(super) sha256: Option<[u8; 32]>,
-    /// Whether any hash at all is given.
+    /// True if any hash at all is given.
     pub(super) has_hash: bool,
 }
 

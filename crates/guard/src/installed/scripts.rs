@@ -106,6 +106,9 @@ pub(super) fn judge(
         names.extend(entry.file_name().into_string().ok());
     }
     findings.extend(names.iter().filter_map(|name| interpreter(&bin.join(name), name)));
+    for name in names.iter().filter(|name| name.starts_with("activate")) {
+        findings.extend(activates(&bin.join(name)));
+    }
     for distribution in distributions {
         for (name, target) in entry_points(&distribution.folder.join("entry_points.txt")) {
             let path = bin.join(&name);
@@ -124,6 +127,23 @@ pub(super) fn judge(
     findings.extend(unrecorded(&bin, &rest, false));
 }
 
+/// What a shell reads to enter the environment starts nothing that was fetched.
+fn activates(path: &Path) -> Option<Finding> {
+    let text = String::from_utf8_lossy(&files::met(path, FILE_MAX_BYTES).ok()?).into_owned();
+    let (number, what) = (1_u32..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim_start().starts_with('#'))
+        .find_map(|(number, line)| Some((number, pycode::commands::harm(line)?)))?;
+    Some(finding(
+        crate::rule::Rule::OddCommand,
+        Severity::High,
+        path.display().to_string(),
+        vec![Evidence { place: Some(about(path).at(number)), text: format!("it {what}") }],
+        "A shell reads this file whenever somebody enters the environment, and it does more than to set variables.",
+        "Do not enter the environment. Find out who changed the file, and make the environment again from a lock file.",
+    ))
+}
+
 /// An interpreter is no script.
 fn interpreter(path: &Path, name: &str) -> Option<Finding> {
     let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"))?;
@@ -133,7 +153,7 @@ fn interpreter(path: &Path, name: &str) -> Option<Finding> {
     let head = files::head(path, 2)?;
     (head == b"#!").then(|| {
         finding(
-            Severity::High,
+            crate::rule::Rule::OddCommand, Severity::High,
             path.display().to_string(),
             vec![Evidence { place: Some(about(path)), text: "begins with #!, as a script does".into() }],
             "What stands in the place of the interpreter is a script: it runs before, or instead of, every Python here, and no RECORD lists it.",
@@ -191,6 +211,7 @@ fn changed(
     (number, line): (u32, String),
 ) -> Finding {
     finding(
+        crate::rule::Rule::OddCommand,
         Severity::Medium,
         format!("{name} of {}", owner.package.shown()),
         vec![
@@ -235,7 +256,7 @@ fn unrecorded(bin: &Path, names: &[&String], common: bool) -> Option<Finding> {
     let many = if paths.len() == 1 { "command" } else { "commands" };
     let subject = format!("{} {many} in {}", paths.len(), bin.display());
     let do_first = "Find out what put them there. If nobody knows, make the environment anew.";
-    Some(finding(severity, subject, evidence, meaning, do_first))
+    Some(finding(crate::rule::Rule::OddCommand, severity, subject, evidence, meaning, do_first))
 }
 
 #[cfg(test)]

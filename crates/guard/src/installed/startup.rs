@@ -11,6 +11,7 @@ use super::conduct::Sources;
 use super::{about, plain, unreadable};
 use crate::files;
 use crate::finding::{Evidence, Finding, Kind, Severity};
+use crate::judge::conduct::Open;
 use crate::manifest::Reading;
 use crate::python;
 use pycode::Role;
@@ -106,7 +107,9 @@ const TRAITS: [(&str, &[&str]); 5] = [
             ".aws",
             ".kube",
             ".netrc",
-            ".env",
+            "/.env",
+            "\".env",
+            "'.env",
             "credentials",
             "id_rsa",
             "environ.items",
@@ -119,7 +122,7 @@ const TRAITS: [(&str, &[&str]); 5] = [
 
 /// Adds the start-up code of `site`, whose entries are `names`, to `reading`.
 pub(super) fn judge(site: &Path, names: &[String], sources: &Sources, reading: &mut Reading) {
-    let modules = Modules::of(sources);
+    let modules = Modules::of(sources, &on_disk);
     for name in names {
         let path = site.join(name);
         if name.strip_suffix(".pth").is_some() {
@@ -141,6 +144,11 @@ pub(super) fn judge(site: &Path, names: &[String], sources: &Sources, reading: &
             each(&path, &modules, reading, module);
         }
     }
+}
+
+/// The content of a file on the disk that code names.
+pub(super) fn on_disk(path: &Path) -> Option<Vec<u8>> {
+    files::met(path, FILE_MAX_BYTES).ok()
 }
 
 fn each(
@@ -170,20 +178,20 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
     })
 }
 
-/// Whether a file of this name may run when Python starts.
+/// Returns true if a file of this name may run when Python starts.
 pub(super) fn may_start(file: &str) -> bool {
     [".pth", ".start"].iter().any(|ending| file.ends_with(ending)) || is_module(file)
 }
 
-/// Whether Python imports a module of this name by itself.
+/// Returns true if Python imports a module of this name by itself.
 pub(super) fn is_module(file: &str) -> bool {
     matches!(file.split('.').next(), Some("sitecustomize" | "usercustomize"))
 }
 
 /// What such a file, which is shown as `path`, does with `sources` beside it.
-pub(super) fn of_file(path: &Path, text: &str, sources: &Sources) -> Vec<Finding> {
+pub(super) fn of_file(path: &Path, text: &str, sources: &Sources, open: Open<'_>) -> Vec<Finding> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let modules = Modules::of(sources);
+    let modules = Modules::of(sources, open);
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("pth") => pth(path, text, &modules),
         Some("start") => start(path, text, &modules),
@@ -213,6 +221,8 @@ fn pth(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
         }
         let severity = match found.as_slice() {
             [] if !long => Severity::Medium,
+            // A text that can be read was judged by what it says.
+            ["executes text as code"] if !long && is_readable(line) => Severity::Medium,
             ["executes text as code" | "decodes hidden text"] if !long => Severity::High,
             _ => Severity::Critical,
         };
@@ -228,6 +238,14 @@ fn pth(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Returns true if everything that a line executes is a text in it.
+fn is_readable(line: &str) -> bool {
+    let calls = ["exec(", "eval("];
+    let after = |call: &str| line.split(call).skip(1).map(str::trim_start).collect::<Vec<_>>();
+    calls.iter().flat_map(|call| after(call)).all(|rest| rest.starts_with(['"', '\'']))
+        && !["exec (", "eval (", "compile", "runpy", "execfile"].iter().any(|w| line.contains(w))
+}
+
 /// A line that adds a path of another place to the search for modules.
 fn outside(path: &Path, line: &str, number: u32) -> Option<Finding> {
     let added = line.trim_end();
@@ -240,6 +258,7 @@ fn outside(path: &Path, line: &str, number: u32) -> Option<Finding> {
         return None;
     }
     Some(Finding {
+rule: crate::rule::Rule::StartupPath,
         severity: Severity::Low,
         kind: Kind::Origin,
         subject: path.file_name()?.to_str()?.to_owned(),
@@ -304,6 +323,10 @@ fn module(path: &Path, text: &str, modules: &Modules<'_>) -> Vec<Finding> {
 }
 
 fn finding(path: &Path, severity: Severity, evidence: Vec<Evidence>) -> Finding {
+    let rule = match severity {
+        Severity::Critical => crate::rule::Rule::StartupHarm,
+        _ => crate::rule::Rule::StartupUnknown,
+    };
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let in_package = name == "__init__.py";
     let folder = path.parent().and_then(Path::file_name).and_then(|n| n.to_str());
@@ -320,6 +343,7 @@ fn finding(path: &Path, severity: Severity, evidence: Vec<Evidence>) -> Finding 
         )
     };
     Finding {
+        rule,
         severity,
         kind: Kind::StartupCode,
         subject: subject.to_owned(),
@@ -346,7 +370,7 @@ fn is_known(line: &str) -> bool {
     })
 }
 
-/// Whether `line` is `pattern` with names of modules, or tuples of such names
+/// Returns true if `line` is `pattern` with names of modules, or tuples of such names
 /// in quotes, in the place of each `{}`.
 fn fits(line: &str, pattern: &str) -> bool {
     let Some((before, after)) = pattern.split_once("{}") else { return line == pattern };
@@ -369,15 +393,15 @@ mod tests {
     use super::*;
 
     fn pth(path: &Path, text: &str) -> Vec<Finding> {
-        super::pth(path, text, &Modules::of(&Sources::new()))
+        super::pth(path, text, &Modules::of(&Sources::new(), &|_| None))
     }
 
     fn module(path: &Path, text: &str) -> Vec<Finding> {
-        super::module(path, text, &Modules::of(&Sources::new()))
+        super::module(path, text, &Modules::of(&Sources::new(), &|_| None))
     }
 
     fn start(path: &Path, text: &str) -> Vec<Finding> {
-        super::start(path, text, &Modules::of(&Sources::new()))
+        super::start(path, text, &Modules::of(&Sources::new(), &|_| None))
     }
 
     fn severities(text: &str) -> Vec<Severity> {
@@ -417,7 +441,8 @@ mod tests {
     fn unknown_code_is_reported_whatever_it_looks_like() {
         assert_eq!(severities("import thing"), [Severity::Medium]);
         assert_eq!(severities("import\tthing; thing.go()"), [Severity::Medium]);
-        assert_eq!(severities("import os;exec('x')"), [Severity::High]);
+        assert_eq!(severities("import os;exec('x')"), [Severity::Medium]);
+        assert_eq!(severities("import os;exec(os.x)"), [Severity::High]);
         assert_eq!(severities(&format!("import x; '{}'", "a".repeat(2000))), [Severity::Critical]);
         // A known line with something behind it is not that line.
         assert_eq!(
@@ -431,7 +456,7 @@ mod tests {
         assert_eq!(severities("# a\u{c}import thing"), [Severity::Medium]);
         assert_eq!(severities("# a\u{2028}import thing"), [Severity::Medium]);
         // Up to 3.12 a form feed is a blank, and the line goes on.
-        assert!(severities("import os;\u{c}exec('x')").contains(&Severity::High));
+        assert!(severities("import os;\u{c}exec(os.x)").contains(&Severity::High));
     }
 
     #[test]

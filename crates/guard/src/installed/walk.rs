@@ -21,9 +21,9 @@ const KERNEL: [&str; 2] = ["/proc", "/sys"];
 pub(super) struct Stray {
     /// Where it is.
     pub(super) path: PathBuf,
-    /// Whether it can run, or is a link to somewhere.
+    /// True if it can run, or is a link to somewhere.
     pub(super) runs: bool,
-    /// Whether it lies behind a link: then the link is what is told.
+    /// True if it lies behind a link: then the link is what is told.
     pub(super) behind: bool,
 }
 

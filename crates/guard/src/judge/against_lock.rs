@@ -102,6 +102,7 @@ fn absent(
         evidence.push(Evidence { place: None, text });
     }
     Some(Finding {
+rule: crate::rule::Rule::NotLocked,
         severity: Severity::Info,
         kind: Kind::Integrity,
         subject: match named.len() {
@@ -142,6 +143,7 @@ fn compare(lock: &Path, locked: &[&Package], installed: &[&Package], findings: &
         };
         if of_version.is_empty() {
             findings.push(Finding {
+rule: crate::rule::Rule::NotLocked,
                 severity: Severity::Medium,
                 kind: Kind::Integrity,
                 subject: package.shown(),
@@ -158,6 +160,7 @@ fn compare(lock: &Path, locked: &[&Package], installed: &[&Package], findings: &
         if let Some(other) = other {
             let digest: String = other.chars().take(12).collect();
             findings.push(Finding {
+rule: crate::rule::Rule::NotAllowed,
                 severity: Severity::High,
                 kind: Kind::Integrity,
                 subject: package.shown(),
@@ -181,6 +184,7 @@ fn compare(lock: &Path, locked: &[&Package], installed: &[&Package], findings: &
         evidence.push(Evidence { place: None, text });
     }
     findings.push(Finding {
+rule: crate::rule::Rule::NotLocked,
         severity: Severity::Low,
         kind: Kind::Integrity,
         subject: format!("distributions beside {}", lock.display()),

@@ -17,6 +17,7 @@ pub(crate) fn known_bad(sha256: &str) -> Option<(&'static str, &'static str)> {
 /// The finding that such a file is at `place`.
 pub(crate) fn found(place: Place, id: &str, what: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::MaliciousFile,
         severity: Severity::Critical,
         kind: Kind::Malicious,
         subject: what.to_owned(),

@@ -137,6 +137,7 @@ fn not_allowed(made: Made, copies: &[&Copied], pin: &Pin<'_>) -> Option<Finding>
         ),
     };
     Some(Finding {
+        rule: crate::rule::Rule::NotAllowed,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: copies.first()?.shown(),
@@ -215,6 +216,7 @@ fn differ(one: &Copied, other: &Copied, tags: &[String], is_genuine: bool) -> Op
         evidence.push(Evidence { place: None, text });
     }
     Some(Finding {
+rule: crate::rule::Rule::CopiesDiffer,
         severity,
         kind: Kind::Integrity,
         subject: other.shown(),

@@ -90,6 +90,7 @@ pub(crate) fn malicious(
         INSTALL_NOTHING
     };
     Finding {
+        rule: crate::rule::Rule::MaliciousRelease,
         severity: Severity::Critical,
         kind: Kind::Malicious,
         subject,
@@ -128,6 +129,7 @@ pub(crate) fn vulnerable(subject: String, hits: &[Hit], mut evidence: Vec<Eviden
         many => format!("{many} known holes"),
     };
     Finding {
+        rule: crate::rule::Rule::VulnerableRelease,
         // An advisory that does not say how bad it is may still be bad.
         severity: severity.unwrap_or(Severity::Medium).max(Severity::Low),
         kind: Kind::Vulnerable,

@@ -5,8 +5,10 @@ pub(crate) mod bad_files;
 pub(crate) mod conduct;
 pub(crate) mod copies;
 pub(crate) mod known;
+pub(crate) mod loaded;
 mod names;
 pub(crate) mod news;
+mod part;
 mod pins;
 mod recent;
 

@@ -67,6 +67,7 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
             evidence.push(Evidence { place: None, text });
         }
         findings.push(Finding {
+rule: crate::rule::Rule::NearName,
             severity: if near.alike { Severity::Medium } else { Severity::Info },
             kind: Kind::Origin,
             subject: format!("{name} (near {})", near.popular),
@@ -80,7 +81,7 @@ pub(super) fn judge(packages: &[&Package], findings: &mut Vec<Finding>) {
 
 struct Near {
     popular: &'static str,
-    /// Whether an eye would take one for the other.
+    /// True if an eye would take one for the other.
     alike: bool,
 }
 
@@ -136,7 +137,7 @@ fn shorter(name: &str) -> Vec<String> {
     without.chain(std::iter::once(name.to_owned())).collect()
 }
 
-/// Whether one letter more, fewer or other, or two swapped, makes `a` of `b`.
+/// Returns true if one letter more, fewer or other, or two swapped, makes `a` of `b`.
 fn is_one_away(a: &str, b: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let same = one.iter().zip(&other).take_while(|(x, y)| x == y).count();

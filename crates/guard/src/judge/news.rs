@@ -61,6 +61,7 @@ fn came_with_a_patch(
         return None;
     }
     Some(Finding {
+rule: crate::rule::Rule::NewDependency,
         severity: Severity::Medium,
         kind: Kind::Recent,
         subject: format!("{} (a new dependency in a patch release)", package.shown()),
@@ -71,7 +72,7 @@ fn came_with_a_patch(
     })
 }
 
-/// Whether `new` differs from `old` in its last part only: 1.2.3 → 1.2.4.
+/// Returns true if `new` differs from `old` in its last part only: 1.2.3 → 1.2.4.
 fn is_patch(old: &Version, new: &Version) -> bool {
     let parts = |version: &Version| -> Option<[u64; 3]> {
         let mut numbers = version.text().split('.').map(|part| {
@@ -100,6 +101,7 @@ fn published_otherwise(package: &Package, known: &[&Package]) -> Option<Finding>
         (Severity::Medium, format!("was published by {}, and is by {}", list(&before), list(&now)))
     };
     Some(Finding {
+rule: crate::rule::Rule::NewPublisher,
         severity,
         kind: Kind::Origin,
         subject: package.shown(),
@@ -124,6 +126,7 @@ fn another_file(package: &Package, known: &[&Package]) -> Option<Finding> {
         return None;
     }
     Some(Finding {
+rule: crate::rule::Rule::OtherFiles,
         severity: Severity::High,
         kind: Kind::Integrity,
         subject: package.shown(),

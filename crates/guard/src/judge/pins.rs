@@ -60,6 +60,7 @@ fn lets_in(package: &Package, advisories: &Advisories) -> Option<Finding> {
     let (_, id) = found.first()?;
     let versions: Vec<&str> = found.iter().map(|(version, _)| version.text()).collect();
     Some(Finding {
+rule: crate::rule::Rule::LetsBadIn,
         severity: Severity::Medium,
         kind: Kind::Pin,
         subject: package.shown(),
@@ -121,6 +122,7 @@ fn without_hash(file: &Place, packages: &[&Package]) -> Option<Finding> {
         names = format!("{names} and {} more", bare.len() - NAMES_MAX);
     }
     Some(Finding {
+rule: crate::rule::Rule::NoHash,
         severity: Severity::Low,
         kind: Kind::Pin,
         subject: format!("{} of {} pins without a strong hash", bare.len(), packages.len()),

@@ -38,6 +38,7 @@ pub(super) fn judge(packages: &[&Package], terms: &Terms, findings: &mut Vec<Fin
         let packages = if count == 1 { "package" } else { "packages" };
         let hours = terms.now_ms.saturating_sub(terms.recent_since_ms) / HOUR_MS;
         findings.push(Finding {
+rule: crate::rule::Rule::Recent,
             severity: Severity::Info,
             kind: Kind::Recent,
             subject: format!("{count} {packages} {verb} in the last {hours} hours"),

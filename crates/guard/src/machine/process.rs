@@ -21,7 +21,7 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// What it is called.
     pub(crate) name: String,
-    /// Whether it is this very process.
+    /// True if it is this very process.
     pub(crate) is_own: bool,
     folder: PathBuf,
 }

@@ -380,7 +380,7 @@ impl Fetch<'_> {
         self.reading.append(read);
     }
 
-    /// Whether `word` depends on something that is not written here; a gap then.
+    /// Returns true if `word` depends on something that is not written here; a gap then.
     fn varies(&mut self, word: &str) -> bool {
         let varies = word.contains('$') || word.contains("{{") || word.contains("%(");
         if varies {
@@ -409,6 +409,7 @@ impl Fetch<'_> {
             ),
         };
         self.reading.findings.push(Finding {
+            rule: crate::rule::Rule::NotFixed,
             severity,
             kind: Kind::Pin,
             subject: format!("{tool} {}", quoted(spec)),
@@ -423,7 +424,7 @@ impl Fetch<'_> {
     }
 }
 
-/// Whether `word` means something that lies here: the project itself, a file.
+/// Returns true if `word` means something that lies here: the project itself, a file.
 fn is_own(word: &str) -> bool {
     word.is_empty()
         || word == "."

@@ -73,6 +73,7 @@ fn finding(
         evidence.push(Evidence { place: None, text });
     }
     Some(Finding {
+        rule: crate::rule::Rule::NoDigest,
         severity: Severity::Low,
         kind: Kind::Pin,
         subject: format!("{} {what}", named.len()),

@@ -11,6 +11,7 @@ pub mod conda;
 pub mod dockerfile;
 mod images;
 pub(crate) mod json;
+mod listing;
 pub mod package_lock;
 pub mod pdm_lock;
 pub mod pipeline;
@@ -32,8 +33,9 @@ pub use advisory::Malformed;
 pub(crate) use advisory::yaml;
 
 use crate::copies::Copied;
-use crate::finding::{Finding, Gap, Why};
+use crate::finding::{Evidence, Finding, Gap, Kind, Severity, Why};
 use crate::inventory::{Package, Place};
+use crate::rule::Rule;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -196,7 +198,7 @@ impl Format {
         })
     }
 
-    /// Whether it fixes every version.
+    /// Returns true if it fixes every version.
     pub fn is_lock(self) -> bool {
         matches!(
             self,
@@ -223,6 +225,13 @@ impl Format {
             "json" if text.contains("\"bomFormat\"") || text.contains("\"spdxVersion\"") => {
                 Some(Self::Sbom)
             }
+            "json"
+                if text.trim_start().starts_with('[')
+                    || text.contains("\"installed\"") && text.contains("\"pip_version\"") =>
+            {
+                Some(Self::Requirements)
+            }
+            "py" if text.contains("# /// script") => Some(Self::Requirements),
             "json" if text.contains("\"lockfileVersion\"") => Some(Self::PackageLock),
             "json" | "jsonc" if text.contains("\"command\"") => Some(Self::Agent),
             "yml" | "yaml" => Some(Self::Pipeline),
@@ -241,6 +250,11 @@ impl Format {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if text.trim().is_empty() {
             return Err(Malformed::whole("the file is empty"));
+        }
+        let conflict = (1_u32..).zip(text.lines()).find(|(_, line)| line.starts_with("<<<<<<< "));
+        if let Some((line, _)) = conflict {
+            let what = "a merge conflict was not resolved here (`<<<<<<<`)".to_owned();
+            return Err(Malformed { line, what });
         }
         let mut reading = self.read_some(text, place, open)?;
         if self.lists_packages() && reading.packages.is_empty() && reading.gaps.is_empty() {
@@ -268,7 +282,10 @@ impl Format {
         open: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<Reading, Malformed> {
         match self {
-            Self::Requirements => Ok(requirements::read(text, place, open)),
+            Self::Requirements => {
+                let listed = listing::plain(text);
+                Ok(requirements::read(listed.as_deref().unwrap_or(text), place, open))
+            }
             Self::UvLock => uv_lock::read(text, place),
             Self::PoetryLock => poetry_lock::read(text, place),
             Self::PdmLock => pdm_lock::read(text, place),
@@ -317,6 +334,61 @@ fn format_version(found: Option<&str>, known: &[&str], place: &Place, reading: &
     });
 }
 
+/// The finding that files of the package `name`, which a lock takes from
+/// `registry`, have addresses of another place.
+fn elsewhere<'a>(
+    name: &str,
+    registry: &str,
+    addresses: impl Iterator<Item = &'a str>,
+    place: &Place,
+) -> Option<Finding> {
+    // The public index keeps its files under another name.
+    const PUBLIC: (&str, &str) = (concat!("pypi", ".org"), concat!("python", "hosted.org"));
+    let host = |address: &str| -> Option<String> {
+        let rest = address.split_once("://")?.1;
+        let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
+        Some(host.split(':').next()?.to_ascii_lowercase())
+    };
+    let domain = |host: &str| {
+        let parts: Vec<&str> = host.rsplit('.').take(2).collect();
+        parts.into_iter().rev().collect::<Vec<_>>().join(".")
+    };
+    let from = host(registry).map(|host| domain(&host));
+    let mut seen: Vec<Evidence> = Vec::new();
+    for address in addresses {
+        let Some(to) = host(address) else { continue };
+        let loopback = matches!(to.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        let plain = address.starts_with("http://") && !loopback;
+        let other = from.as_deref().is_some_and(|from| {
+            let public = from == PUBLIC.0 && domain(&to) == PUBLIC.1;
+            domain(&to) != from && !public
+        });
+        if plain || other {
+            let why = if plain { "over plain http" } else { "which is not where its registry is" };
+            let seen_here = Evidence {
+                place: Some(place.clone()),
+                text: format!("a file comes from {to}, {why}"),
+            };
+            if !seen.contains(&seen_here) && seen.len() < 4 {
+                seen.push(seen_here);
+            }
+        }
+    }
+    if seen.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        rule: Rule::Elsewhere,
+        severity: Severity::Medium,
+        kind: Kind::Origin,
+        subject: name.to_owned(),
+        evidence: seen,
+        meaning: "A lock can name any address for a package, and its hash with it: whoever changed the lock decides what is installed, and a reader sees a name and a version that look right.".into(),
+        do_first: "Make the lock again from the project's own requirements, and compare the addresses. Mirrors are named as the registry, not file by file.".into(),
+        advisories: Vec::new(),
+    })
+}
+
 /// The text of a version that may be written as a number or as a text.
 fn written(value: Option<&toml::Value>) -> Option<String> {
     Some(match value? {
@@ -327,7 +399,7 @@ fn written(value: Option<&toml::Value>) -> Option<String> {
     })
 }
 
-/// Whether `path` lies in folders of these names, the nearest last.
+/// Returns true if `path` lies in folders of these names, the nearest last.
 fn is_in(path: &Path, folders: &[&str]) -> bool {
     let above = path.ancestors().skip(1).map(|folder| folder.file_name().and_then(|n| n.to_str()));
     folders.iter().rev().zip(above).all(|(name, folder)| folder == Some(name))

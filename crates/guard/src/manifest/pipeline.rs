@@ -41,7 +41,8 @@ fn look(node: &Node, place: &Place, reading: &mut Reading, named: &mut Named) {
 
 /// One script, or a list of lines of one.
 fn scripts(value: &Node, at: &Place, reading: &mut Reading) {
-    if let Some(text) = value.text() {
+    if let Some(text) = value.text().map(without_expressions) {
+        let text = text.as_str();
         // A text of several lines begins on the line after its key.
         let first = if text.trim_end().contains('\n') { at.line + 1 } else { at.line };
         command::script(text, &at.at(first), Starts::Build, reading);
@@ -49,6 +50,25 @@ fn scripts(value: &Node, at: &Place, reading: &mut Reading) {
     for (line, item) in value.items() {
         scripts(item, &at.at(*line), reading);
     }
+}
+
+/// `text` with GitHub's expressions as variables: `${{ matrix.v }}` → `$matrix.v`.
+fn without_expressions(text: &str) -> String {
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${{") {
+        made.push_str(before);
+        let Some((inside, after)) = behind.split_once("}}") else {
+            made.push_str("${{");
+            rest = behind;
+            continue;
+        };
+        made.push('$');
+        made.extend(inside.trim().chars().map(|l| if l.is_ascii_alphanumeric() { l } else { '_' }));
+        rest = after;
+    }
+    made.push_str(rest);
+    made
 }
 
 /// A command as a text or as a list of words.

@@ -1,6 +1,6 @@
 //! `pylock.toml`, the lock file that Python's installers share (PEP 751).
 
-use super::{Malformed, Reading, full_commit, link, toml_file};
+use super::{Malformed, Reading, elsewhere, full_commit, link, toml_file};
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
 use crate::python::requirement::quoted;
@@ -105,6 +105,9 @@ pub fn read(text: &str, place: &Place) -> Result<Reading, Malformed> {
             let uploaded = uploaded.as_deref().and_then(crate::time::unix_ms);
             package.since_ms = package.since_ms.max(uploaded);
         }
+        let index = entry.index.as_deref().unwrap_or_default();
+        let addresses = entry.sdist.iter().chain(&entry.wheels).filter_map(|a| a.url.as_deref());
+        reading.findings.extend(elsewhere(entry.name.get_ref(), index, addresses, &package.place));
         package.publishers = entry.identities.iter().map(publisher).collect();
         let needed = entry.dependencies.iter().filter_map(|needed| needed.name.as_deref());
         edges.extend(needed.map(|name| (package.name.clone(), pep503(name))));

@@ -126,6 +126,7 @@ impl File<'_> {
                 continue;
             }
             self.reading.findings.push(Finding {
+rule: crate::rule::Rule::IndexSettings,
                 severity: Severity::Medium,
                 kind: Kind::Origin,
                 subject: "index-strategy".into(),

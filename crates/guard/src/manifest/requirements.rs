@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+/// Requirements of one file that are read.
+const LINES_MAX: usize = 100_000;
 /// Files that one file may bring in.
 const FILES_MAX: usize = 200;
 
@@ -40,7 +42,14 @@ struct Files<'o> {
 
 impl Files<'_> {
     fn file(&mut self, text: &str, place: &Place, is_constraint: bool) {
-        for (line, text) in logical_lines(text) {
+        for (count, (line, text)) in logical_lines(text).into_iter().enumerate() {
+            if count >= LINES_MAX {
+                let place = place.at(line);
+                let text = format!("more than {LINES_MAX} lines are not read");
+                let shown = place.file.display().to_string();
+                self.gap(Why::Unreadable, &shown, &place, &text, "Split the file.");
+                return;
+            }
             let place = place.at(line);
             if let Some(at) = variable(&text) {
                 self.gap(
@@ -151,7 +160,7 @@ impl Files<'_> {
                     &shown,
                     place,
                     &why,
-                    "correct the line; pip would refuse it",
+                    "Correct the line: pip refuses it. If it is printed by `pip list`, write `pip freeze` instead.",
                 );
                 return;
             }
@@ -236,6 +245,7 @@ impl Files<'_> {
         do_first: &str,
     ) {
         self.reading.findings.push(Finding {
+            rule: crate::rule::Rule::IndexSettings,
             severity,
             kind: Kind::Origin,
             subject: option.to_owned(),

@@ -1,7 +1,8 @@
 //! `uv.lock`: every version that any environment of a project may get.
 
 use super::{
-    Malformed, Reading, format_version, full_commit, link, toml_file, uv_lock_lines, written,
+    Malformed, Reading, elsewhere, format_version, full_commit, link, toml_file, uv_lock_lines,
+    written,
 };
 use crate::inventory::{Ecosystem, Hash, Package, Place, Source, Standing};
 use crate::name::pep503;
@@ -65,6 +66,7 @@ pub(crate) struct From<'t> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Artefact<'t> {
+    pub(super) url: Option<Cow<'t, str>>,
     pub(super) hash: Option<Cow<'t, str>>,
     pub(super) upload_time: Option<Cow<'t, str>>,
 }
@@ -112,6 +114,9 @@ fn reading(entries: Vec<Entry<'_>>, place: &Place) -> Reading {
     for entry in entries {
         let place = place.at(entry.line);
         let mut package = Package::new(Ecosystem::PyPi, &entry.name, Standing::Locked, place);
+        let registry = entry.source.registry.as_deref().unwrap_or_default().to_owned();
+        let addresses = entry.sdist.iter().chain(&entry.wheels).filter_map(|a| a.url.as_deref());
+        reading.findings.extend(elsewhere(&entry.name, &registry, addresses, &package.place));
         package.source = source(entry.source);
         if let Some(version) = &entry.version {
             package = package.at_version(version);
@@ -133,7 +138,7 @@ fn reading(entries: Vec<Entry<'_>>, place: &Place) -> Reading {
 }
 
 impl From<'_> {
-    /// Whether it is a project of one's own that lies at `path`.
+    /// Returns true if it is a project of one's own that lies at `path`.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         [&self.editable, &self.r#virtual].into_iter().flatten().any(|own| own == path)
     }

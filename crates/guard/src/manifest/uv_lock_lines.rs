@@ -169,6 +169,7 @@ fn artefact<'t>(value: &Value<'t>) -> Option<Artefact<'t>> {
     let mut artefact = Artefact::default();
     for (key, value) in value.table()? {
         match *key {
+            "url" => artefact.url = Some(value.text()?.into()),
             "hash" => artefact.hash = Some(value.text()?.into()),
             "upload-time" => artefact.upload_time = Some(value.text()?.into()),
             _ => {}

@@ -28,7 +28,7 @@ const HEAD_MAX_BYTES: u64 = 64 << 10;
 /// Digests that a note may have; uv writes one or two.
 const DIGESTS_MAX: usize = 16;
 
-/// Whether uv notes at `path` what it made of a wheel or a source archive.
+/// Returns true if uv notes at `path` what it made of a wheel or a source archive.
 pub(crate) fn is_note(path: &Path) -> bool {
     let ends = path.extension().is_some_and(|ending| ending == "http" || ending == "rev");
     ends && kind_of_note(path).is_some()
@@ -154,7 +154,7 @@ fn enter(reader: &mut Reader<'_>, key: &str) -> Option<()> {
     None
 }
 
-/// Whether pip's older cache would keep an answer at `path`:
+/// Returns true if pip's older cache would keep an answer at `path`:
 /// `http/a/b/c/d/e/abcde…`.
 fn is_old_answer(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
@@ -171,7 +171,7 @@ fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Whether `path` lies in a cache called `name` as pip and Poetry lay them out:
+/// Returns true if `path` lies in a cache called `name` as pip and Poetry lay them out:
 /// `name/ab/cd/ef/012…/file`.
 fn is_under(path: &Path, name: &str) -> bool {
     let above: Vec<&str> =

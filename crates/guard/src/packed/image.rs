@@ -362,6 +362,7 @@ fn unseen(shown: &Path, files: &Files, reading: &mut Reading) {
 
 fn forged(layer: &Path) -> Finding {
     Finding {
+rule: crate::rule::Rule::ForgedLayer,
         severity: Severity::High,
         kind: Question::Integrity,
         subject: layer.display().to_string(),

@@ -110,6 +110,7 @@ fn odd(path: &Path, odd: &[Odd], reading: &mut Reading) {
     }
     let harmless = seen.iter().all(|odd| odd.what == Oddity::Unnamed);
     reading.findings.push(Finding {
+rule: crate::rule::Rule::OddArchive,
         severity: if harmless { Severity::Low } else { Severity::High },
         kind: Question::Integrity,
         subject: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -41,6 +41,7 @@ pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
         "its build backend runs when it is built"
     };
     reading.findings.push(Finding {
+rule: crate::rule::Rule::Builds,
         severity: Severity::Low,
         kind: Kind::Origin,
         subject: package.shown(),

@@ -38,6 +38,7 @@ pub(super) fn read(content: &Content<'_>) -> Result<Option<Reading>, Broken> {
             && package.version.as_ref().is_some_and(|version| version.is(&named));
         if !same {
             reading.findings.push(Finding {
+rule: crate::rule::Rule::NamedOtherwise,
                 severity: Severity::High,
                 kind: Kind::Integrity,
                 subject: file.to_owned(),

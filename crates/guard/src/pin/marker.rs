@@ -16,7 +16,7 @@ type Product = BTreeSet<String>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct When {
     products: BTreeSet<Product>,
-    /// Whether products were lost because there were too many.
+    /// True if products were lost because there were too many.
     pub(super) too_long: bool,
 }
 
@@ -70,7 +70,7 @@ impl When {
         Self { products, too_long: self.too_long || other.too_long }.tidied()
     }
 
-    /// Whether any comparison in it begins with or ends in the word `name`.
+    /// Returns true if any comparison in it begins with or ends in the word `name`.
     pub(super) fn speaks_of(&self, name: &str) -> bool {
         self.products.iter().flatten().any(|one| one.split(' ').any(|word| word == name))
     }

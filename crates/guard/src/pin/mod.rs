@@ -244,7 +244,7 @@ impl Pin {
         }
     }
 
-    /// Whether all of it can stand in a file that an installer reads, and mean
+    /// Returns true if all of it can stand in a file that an installer reads, and mean
     /// there what it means here: a lock that was forged must not forge that.
     fn can_be_written(&self) -> bool {
         let plain = |text: &str| !text.contains(|l: char| l.is_whitespace() || l.is_control());
@@ -366,7 +366,7 @@ impl PinnedFile {
     }
 }
 
-/// Whether pip takes a hash of this kind, and it is one.
+/// Returns true if pip takes a hash of this kind, and it is one.
 fn is_taken_by_pip(hash: &Hash) -> bool {
     let digits = match hash.algorithm.as_str() {
         "sha256" => 64,

@@ -93,7 +93,13 @@ impl Cooldown {
         let fixes = fixes.unwrap_or_default();
         let subject = package.shown();
         if fixes.is_empty() {
-            let mut found = finding(Severity::Medium, subject, package.place.clone(), text);
+            let mut found = finding(
+                crate::rule::Rule::Cooldown,
+                Severity::Medium,
+                subject,
+                package.place.clone(),
+                text,
+            );
             found.meaning = format!(
                 "The policy is to take no release before it is {} days old: bad releases are usually found within days, by others.",
                 self.days
@@ -101,7 +107,13 @@ impl Cooldown {
             found.do_first = "Lock the release before it, or wait; if you must have it now, read what changed and leave this alone with a reason in the ignore file (id \"policy\").".into();
             return found;
         }
-        let mut found = finding(Severity::Info, subject, package.place.clone(), text);
+        let mut found = finding(
+            crate::rule::Rule::Cooldown,
+            Severity::Info,
+            subject,
+            package.place.clone(),
+            text,
+        );
         found.meaning = format!(
             "It is the release that fixes {}: waiting would keep that hole open.",
             fixes.join(", ")

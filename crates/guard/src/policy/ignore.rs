@@ -22,6 +22,7 @@ use crate::manifest::Malformed;
 use crate::manifest::toml_file;
 use crate::name::pep503;
 use crate::render::rules;
+use crate::rule::Rule;
 use crate::version::Version;
 use serde::Deserialize;
 use std::path::Path;
@@ -116,7 +117,8 @@ pub fn read(text: &str, place: &Place, now_ms: i64) -> Result<Ignore, Malformed>
             Ok(entry) => ignore.entries.push(entry),
             Err((text, do_first)) => {
                 let subject = format!("ignore entry {shown}");
-                let mut found = finding(Severity::Medium, subject, place, text);
+                let mut found =
+                    finding(crate::rule::Rule::IgnoreEntry, Severity::Medium, subject, place, text);
                 found.meaning = "This entry of the ignore file does not count: what it is about is reported as if it were not there.".into();
                 do_first.clone_into(&mut found.do_first);
                 ignore.problems.push(found);
@@ -157,11 +159,14 @@ fn entry(raw: Raw, place: &Place, now_ms: i64) -> Result<Entry, (String, &'stati
         return Err((text, "Use one of CycloneDX's words, such as code_not_reachable."));
     }
     let id = raw.id.into_inner();
-    if TOO_WIDE.contains(&id.as_str()) {
+    let of_releases = [Rule::MaliciousRelease, Rule::MaliciousFile, Rule::VulnerableRelease];
+    let too_wide = Rule::called(&id).is_some_and(|rule| of_releases.contains(&rule));
+    if too_wide || TOO_WIDE.contains(&id.as_str()) {
         let text = format!("`{id}` stands for everything of its kind");
         return Err((text, "Name the advisory: id = \"CVE-…\"."));
     }
-    if let Some(why) = UNIGNORABLE.into_iter().map(rules::of_gap).find(|r| r.is_called(&id)) {
+    let open = UNIGNORABLE.into_iter().find(|why| is_gap(&id, *why, &rules::of_gap(*why)));
+    if let Some(why) = open.map(rules::of_gap) {
         let text = format!("what is {} cannot be left alone", why.reason());
         return Err((text, "Close the gap: it says nothing of what is behind it."));
     }
@@ -189,9 +194,16 @@ fn entry(raw: Raw, place: &Place, now_ms: i64) -> Result<Entry, (String, &'stati
 /// Gaps behind which there may be anything.
 const UNIGNORABLE: [Why; 4] = [Why::Unreadable, Why::Malformed, Why::Nothing, Why::Stale];
 
-/// Whether `id` names a rule of ours, and no advisory.
+/// Returns true if `id` names a rule of ours, and no advisory.
 fn is_rule(id: &str) -> bool {
-    rules::all().iter().any(|rule| rule.is_called(id))
+    Rule::called(id).is_some()
+        || Why::ALL.into_iter().any(|why| why.id().eq_ignore_ascii_case(id))
+        || rules::all().iter().any(|rule| rule.is_called(id))
+}
+
+/// Returns true if `id` names gaps of the reason `why`, whose rule is `rule`.
+fn is_gap(id: &str, why: Why, rule: &rules::Rule) -> bool {
+    rule.is_called(id) || why.id().eq_ignore_ascii_case(id)
 }
 
 impl Ignore {
@@ -231,9 +243,9 @@ impl Ignore {
         let on_release = matches!(finding.kind, Kind::Malicious | Kind::Vulnerable);
         let hits: Vec<_> = crate::render::hits_of(known, &finding).collect();
         if !on_release || hits.is_empty() {
-            let rule = rules::of_kind(finding.kind);
+            let kind = rules::of_kind(finding.kind);
             let at = self.entries.iter().position(|entry| {
-                rule.is_called(&entry.id)
+                (kind.is_called(&entry.id) || Rule::called(&entry.id) == Some(finding.rule))
                     && entry.is_about(&finding.subject, false)
                     && entry.is_at(&places(&finding))
             });
@@ -271,7 +283,9 @@ impl Ignore {
         let rule = rules::of_gap(gap.why);
         let places: Vec<&Path> = gap.place.iter().map(|place| &*place.file).collect();
         let at = self.entries.iter().position(|entry| {
-            rule.is_called(&entry.id) && entry.is_about(&gap.subject, false) && entry.is_at(&places)
+            is_gap(&entry.id, gap.why, &rule)
+                && entry.is_about(&gap.subject, false)
+                && entry.is_at(&places)
         })?;
         if let Some(used) = used.get_mut(at) {
             *used = true;
@@ -285,7 +299,7 @@ fn places(finding: &Finding) -> Vec<&Path> {
 }
 
 impl Entry {
-    /// Whether it speaks of `subject`, `name 1.0` or another thing by its own
+    /// Returns true if it speaks of `subject`, `name 1.0` or another thing by its own
     /// name; `exact` asks for the version too.
     fn is_about(&self, subject: &str, exact: bool) -> bool {
         let Wanted::Named(name, version) = &self.package else { return !exact };
@@ -307,7 +321,7 @@ impl Entry {
         }
     }
 
-    /// Whether every place is one that it speaks of.
+    /// Returns true if every place is one that it speaks of.
     fn is_at(&self, places: &[&Path]) -> bool {
         let Some(path) = &self.path else { return true };
         let path = Path::new(path);
@@ -333,7 +347,13 @@ impl Entry {
         };
         let subject = format!("ignore entry {} on {package}", self.id);
         let text = "nothing that was found here is what it is about".to_owned();
-        let mut found = finding(Severity::Low, subject, self.place.clone(), text);
+        let mut found = finding(
+            crate::rule::Rule::IgnoreEntry,
+            Severity::Low,
+            subject,
+            self.place.clone(),
+            text,
+        );
         found.meaning = "It has done its work, or it never fitted; while it stands it may leave out something that comes later.".into();
         found.do_first = "Remove the entry.".into();
         found

@@ -10,8 +10,15 @@ pub mod ignore;
 use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::inventory::Place;
 
-fn finding(severity: Severity, subject: String, place: Place, text: String) -> Finding {
+fn finding(
+    rule: crate::rule::Rule,
+    severity: Severity,
+    subject: String,
+    place: Place,
+    text: String,
+) -> Finding {
     Finding {
+        rule,
         severity,
         kind: Kind::Policy,
         subject,

@@ -48,12 +48,12 @@ impl Sighting {
         self.gone_ms.unwrap_or(i64::MAX)
     }
 
-    /// Whether it may have been there at some time from `from_ms` to `to_ms`.
+    /// Returns true if it may have been there at some time from `from_ms` to `to_ms`.
     pub fn may_be_within(&self, from_ms: i64, to_ms: i64) -> bool {
         self.from_ms() <= to_ms && self.to_ms() >= from_ms
     }
 
-    /// Whether an inventory between `from_ms` and `to_ms` has it.
+    /// Returns true if an inventory between `from_ms` and `to_ms` has it.
     pub fn is_seen_within(&self, from_ms: i64, to_ms: i64) -> bool {
         self.first_ms <= to_ms && self.last_ms >= from_ms
     }

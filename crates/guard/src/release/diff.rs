@@ -12,6 +12,7 @@ use crate::inventory::Place;
 use crate::judge::bad_files;
 use crate::judge::conduct::{self as combine, Part};
 use crate::manifest::Reading;
+use crate::rule::Rule;
 use pycode::fact::{Deed, Fact, When, excerpt};
 use pycode::{self, Role};
 use std::collections::BTreeSet;
@@ -68,12 +69,14 @@ impl Both<'_> {
 
     fn finding(
         &self,
+        rule: Rule,
         severity: Severity,
         kind: Kind,
         what: &str,
         evidence: Vec<Evidence>,
     ) -> Finding {
         Finding {
+rule,
             severity,
             kind,
             subject: format!("{what} of {}", self.after.title),
@@ -103,15 +106,15 @@ impl Both<'_> {
             let text = new.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
             let summary =
                 pycode::apart(|| pycode::read(Role::Module, text.as_bytes())).unwrap_or_default();
-            let parts = [Part { module: String::new(), summary: &summary }];
-            let bad = combine::at_start(&parts);
+            let parts = [Part { module: String::new(), path: Path::new(name), summary: &summary }];
+            let bad = combine::at_start(&parts, &|_| None);
             let severity = if bad.is_some() { Severity::Critical } else { Severity::High };
             let because = bad.map_or("What it does is not known.", |bad| bad.because);
             let seen = format!("{} new, the first: {}", new.len(), excerpt(first));
             let evidence = vec![Evidence { place: Some(self.place(name, 0)), text: seen }];
             findings.push(Finding {
                 meaning: format!("It runs at every Python start once this release is installed, and the release before had no such line. {because}"),
-                ..self.finding(severity, Kind::StartupCode, name, evidence)
+                ..self.finding(Rule::StartupUnknown, severity, Kind::StartupCode, name, evidence)
             });
         }
     }
@@ -124,9 +127,11 @@ impl Both<'_> {
         let before: BTreeSet<(&str, Deed)> =
             self.before.at_import().map(|(n, f)| (n, f.deed)).collect();
         let names: Vec<&String> = self.after.code.keys().collect();
-        let habits: BTreeSet<&str> =
-            combine::judge(&old).into_iter().map(|verdict| verdict.because).collect();
-        for verdict in combine::judge(&new) {
+        let habits: BTreeSet<&str> = combine::judge(&old, &[], &|_| None)
+            .into_iter()
+            .map(|verdict| verdict.because)
+            .collect();
+        for verdict in combine::judge(&new, &[], &|_| None) {
             let of = |index: usize| names.get(index).map(|name| name.as_str()).unwrap_or_default();
             let fresh =
                 verdict.evidence.iter().any(|(i, fact)| !before.contains(&(of(*i), fact.deed)));
@@ -145,7 +150,7 @@ impl Both<'_> {
                     "{} It does so {when}, and the release before did not.",
                     verdict.because
                 ),
-                ..self.finding(verdict.severity, Kind::Code, main, evidence.collect())
+                ..self.finding(verdict.rule, verdict.severity, Kind::Code, main, evidence.collect())
             });
         }
         told
@@ -178,7 +183,13 @@ impl Both<'_> {
                     "The new release {} {when}; the one before never did.",
                     deed.verb()
                 ),
-                ..self.finding(severity, Kind::Code, "new conduct", evidence.collect())
+                ..self.finding(
+                    Rule::NewConduct,
+                    severity,
+                    Kind::Code,
+                    "new conduct",
+                    evidence.collect(),
+                )
             });
         }
     }
@@ -193,7 +204,7 @@ impl Both<'_> {
             findings.push(Finding {
                 meaning: "The release before did not need it. A dependency that nobody had heard of is how harm comes in without a line of it in the package itself.".into(),
                 do_first: "Look at that package first: how old it is, who publishes it, and what `keymoat audit` says of it.".into(),
-                ..self.finding(severity, Kind::Origin, &format!("new dependency {name}"), evidence)
+                ..self.finding(Rule::NewDependency, severity, Kind::Origin, &format!("new dependency {name}"), evidence)
             });
         }
     }
@@ -211,7 +222,7 @@ impl Both<'_> {
         findings.push(Finding {
             meaning: "All of it, so that a reader knows where to look.".into(),
             do_first: "Nothing, if the rest is explained.".into(),
-            ..self.finding(Severity::Info, Kind::Recent, "files", evidence)
+            ..self.finding(Rule::NewFiles, Severity::Info, Kind::Recent, "files", evidence)
         });
         let native: Vec<&String> = new.into_iter().filter(|name| is_native(name)).collect();
         if !native.is_empty() && !self.before.files.keys().any(|name| is_native(name)) {
@@ -219,7 +230,13 @@ impl Both<'_> {
                 meaning:
                     "The release before held no compiled code. It cannot be judged by reading."
                         .into(),
-                ..self.finding(Severity::Medium, Kind::Code, "compiled code", self.listed(&native))
+                ..self.finding(
+                    Rule::NewConduct,
+                    Severity::Medium,
+                    Kind::Code,
+                    "compiled code",
+                    self.listed(&native),
+                )
             });
         }
         let (before, after) = (roots(self.before), roots(self.after));
@@ -231,6 +248,7 @@ impl Both<'_> {
             findings.push(Finding {
                 meaning: "Modules that no file of the release before imported.".into(),
                 ..self.finding(
+                    Rule::NewConduct,
                     Severity::Low,
                     Kind::Code,
                     "new imports",
@@ -279,7 +297,11 @@ fn weight(deed: Deed, at_import: bool) -> Severity {
 
 fn parts(release: &Release) -> Vec<Part<'_>> {
     let module = |name: &str| crate::installed::module(Path::new(""), Path::new(name));
-    release.code.iter().map(|(name, summary)| Part { module: module(name), summary }).collect()
+    release
+        .code
+        .iter()
+        .map(|(name, summary)| Part { module: module(name), path: Path::new(name), summary })
+        .collect()
 }
 
 /// First names of the modules that are imported.

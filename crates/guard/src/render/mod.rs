@@ -2,6 +2,7 @@
 //! out; who asked for it decides where it goes.
 
 mod cyclonedx;
+mod explain;
 mod json;
 mod junit;
 mod place;
@@ -10,6 +11,7 @@ mod sarif;
 mod table;
 
 pub use cyclonedx::cyclonedx;
+pub use explain::explain;
 pub use json::json;
 pub use junit::junit;
 pub(crate) use sarif::hits_of;

@@ -116,7 +116,7 @@ pub(crate) fn all() -> Vec<Rule> {
 }
 
 impl Rule {
-    /// Whether `id` means this rule: in full, or by its last part.
+    /// Returns true if `id` means this rule: in full, or by its last part.
     pub(crate) fn is_called(&self, id: &str) -> bool {
         id == self.id || id == self.reason()
     }

@@ -73,7 +73,7 @@ impl Run<'_> {
         let known: Vec<(&Known, &Hit)> = hits_of(&self.report.known, finding).collect();
         let places = self.places(finding);
         if known.is_empty() {
-            let rule = rules::of_kind(finding.kind);
+            let rule = finding.rule.explained();
             let seen: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
             let text = format!(
                 "{}. Seen: {}. {} First: {}",
@@ -82,7 +82,7 @@ impl Run<'_> {
                 finding.meaning,
                 finding.do_first
             );
-            self.rule(rule.id, rule.title, rule.help, None, Some(finding.severity));
+            self.rule(rule.id, rule.title, rule.what_to_do, None, Some(finding.severity));
             // One thing seen at several places is one result.
             self.result(rule.id, &finding.subject, finding.severity, &text, &places, ignored);
             return;
@@ -115,11 +115,12 @@ impl Run<'_> {
     fn gaps(&mut self, group: &[&Gap], ignored: Option<&str>) {
         let Some(first) = group.first() else { return };
         let rule = rules::of_gap(first.why);
-        self.rule(rule.id, rule.title, rule.help, None, None);
+        let id = first.why.id();
+        self.rule(id, rule.title, rule.help, None, None);
         let places = [place_of(first)];
         let file = places.first().map(|p| uri(&p.file)).unwrap_or_default();
         let text = text_of(group, &rule);
-        self.result(rule.id, &file, Severity::Medium, &text, &places, ignored);
+        self.result(id, &file, Severity::Medium, &text, &places, ignored);
     }
 
     fn rule(
@@ -257,7 +258,7 @@ fn notifications(gaps: &[Gap]) -> Vec<Value> {
             let rule = rules::of_gap(first.why);
             Some(json!({
                 "level": "warning",
-                "associatedRule": { "id": rule.id },
+                "associatedRule": { "id": first.why.id() },
                 "message": { "text": text_of(group, &rule) },
                 "locations": [location(&place_of(first))],
             }))

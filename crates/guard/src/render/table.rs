@@ -90,10 +90,11 @@ fn counts(report: &Report) -> String {
         .iter()
         .filter(|f| f.severity >= Severity::Medium && !on_releases.contains(&f.kind))
         .count();
+    let counted = count(Kind::Malicious) + count(Kind::Vulnerable);
     let parts = [
         (count(Kind::Malicious), "malicious"),
         (count(Kind::Vulnerable), "vulnerable"),
-        (others, "more to act on"),
+        (others, if counted > 0 { "more to act on" } else { "to act on" }),
         (slight, "worth knowing"),
         (report.gaps.len(), "not audited"),
         (report.ignored.len(), "ignored"),
@@ -116,10 +117,10 @@ fn first_sentence(text: &str) -> &str {
     text.find(". ").and_then(|at| text.get(..=at)).unwrap_or(text)
 }
 
-/// Whether two findings mean the same and ask for the same.
+/// Returns true if two findings mean the same and ask for the same.
 fn alike(a: &Finding, b: &Finding) -> bool {
     let key = |f: &Finding| (f.severity, f.kind);
-    key(a) == key(b) && a.meaning == b.meaning && a.do_first == b.do_first
+    key(a) == key(b) && a.rule == b.rule && a.meaning == b.meaning && a.do_first == b.do_first
 }
 
 /// Findings that are alike: each with what was seen, what to do once.
@@ -133,6 +134,7 @@ fn together(out: &mut String, group: &[Finding]) {
     }
     field(out, "means", &first.meaning);
     field(out, "do first", &first.do_first);
+    field(out, "rule", &format!("`keymoat explain {}`", first.rule));
     line(out, "");
 }
 
@@ -157,7 +159,7 @@ fn one(out: &mut String, finding: &Finding) {
     }
 }
 
-/// Whether `subject` counts more than one thing: `12 links in …`.
+/// Returns true if `subject` counts more than one thing: `12 links in …`.
 fn is_plural(subject: &str) -> bool {
     let first = subject.split(' ').next().unwrap_or_default();
     first == "distributions" || first != "1" && first.bytes().all(|b| b.is_ascii_digit())

@@ -44,6 +44,7 @@ pub(super) fn finding(lying: Lying<'_>) -> Finding {
         _ => Severity::Medium,
     };
     Finding {
+        rule: crate::rule::Rule::Key,
         severity,
         kind: Kind::Secret,
         subject,

@@ -107,7 +107,7 @@ pub(super) struct Found {
     pub(super) spots: Vec<Spot>,
     /// What could not be opened, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
-    /// Whether the walk stopped before it was through.
+    /// True if the walk stopped before it was through.
     pub(super) cut_short: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::machine::process::{self, Process};
 pub(super) struct Held {
     /// Which process.
     pub(super) process: Process,
-    /// Whether it stands on the command line, which every user can read.
+    /// True if it stands on the command line, which every user can read.
     pub(super) on_command_line: bool,
     /// The key.
     pub(super) sighting: Sighting,

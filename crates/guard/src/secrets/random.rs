@@ -46,7 +46,7 @@ const WORDS: [&str; 26] = [
     "keymoat", "openai", "anything", "string",
 ];
 
-/// Whether `body` looks drawn by a machine.
+/// Returns true if `body` looks drawn by a machine.
 pub(super) fn is_random(body: &str) -> bool {
     body.len() >= MIN
         && body.is_ascii()
@@ -56,7 +56,7 @@ pub(super) fn is_random(body: &str) -> bool {
         && is_mixed(body)
 }
 
-/// Whether the value of a variable that is called a key looks like one: more
+/// Returns true if the value of a variable that is called a key looks like one: more
 /// is asked of it, since nothing but the name speaks for it.
 pub(super) fn is_random_value(value: &str) -> bool {
     let parts = value.split(['-', '_', '.', ':', '/']);

@@ -196,7 +196,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Whether a word begins at `at`: nothing of one stands before it, but for the
+/// Returns true if a word begins at `at`: nothing of one stands before it, but for the
 /// letter of an escape like `\n`.
 fn begins_word(line: &str, at: usize) -> bool {
     let before = line.as_bytes().get(..at).unwrap_or_default();

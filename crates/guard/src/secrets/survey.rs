@@ -179,6 +179,7 @@ fn processes_of(processes: &[(String, String)]) -> Vec<Evidence> {
 /// A store of credentials in which no key of a known shape was seen.
 fn store(spot: &Spot, opens: &str) -> Finding {
     Finding {
+rule: crate::rule::Rule::KeyStore,
         severity: Severity::Info,
         kind: Kind::Secret,
         subject: spot.path.display().to_string(),

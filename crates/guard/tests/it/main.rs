@@ -19,6 +19,7 @@ mod given;
 mod graph;
 mod host;
 mod images;
+mod kinds;
 mod links;
 mod outcomes;
 mod packaging;

@@ -2,6 +2,7 @@
 
 use crate::{scratch, terms, unwrapped};
 use guard::advisory::Advisories;
+use guard::finding::Why;
 use guard::{Ask, Report, render};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -71,9 +72,9 @@ fn every_sarif_result_points_at_a_rule_and_a_line_and_has_a_fingerprint_of_its_o
 fn gaps_are_sarif_results_and_notifications() {
     let log = sarif(&report());
     let results = list(&log, "/runs/0/results");
-    for why in ["malformed", "floating", "not-covered"] {
-        let rule = format!("not-audited/{why}");
-        let shown = results.iter().find(|result| result["ruleId"] == *rule).expect(why);
+    for why in [Why::Malformed, Why::Floating, Why::NotCovered] {
+        let rule = why.id();
+        let shown = results.iter().find(|result| result["ruleId"] == rule).expect(rule);
         assert_eq!(shown["level"], "warning");
         assert!(shown["message"]["text"].as_str().unwrap().contains("Not audited"));
     }

@@ -322,3 +322,27 @@ fn an_audit_tells_what_came_with_a_patch_release_and_misses_no_earlier_lock() {
     let missing = told("nowhere/uv.lock");
     assert!(missing.contains("nowhere/uv.lock: it is not there"), "{missing}");
 }
+
+#[test]
+fn a_list_is_read_from_standard_input_and_a_rule_is_explained() {
+    use std::io::Write as _;
+    let victim = Victim::new("stdin");
+    let mut child = victim
+        .command(&["audit", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"litellm==1.82.8\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("litellm 1.82.8 is MALICIOUS"), "{told}");
+    assert!(told.contains("Next: `keymoat incident open --advisory MAL-2026-2144`"), "{told}");
+    assert!(victim.does(&["explain", "km-pth-001"]).starts_with("KM-PTH-001"));
+    assert!(victim.does(&["explain"]).contains("KM-COD-001"));
+    assert!(victim.refuses(&["explain", "KM-NO"]).contains("no rule has the id"));
+    victim.write("home/.cache/uv/CACHEDIR.TAG", "");
+    let (_, told, _) = audit(&victim, &["litellm"]);
+    assert!(told.contains("Not looked at") && told.contains(".cache/uv"), "{told}");
+}

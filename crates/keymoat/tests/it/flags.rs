@@ -128,7 +128,8 @@ fn every_two_flags_of_an_audit_mean_something_or_are_refused_by_their_names() {
     let victim = folder("pairs");
     let help = victim.does(&["audit", "--help"]);
     let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-    let own = ["--help", "--timestamp"];
+    // `--host-name` belongs to `--record`, and has a test of its own.
+    let own = ["--help", "--timestamp", "--host-name"];
     let flags: BTreeSet<&str> =
         words.filter(|word| word.starts_with("--") && !own.contains(word)).collect();
     let known: BTreeSet<&str> = FLAGS.iter().map(|(name, _)| *name).collect();
@@ -159,6 +160,17 @@ fn every_two_flags_of_an_audit_mean_something_or_are_refused_by_their_names() {
             }
         }
     }
+}
+
+#[test]
+fn the_name_of_another_machine_goes_with_a_recording_and_is_kept() {
+    let victim = folder("host-name");
+    let refused = victim.refuses(&["audit", "--host-name", "laptop", "pinned"]);
+    assert!(refused.contains("--record"), "{refused}");
+    victim.run(&["audit", "--record", "--host-name", "laptop", "pinned"]);
+    let told = victim.run(&["audit", "--recorded"]).stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("laptop"), "{told}");
 }
 
 #[test]
