@@ -112,15 +112,19 @@ def test_every_attempt_of_a_call_has_its_record(gateway):
     rows = gateway.settled_records(3, api_key=key)
     calls = by_call(rows)
     assert list(calls) == [answer.headers["x-litellm-call-id"]]
-    told = [(row["status"], row["metadata"]["status_code"], row["spend"]) for row in calls.popitem()[1]]
-    assert told == [("failure", 500, 0), ("failure", 500, 0), ("success", 200, pytest.approx(COST))]
+    attempts = calls.popitem()[1]
+    told = [(row["status"], row["metadata"]["status_code"]) for row in attempts]
+    assert told == [("failure", 500), ("failure", 500), ("success", 200)]
+    # OpenAI's word that a 500 is free does not hold for another host.
+    assert [row["spend"] > 0 for row in attempts] == [True, True, True]
+    assert attempts[2]["spend"] == pytest.approx(COST)
     assert (answer.headers["x-litellm-attempted-retries"], answer.headers["x-litellm-attempted-fallbacks"]) == ("1", "1")
-    assert gateway.spend_of(key) == pytest.approx(COST)
+    assert gateway.spend_of(key) == pytest.approx(sum(row["spend"] for row in attempts))
 
 
-def test_a_failure_is_recorded_and_costs_nothing(gateway):
+def test_a_refusal_is_recorded_and_costs_nothing(gateway):
     key = gateway.new_key()
-    assert gateway.chat(key=key, model="openai/gpt-error-500").status_code == 500
+    assert gateway.chat(key=key, model="openai/gpt-error-404").status_code == 404
     rows = gateway.settled_records(1, api_key=key)
     assert [(row["spend"], row["status"]) for row in rows] == [(0, "failure")]
 

@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from support import COST, early_in_the_minute
+from support import early_in_the_minute
 
 
 @pytest.mark.parametrize("given,count", [("one", 1), (["one", "two"], 2), ([1, 2, 3], 1)])
@@ -87,7 +87,8 @@ def test_metrics_count_each_request_once_and_each_attempt_once(gateway):
     gateway.chat(key, model="breaks", num_retries=1)
     gateway.chat(key, model="openai/gpt-error-500")
     assert gateway.chat(key).status_code == 429
-    assert len(gateway.settled_records(5, api_key=key)) == 5
+    rows = gateway.settled_records(5, api_key=key)
+    assert len(rows) == 5
 
     def total(metric):
         lines = [line for line in gateway.get("/metrics").text.splitlines() if line.startswith(metric + "{")]
@@ -97,7 +98,8 @@ def test_metrics_count_each_request_once_and_each_attempt_once(gateway):
     assert total("litellm_proxy_failed_requests_metric_total") == 1
     assert total("litellm_deployment_total_requests_total") == 5
     assert total("litellm_deployment_failure_responses_total") == 3
-    assert total("litellm_spend_metric_total") == pytest.approx(2 * COST)
+    # The failures cost what was held: another host's 500 may have been billed.
+    assert total("litellm_spend_metric_total") == pytest.approx(sum(row["spend"] for row in rows))
     # A request that was refused before it had a call counts too, without its key.
     refused = [line for line in gateway.get("/metrics").text.splitlines() if 'exception_status="429"' in line]
     assert any(line.startswith("litellm_proxy_failed_requests_metric_total{") for line in refused)

@@ -189,3 +189,22 @@ impl AsRef<[u8]> for Budgeted {
         &self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Budgets, EventShare};
+
+    /// A stream that gives its room back while its bytes still wait lets the next
+    /// one take the same room, without end.
+    #[test]
+    fn a_stream_that_gets_no_more_room_keeps_what_it_has() {
+        let budgets = Budgets::default();
+        let budget_bytes = budgets.events_kib.available_permits() << 10;
+        let mut first = EventShare::new(&budgets);
+        assert!(first.cover(budget_bytes));
+        assert!(!first.cover(budget_bytes + 1));
+        assert!(!EventShare::new(&budgets).cover(1 << 20));
+        first.shrink(0);
+        assert!(EventShare::new(&budgets).cover(1 << 20));
+    }
+}
