@@ -40,8 +40,10 @@ PRICES = {
     "azure": (2.5e-6, 1e-5),
     "instruct": (1.5e-6, 2e-6),
     "router": (2.5e-6, 1e-5),
+    "local": (1e-6, 4e-6),
+    "embed": (2e-8, 0.0),
 }
-CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+CHAT, MESSAGES, EMBEDDINGS = "/v1/chat/completions", "/v1/messages", "/v1/embeddings"
 LONG_TEXT = "four" * 1000
 
 
@@ -63,6 +65,8 @@ def config(base, **settings):
             deployment("claude", "anthropic/claude-sonnet-4-5", path=""),
             deployment("azure", "azure_ai/gpt-4o", **priced("azure")),
             deployment("router", "openrouter/openai/gpt-4o"),
+            deployment("local", "hosted_vllm/own", **priced("local")),
+            deployment("embed", "openai/text-embedding-3-small"),
             deployment("instruct", "text-completion-openai/gpt-3.5-turbo-instruct"),
         ],
         "router_settings": {"disable_cooldowns": True, "num_retries": 0},
@@ -117,6 +121,8 @@ class Attack:
 
     def body(self, **fields):
         text = f"script={self.name}"
+        if self.path == EMBEDDINGS:
+            return {"model": self.group, "input": [text + " word" * 3000], **fields}
         own = {"prompt": text} if self.path.endswith("/v1/completions") else {"messages": [{"role": "user", "content": text}]}
         return {"model": self.group, "max_tokens": 1000, **own, **fields}
 
@@ -267,6 +273,16 @@ def test_hanging_up_before_the_first_byte_is_charged_as_used(gateway, provider):
     attack.check(exact=True)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+def test_hanging_up_on_a_local_server_with_prices_spends_no_more_than_the_budget(gateway, provider, stream):
+    usd = cost("local", 1000)
+    whole = answering(usd, completion(usage=usage(IN, 1000)), after_s=0.3)
+    attack = Attack(gateway, provider, generating(usd, 1000) if stream else whole, "local", budget=usd * 6)
+    limit = {"after_bytes": 700} if stream else {"after_s": 0.05}
+    attack.press(lambda: attack.leave(stream=stream, **limit), calls=60)
+    attack.check(exact=False)
+
+
 @pytest.mark.parametrize(
     ("group", "usd", "script", "fields"),
     [
@@ -329,12 +345,43 @@ def test_a_call_whose_client_has_left_keeps_its_place_in_flight(gateway, provide
     assert provider.running_max[attack.name] == 1
 
 
+def test_a_call_whose_translated_stream_failed_keeps_its_place_in_flight(gateway, provider):
+    async def failing_at_once(call):
+        await call.head(SSE)
+        error = {"error": {"message": "oops", "type": "server_error"}}
+        text = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in (chunk({"content": "x"}), error))
+        await call.send(text)
+        await asyncio.sleep(0.5)
+        await call.events(chunk(finish="stop", usage=usage(IN, 100)), DONE)
+
+    attack = Attack(gateway, provider, failing_at_once, path=MESSAGES, max_parallel_requests=1)
+    attack.press(lambda: attack.ask(stream=True), calls=5, at_once=2)
+    attack.records()
+    assert provider.running_max[attack.name] == 1
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_an_answer_that_nobody_reads_keeps_its_place_in_flight(gateway, provider, path):
+    large = completion("y" * 20_000_000, usage=usage(IN, 5))
+    attack = Attack(gateway, provider, answering(0.0, large), path=path, max_parallel_requests=1)
+    body = json.dumps(attack.body()).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {attack.key}\r\ncontent-length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", int(gateway.url.rsplit(":", 1)[1]))) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)
+        # Its head has come, and most of its body has not.
+        assert client.recv(12) == b"HTTP/1.1 200"
+        assert attack.ask() == 429
+    attack.press(attack.ask, calls=1)
+    assert attack.reached == 2
+
+
 @pytest.mark.parametrize("change", ["block", "update"])
 def test_a_key_that_is_changed_is_charged_for_the_calls_it_left(gateway, provider, change):
     usd = cost("own", 500)
     attack = Attack(gateway, provider, generating(usd, 500), budget=1.0)
     attack.leave(after_bytes=600, stream=True)
-    fields = {"block": {}, "update": {"max_budget": 2.0}}[change]
+    fields = {"max_budget": 2.0} if change == "update" else {}
     answer = gateway.post(f"/key/{change}", {"key": attack.key, **fields})
     assert answer.status_code == 200, answer.text
     attack.check(exact=True)
@@ -392,6 +439,103 @@ def test_usage_that_comes_before_the_end_is_not_final(gateway, provider, group, 
     assert {row["metadata"]["cost_source"] for row in rows} == {"estimated"}
 
 
+INCOMPLETE = {
+    "no-output": {"prompt_tokens": IN},
+    "output-null": {"prompt_tokens": IN, "completion_tokens": None},
+    "output-zero": usage(IN, 0),
+    "zeros": usage(0, 0),
+    "strings": {"prompt_tokens": "10", "completion_tokens": "1000", "total_tokens": "1010"},
+    "negative": usage(-5, -7),
+    "objects": {"prompt_tokens": {}, "completion_tokens": []},
+    "total-alone": {"total_tokens": IN + 1000},
+    "total-above-its-parts": {"prompt_tokens": IN, "completion_tokens": 1, "total_tokens": IN + 1000},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+@pytest.mark.parametrize("said", INCOMPLETE)
+def test_incomplete_usage_is_not_final(gateway, provider, said, stream):
+    usd = cost("own", 1000)
+    end = {**chunk(), "choices": [], "usage": INCOMPLETE[said]}
+    events = streaming(usd, chunk({"content": "x"}), chunk(finish="stop"), end, DONE)
+    attack = Attack(
+        gateway, provider, events if stream else answering(usd, completion(usage=INCOMPLETE[said])), budget=usd * 4.5
+    )
+    attack.press(lambda: attack.ask(stream=stream), calls=12)
+    attack.check(exact=False)
+
+
+MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "up", "stop_reason": "end_turn", "stop_sequence": None}
+MESSAGE["content"] = [{"type": "text", "text": "hi"}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"input_tokens": IN}, {"input_tokens": 0, "output_tokens": 0}, {"output_tokens": 1}],
+    ids=["no-output", "zeros", "no-input"],
+)
+def test_incomplete_usage_of_an_anthropic_message_is_not_final(gateway, provider, said):
+    usd = cost("claude", 1000)
+    attack = Attack(
+        gateway, provider, answering(usd, {**MESSAGE, "usage": said}), "claude", MESSAGES, budget=usd * 3.5
+    )
+    attack.press(attack.ask, calls=8)
+    attack.check(exact=False)
+
+
+THINKING = [
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "short"}},
+    {"type": "content_block_stop", "index": 0},
+]
+
+
+@pytest.mark.parametrize("end", [[], [message_delta(), MESSAGE_STOP]], ids=["cut", "whole"])
+def test_a_message_delta_before_the_end_is_not_final(gateway, provider, end):
+    usd = cost("claude", 1000)
+    early = [message_start(input_tokens=IN, output_tokens=1), message_delta(None, output_tokens=1)]
+    attack = Attack(gateway, provider, streaming(usd, *early, *THINKING, *end), "claude", MESSAGES, budget=usd * 3.5)
+    attack.press(lambda: attack.ask(stream=True), calls=8)
+    attack.check(exact=False)
+
+
+ENCRYPTED = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "AAAA"}]}
+
+
+@pytest.mark.parametrize(
+    ("choices", "more"),
+    [
+        (1, [chunk({"content": LONG_TEXT}), chunk(finish="stop")]),
+        (1, [chunk(ENCRYPTED), chunk(finish="stop")]),
+        (2, [chunk({"content": LONG_TEXT}, index=1), chunk(index=1, finish="stop")]),
+    ],
+    ids=["text", "encrypted", "second-choice"],
+)
+def test_output_after_a_report_of_usage_makes_the_report_partial(gateway, provider, choices, more):
+    usd = cost("own", 1000)
+    first = [chunk({"content": "x"}), chunk(finish="stop", usage=usage(IN, 70))]
+    attack = Attack(gateway, provider, streaming(usd, *first, *more, DONE), budget=usd * 4.5)
+    attack.press(lambda: attack.ask(stream=True, n=choices), calls=12)
+    attack.check(exact=False)
+
+
+def test_embeddings_that_report_no_tokens_are_charged(gateway, provider):
+    usd = cost("embed", 0, input_tokens=3000)
+    embedding = {"object": "list", "model": "up", "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}]}
+    zero = answering(usd, {**embedding, "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+    attack = Attack(gateway, provider, zero, "embed", EMBEDDINGS, budget=0.001)
+    attack.press(attack.ask, calls=30)
+    attack.check(exact=False)
+
+
+def test_an_answer_without_choices_that_reports_no_tokens_may_have_been_billed(gateway, provider):
+    usd = cost("own", 1000)
+    empty = answering(usd, {**completion(usage=usage(0, 0)), "choices": []})
+    attack = Attack(gateway, provider, empty, budget=usd * 4.5)
+    attack.press(attack.ask, calls=12)
+    attack.check(exact=False)
+
+
 def test_usage_that_no_model_can_have_spares_the_budget_of_the_others(gateway_with, provider):
     gateway = gateway_with(litellm_settings={"max_budget": 1000.0})
     absurd = usage(
@@ -439,6 +583,17 @@ def test_what_follows_an_error_inside_a_stream_is_charged(gateway, provider, pat
     attack.check(exact=True)
 
 
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_usage_in_the_same_piece_as_an_error_is_charged(gateway, provider, path):
+    usd = cost("own", 1000)
+    error = {"error": {"message": "oops", "type": "server_error"}}
+    events = [chunk({"content": "x"}), error, chunk(finish="stop", usage=usage(IN, 1000))]
+    whole = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + DONE
+    attack = Attack(gateway, provider, streaming(usd, whole), path=path)
+    assert attack.ask(stream=True) == 200
+    attack.check(exact=True)
+
+
 @pytest.mark.parametrize("budget", [None, 0.05], ids=["free", "capped"])
 def test_usage_after_an_event_of_17_megabytes_is_read(gateway, provider, budget):
     usd = cost("own", 15)
@@ -470,6 +625,21 @@ def test_an_error_that_says_nothing_of_the_model_may_have_been_billed(gateway, p
     attack.check(exact=False)
 
 
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("way", ["status", "event", "body"])
+def test_what_openai_says_of_its_errors_does_not_hold_at_another_origin(gateway, provider, status, way):
+    usd = cost("own", 1000)
+    error = {"error": {"message": "no", "type": "server_error", "code": status}}
+    script = {
+        "status": answering(usd, error, f"{status} Error"),
+        "event": streaming(usd, error),
+        "body": answering(usd, error),
+    }[way]
+    attack = Attack(gateway, provider, script, budget=usd * 4.5)
+    attack.press(lambda: attack.ask(stream=way == "event"), calls=12)
+    attack.check(exact=False)
+
+
 FILTERED = {
     "error": {
         "code": "content_filter",
@@ -493,6 +663,24 @@ def test_the_content_filter_of_azure_is_charged(gateway, provider, path, zipped)
     attack = Attack(gateway, provider, filtered, "azure", path, budget=usd * 4.5)
     for _ in range(8):
         assert attack.ask() == 400
+    attack.check(exact=False)
+
+
+@pytest.mark.parametrize("way", ["brotli", "slow"])
+def test_a_refusal_of_azure_that_cannot_be_read_is_charged(gateway, provider, way):
+    usd = cost("azure", 1000)
+
+    async def slow(call):
+        call.bill(usd)
+        await call.head(status="400 Bad Request", headers=["content-length: 5000"])
+        await call.send(json.dumps(FILTERED).encode())
+        await asyncio.sleep(3)
+
+    brotli = answering(usd, b"\x0b\x02\x80{}\x03", "400 Bad Request", headers=["content-encoding: br"])
+    attack = Attack(gateway, provider, {"brotli": brotli, "slow": slow}[way], "azure", budget=usd * 2.5)
+    with futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: attack.ask(), range(4)))
+    attack.ask()
     attack.check(exact=False)
 
 
@@ -606,6 +794,50 @@ def test_tokens_per_minute_are_exceeded_by_one_answer_at_most(gateway, provider,
         statuses = Counter(pool.map(lambda _: ask(), range(48)))
     assert set(statuses) == {200, 429}
     assert attack.reached * used["total_tokens"] < 10_000 + used["total_tokens"]
+
+
+@pytest.mark.parametrize("way", ["unary", "stream", "zeros", "error"])
+def test_tokens_per_minute_hold_without_a_report_of_usage(gateway, provider, way):
+    script = {
+        "unary": answering(0.0, completion()),
+        "stream": streaming(0.0, chunk({"content": "x"}), chunk(finish="stop"), DONE),
+        "zeros": answering(0.0, completion(usage=usage(0, 0))),
+        "error": answering(0.0, {"error": {"message": "no"}}, "502 Bad Gateway"),
+    }[way]
+    attack = Attack(gateway, provider, script, tpm_limit=10_000)
+    # Each may have generated all of it, unseen.
+    for _ in range(8):
+        attack.ask(stream=way == "stream", max_tokens=4000)
+    assert attack.reached * 4000 <= 10_000 + 4000
+
+
+# --- memory
+
+
+def test_streams_that_nobody_reads_share_what_they_hold(gateway_with, provider):
+    gateway = gateway_with()
+    large = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"a" * 15_000_000 + b'"}}]}\n\n'
+
+    async def script(call):
+        await call.head(SSE)
+        await call.send(large)
+        await asyncio.sleep(4)
+
+    attack = Attack(gateway, provider, script)
+    body = json.dumps(attack.body(stream=True)).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {attack.key}\r\ncontent-length: {len(body)}\r\n"
+    before, most, clients = gateway.rss_kb(), 0, []
+    for _ in range(60):
+        client = socket.create_connection(("127.0.0.1", int(gateway.url.rsplit(":", 1)[1])))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)
+        clients.append(client)
+        time.sleep(0.05)
+        most = max(most, gateway.rss_kb())
+    for client in clients:
+        client.close()
+    # 128 MiB for the events of all streams, and as much again on their way.
+    assert most - before < 320_000
 
 
 # --- time and crashes
