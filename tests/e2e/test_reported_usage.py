@@ -96,6 +96,15 @@ def test_incomplete_usage_is_not_final(gateway, provider, said, stream):
     attack.check(exact=False)
 
 
+@pytest.mark.parametrize("said", [usage(0, 1), {"completion_tokens": 1}], ids=["zero", "missing"])
+def test_usage_without_input_is_not_final(gateway, provider, said):
+    usd = cost("own", 1, input_tokens=3000)
+    attack = Attack(gateway, provider, answering(usd, completion(usage=said)), budget=0.05)
+    long = [{"role": "user", "content": f"script={attack.name} " + "word " * 3000}]
+    attack.press(lambda: attack.ask(messages=long), calls=30)
+    attack.check(exact=False)
+
+
 MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "up", "stop_reason": "end_turn", "stop_sequence": None}
 MESSAGE["content"] = [{"type": "text", "text": "hi"}]
 
