@@ -112,15 +112,16 @@ pub fn worst_case(prices: &Prices, input_tokens: u64, output_tokens: u64, tier: 
         Unit::InputAudio,
     ];
     const OUTPUT: [Unit; 3] = [Unit::Output, Unit::Reasoning, Unit::OutputAudio];
-    let dearest = |units: &[Unit]| {
-        let at = |size| units.iter().filter_map(move |unit| prices.price(*unit, tier, size));
-        prices.sizes(input_tokens).flat_map(at).map(scaled).max().unwrap_or(0)
+    let dearest = |units| prices.dearest(units, tier, input_tokens);
+    let factor = match tier {
+        // It is the same in every region.
+        Tier::Dearest => prices.factor(tier, Region::Global),
+        _ => [Region::Global, Region::Us, Region::Eu, Region::Regional]
+            .into_iter()
+            .map(|region| prices.factor(tier, region))
+            .max_by_key(|factor| scaled(*factor))
+            .unwrap_or(Decimal::new(1, 0)),
     };
-    let factor = [Region::Global, Region::Us, Region::Eu, Region::Regional]
-        .into_iter()
-        .map(|region| prices.factor(tier, region))
-        .max_by_key(|factor| scaled(*factor))
-        .unwrap_or(Decimal::new(1, 0));
     let tokens = times(dearest(&INPUT), input_tokens)
         .saturating_add(times(dearest(&OUTPUT), output_tokens))
         .saturating_mul(i128::from(factor.mantissa()));
@@ -131,6 +132,9 @@ pub fn worst_case(prices: &Prices, input_tokens: u64, output_tokens: u64, tier: 
 /// An upper bound of what `searches` web searches or queries cost at any tier
 /// and context size, rounded up.
 pub fn worst_case_searches(prices: &Prices, searches: u64) -> NanoUsd {
+    if searches == 0 {
+        return NanoUsd::ZERO;
+    }
     let units = [Unit::SearchHigh, Unit::SearchMedium, Unit::SearchLow, Unit::Query];
     // Size bands of search prices are not known; the largest size covers them.
     let price = units.into_iter().filter_map(|unit| prices.price(unit, Tier::Dearest, u64::MAX));

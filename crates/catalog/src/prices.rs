@@ -376,6 +376,23 @@ impl Prices {
         }
     }
 
+    /// The greatest of these units' prices in any call of up to `input_tokens`, at 24
+    /// digits after the point; 0 if none has a price. Under [`Tier::Dearest`] this is
+    /// one pass over the entries: each of them is the price of some such call.
+    pub(crate) fn dearest(&self, units: &[Unit], tier: Tier, input_tokens: u64) -> i128 {
+        let price = if tier == Tier::Dearest {
+            let holds = |entry: &&Entry| {
+                units.contains(&entry.unit)
+                    && (entry.above_tokens == 0 || input_tokens > entry.above_tokens)
+            };
+            self.entries.iter().filter(holds).map(|entry| scaled(entry.price)).max()
+        } else {
+            let at = |size| units.iter().filter_map(move |unit| self.price(*unit, tier, size));
+            self.sizes(input_tokens).flat_map(at).map(scaled).max()
+        };
+        price.unwrap_or(0)
+    }
+
     fn listed(&self, unit: Unit, tier: Tier, input_tokens: u64) -> Option<Decimal> {
         let mut standard: Option<&Entry> = None;
         for entry in self.entries.iter().filter(|entry| {
@@ -407,7 +424,7 @@ impl Prices {
 
     /// The input sizes from which another price may hold, up to `input_tokens`,
     /// as the largest call that each price is for.
-    pub(crate) fn sizes(&self, input_tokens: u64) -> impl Iterator<Item = u64> {
+    fn sizes(&self, input_tokens: u64) -> impl Iterator<Item = u64> {
         let exceeded = self.entries.iter().map(|entry| entry.above_tokens);
         let below = exceeded.filter(move |above| *above > 0 && *above < input_tokens);
         below.chain([input_tokens])

@@ -9,7 +9,7 @@
 
 use http::StatusCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// When a deployment is cooled down, and for how long.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct CooldownRules {
 pub struct Health {
     cooling_until_ms: AtomicI64,
     minute: Mutex<Minute>,
+    exceeds_output_limit: AtomicBool,
 }
 
 #[derive(Default)]
@@ -78,6 +79,18 @@ impl Health {
     /// Starts a cooldown, whatever the rules for failures say.
     pub fn cool(&self, now_ms: i64, cooldown_ms: i64) {
         self.cooling_until_ms.fetch_max(now_ms.saturating_add(cooldown_ms), Ordering::Relaxed);
+    }
+
+    /// Notes an answer longer than the output limit that was sent. Returns true
+    /// for the first one.
+    pub fn note_long_answer(&self) -> bool {
+        !self.exceeds_output_limit.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns true if an answer has been longer than the output limit that was
+    /// sent: that limit bounds no cost here.
+    pub fn exceeds_output_limit(&self) -> bool {
+        self.exceeds_output_limit.load(Ordering::Relaxed)
     }
 
     /// Takes note of an outcome; true where it starts a cooldown.

@@ -7,7 +7,7 @@
 //! Either way one spend record is in the journal before the caller goes on.
 
 use crate::admission::Admission;
-use crate::bound::{self, Bound, Left};
+use crate::bound::{self, Bound, Left, Sent};
 use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::detach::Presence;
@@ -97,6 +97,8 @@ pub struct Permit {
     shared: Option<Arc<Cell>>,
     _deployment: Option<Hold>,
     bound: Bound,
+    /// Output that is paid for by what is reserved, in tokens.
+    reserved_output_tokens: u64,
     asked: Asked,
     /// Money is reserved: what is not known is charged at its bound.
     capped: bool,
@@ -172,6 +174,8 @@ impl Permit {
             None => None,
         };
         let sent = effective.sent();
+        let is_unlimited = candidate.deployment.health.exceeds_output_limit();
+        let sent = Sent { takes_no_limit: sent.takes_no_limit || is_unlimited, ..sent };
         let is_free = bound::is_free(admission.call.surface);
         let cells = if is_free { Cow::Borrowed(&[][..]) } else { admission.permit_cells() };
         check_abandoned(admission)?;
@@ -215,6 +219,7 @@ impl Permit {
             shared: admission.runtime.proxy_permit.first().map(Arc::clone),
             _deployment: deployment,
             bound,
+            reserved_output_tokens: bound.output_tokens,
             asked: Asked::of(sent.head, sent.body),
             capped,
             covered,
@@ -306,6 +311,45 @@ impl Permit {
         reservation.charge_streamed(reported.input.saturating_add(output));
     }
 
+    /// Returns true if the answer is longer than any text of the output that is
+    /// reserved, and money is capped: [`Permit::extend`] is due.
+    pub fn is_beyond_bound(&self) -> bool {
+        let max_bytes = self.reserved_output_tokens.saturating_mul(LONG_TOKEN_BYTES);
+        self.capped && self.seen.output_bytes > max_bytes.saturating_add(LONG_ANSWER_BYTES)
+    }
+
+    /// Reserves as much output again, for an answer that does not keep its limit.
+    ///
+    /// # Errors
+    /// [`Refusal`] if a budget does not pay for it; the answer must end.
+    pub fn extend(&mut self) -> Result<(), Refusal> {
+        self.note_long_answer();
+        let paid = self.reserved_output_tokens.max(1);
+        let seen = bound::estimated_tokens(self.seen.output_bytes);
+        let next = paid.saturating_mul(2).max(seen);
+        if let (Some(reservation), Some(prices)) =
+            (&mut self.reservation, self.candidate.facts.prices.as_deref())
+        {
+            let cost =
+                |output_tokens| bound::worst_case(prices, &Bound { output_tokens, ..self.bound });
+            reservation.extend(cost(next).saturating_sub(cost(paid)))?;
+        }
+        self.reserved_output_tokens = next;
+        Ok(())
+    }
+
+    fn note_long_answer(&self) {
+        if self.candidate.deployment.health.note_long_answer() {
+            tracing::warn!(
+                deployment = %self.candidate.deployment.id,
+                model = %self.candidate.upstream_model,
+                limit_tokens = self.bound.output_tokens,
+                "an answer was longer than the output limit that was sent: calls under a budget \
+                 hold the model's own limit from now on"
+            );
+        }
+    }
+
     /// Settles with the truth, as `ending` and what was seen tell it.
     pub fn settle(mut self: Box<Self>, ending: Ending) -> Settled {
         // Written down already; nobody waits for more.
@@ -335,6 +379,13 @@ impl Permit {
             (ending, _) => ending,
         };
         let Charge { cost, source, usage, parts, row } = self.charge(ending);
+        let output = self.seen.usage.map_or(0, |usage| usage.output);
+        let limit = self.bound.output_tokens;
+        if limit < self.bound.most_output_tokens
+            && output > limit.saturating_add((limit / 4).max(LIMIT_SLACK_TOKENS))
+        {
+            self.note_long_answer();
+        }
         let reserved_ms =
             self.reservation.as_ref().map_or(self.started_at_ms, Reservation::reserved_ms);
         self.account(cost, source);
@@ -455,6 +506,15 @@ impl Permit {
         if ordinary.total > cost.total { ordinary } else { cost }
     }
 }
+
+/// Bytes that a token of output stands for at most, on average over an answer, and
+/// what an answer may be longer: beyond that its output limit is not kept.
+const LONG_TOKEN_BYTES: u64 = 16;
+const LONG_ANSWER_BYTES: u64 = 4 << 10;
+
+/// Tokens above the limit that a provider may report for a kept limit: some count
+/// the end of the answer.
+const LIMIT_SLACK_TOKENS: u64 = 64;
 
 /// Records of others that one call writes down before it goes on.
 const RETRIED_MAX: usize = 64;

@@ -194,7 +194,11 @@ pub fn charge(evidence: &Evidence, conditions: &Conditions<'_>) -> Charge {
         (Row::FreeSurface | Row::NotSent | Row::FreeStatus, ..) | (_, None, _) => {
             Charge { cost: NanoUsd::ZERO, source: CostSource::None, usage, parts: None, row }
         }
-        (Row::UnknownStatus | Row::Held, _, Some(held)) => charge(held, CostSource::Estimated),
+        (Row::UnknownStatus | Row::Held, Some(usage), Some(held)) => {
+            // What was seen may already have cost more than was held.
+            let seen = conditions.prices.map(|prices| (conditions.cost)(prices, &usage).total);
+            charge(held.max(seen.unwrap_or(NanoUsd::ZERO)), CostSource::Estimated)
+        }
         (Row::Stated, Some(usage), _) => {
             let stated = catalog::stated(&usage).unwrap_or_default();
             match conditions.prices.map(|prices| most(prices, conditions)) {
@@ -474,6 +478,12 @@ mod tests {
         let charge = charged("openai", no_answer);
         is(charge, Row::Held, HELD.0, Estimated);
         assert_eq!(charge.usage, Some(used(50, 0)), "a record shows what is charged for");
+    }
+
+    #[test]
+    fn row_held_is_no_less_than_what_was_seen() {
+        let long = Evidence { output_bytes: 2_800, ..answered() };
+        is(charged("openai", long), Row::Held, 50_000 + 1_400_000, Estimated);
     }
 
     #[test]

@@ -105,6 +105,9 @@ struct Brought {
     too_long: bool,
 }
 
+const OVER_BUDGET: &str = "The answer is longer than its output limit, and no budget is left for \
+                           the rest.";
+
 const TOO_LONG: &str = "an event of the provider's stream is too long to translate, or there is \
                         no room for it now";
 
@@ -390,6 +393,15 @@ impl Stream {
         self.tap.complete() && (self.tap.is_terminal() || silently())
     }
 
+    /// Returns true if what has been generated is within what is reserved, which
+    /// grows with an answer that does not keep its output limit.
+    fn is_paid(&mut self) -> bool {
+        match &mut self.permit {
+            Some(permit) if permit.is_beyond_bound() => permit.extend().is_ok(),
+            _ => true,
+        }
+    }
+
     fn note(&mut self) {
         if let Some(permit) = &mut self.permit {
             note(permit, &self.tap, self.choices_to_end, self.has_unread_event);
@@ -517,6 +529,12 @@ impl Stream {
                         self.break_off(ErrorClass::Server, Ending::UpstreamErrorAfter, TOO_LONG);
                     } else if brought.terminal {
                         self.finish();
+                    } else if !self.is_paid() {
+                        self.break_off(
+                            ErrorClass::RateLimit,
+                            Ending::UpstreamErrorAfter,
+                            OVER_BUDGET,
+                        );
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) if self.failed => {

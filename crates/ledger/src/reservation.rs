@@ -193,6 +193,32 @@ impl Reservation {
         self.reserved_ms
     }
 
+    /// Holds `more` money in every cell that counts money, or nothing: for an
+    /// answer that goes on beyond what was reserved. A cell whose window has
+    /// ended since is left alone.
+    ///
+    /// # Errors
+    /// The first allowance that does not suffice.
+    pub fn extend(&mut self, more: NanoUsd) -> Result<(), Refusal> {
+        let is_money = |line: &&Line| line.cell.unit() == Unit::Money;
+        let cells: Vec<_> =
+            self.lines.iter().filter(is_money).map(|line| Arc::clone(&line.cell)).collect();
+        let asked = more.0.max(0);
+        let mut locked = lock(&cells, |_| Some(asked));
+        check(&mut locked)?;
+        for Locked { cell, state, .. } in locked.iter_mut() {
+            let lines = self.lines.iter_mut();
+            for line in lines.filter(|line| line.cell.id == cell.id) {
+                if line.generation == state.generation {
+                    state.hold(asked);
+                    line.held = line.held.saturating_add(asked);
+                }
+            }
+        }
+        self.ask.money = self.ask.money.saturating_add(NanoUsd(asked));
+        Ok(())
+    }
+
     /// Charges to the limits per minute, now, what the answer has used so far,
     /// `tokens_so_far` in all, and holds that much less: a long answer counts
     /// in the minutes in which it streams. Without effect on money, and if

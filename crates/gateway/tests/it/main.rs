@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod left_out;
 mod limits;
+mod long_answers;
 mod money;
 mod proxy_budget;
 mod refusals;

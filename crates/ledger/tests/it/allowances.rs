@@ -64,6 +64,33 @@ fn a_reservation_that_is_dropped_is_charged_in_full() {
 }
 
 #[test]
+fn a_reservation_grows_in_all_of_its_cells_or_in_none() {
+    let book = Book::new(HeldClock::at(0));
+    let cells = [budget(&book, 1, 100, None), budget(&book, 2, 50, None)];
+    let mut reservation = reserve(&cells, money(30)).unwrap();
+    reservation.extend(NanoUsd(20)).unwrap();
+    assert_eq!(reservation.held(), money(50));
+    let refusal = reservation.extend(NanoUsd(1)).err().unwrap();
+    assert_eq!((refusal.allowance.subject, refusal.cause), (key(2), Cause::Held));
+    assert_eq!((cells[0].usage().held, cells[1].usage().held), (50, 50));
+    assert!(reservation.settle(money(45)).is_none());
+    assert_eq!((cells[0].usage().spent, cells[0].usage().held), (45, 0));
+}
+
+#[test]
+fn a_reservation_does_not_grow_in_a_window_that_has_ended() {
+    let clock = HeldClock::at(0);
+    let book = Book::new(Arc::clone(&clock) as _);
+    let cells = [budget(&book, 1, 100, Some("1d"))];
+    let mut reservation = reserve(&cells, money(30)).unwrap();
+    clock.advance(DAY_MS);
+    reservation.extend(NanoUsd(20)).unwrap();
+    assert_eq!(cells[0].usage().held, 0);
+    drop(reservation);
+    assert_eq!((cells[0].usage().spent, cells[0].usage().held), (0, 0));
+}
+
+#[test]
 fn the_truth_above_the_reservation_is_charged_and_said() {
     let book = Book::new(HeldClock::at(0));
     let cells = [budget(&book, 1, 100, None)];
