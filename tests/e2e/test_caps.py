@@ -388,20 +388,22 @@ def test_tokens_per_minute_hold_without_a_report_of_usage(gateway, provider, way
 # --- memory
 
 
-def test_streams_that_nobody_reads_share_what_they_hold(gateway_with, provider):
+@pytest.mark.parametrize("coding", ["plain", "gzip"])
+def test_streams_that_nobody_reads_share_what_they_hold(gateway_with, provider, coding):
     gateway = gateway_with()
     large = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"a" * 15_000_000 + b'"}}]}\n\n'
+    sent = gzip.compress(large) if coding == "gzip" else large
 
     async def script(call):
-        await call.head(SSE)
-        await call.send(large)
+        await call.head(SSE, headers=["content-encoding: gzip"] if coding == "gzip" else [])
+        await call.send(sent)
         await asyncio.sleep(4)
 
     attack = Attack(gateway, provider, script)
     body = json.dumps(attack.body(stream=True)).encode()
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {attack.key}\r\ncontent-length: {len(body)}\r\n"
     before, most, clients = gateway.rss_kb(), 0, []
-    for _ in range(60):
+    for _ in range(120):
         client = socket.create_connection(("127.0.0.1", int(gateway.url.rsplit(":", 1)[1])))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)

@@ -32,6 +32,11 @@ impl BytesQueue {
         self.first.as_ref().map_or(0, Bytes::len) + self.rest.len()
     }
 
+    /// Memory that they take, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len) + self.rest.capacity()
+    }
+
     /// Returns true if nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -45,7 +50,10 @@ impl BytesQueue {
         match self.first.take() {
             Some(first) => Some(first),
             None if self.rest.is_empty() => None,
-            None => Some(self.rest.split_to(self.rest.len().min(PIECE_BYTES)).freeze()),
+            None if self.rest.len() <= PIECE_BYTES => {
+                Some(std::mem::take(&mut self.rest).freeze())
+            }
+            None => Some(self.rest.split_to(PIECE_BYTES).freeze()),
         }
     }
 }

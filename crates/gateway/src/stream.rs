@@ -345,7 +345,7 @@ impl Stream {
         } else {
             out.push(bytes.clone());
         }
-        if !self.event_share.cover(framer.held_bytes() + out.len()) {
+        if !self.event_share.cover(framer.memory_bytes() + out.memory_bytes()) {
             brought.semantic = true;
             self.has_unread_event = true;
             match mode {
@@ -506,7 +506,7 @@ impl Stream {
             std::task::ready!(self.poll_written(context));
             if let Some(bytes) = self.out.pop() {
                 if self.out.is_empty() {
-                    self.event_share.shrink(self.framer.held_bytes());
+                    self.event_share.shrink(self.framer.memory_bytes());
                 }
                 self.pace.sent();
                 return Poll::Ready(Some(bytes));
@@ -679,7 +679,7 @@ impl Rest {
                 is_terminal |= self.tap.observe(&frame.bytes) == Class::Terminal;
             }
         }
-        if self.framer.held_bytes() > EVENT_HELD_MAX_BYTES {
+        if self.framer.memory_bytes() > EVENT_HELD_MAX_BYTES {
             self.framer.give_up_event();
             self.has_unread_event = true;
         }

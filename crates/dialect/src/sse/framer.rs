@@ -115,6 +115,11 @@ impl Framer {
         self.carry.len() + self.unread.len()
     }
 
+    /// Memory of the event that has begun, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.carry.capacity() + self.unread.len()
+    }
+
     /// Returns true in the middle of an event that comes in pieces.
     pub fn is_in_pieces(&self) -> bool {
         self.in_pieces
@@ -124,6 +129,15 @@ impl Framer {
     /// and the rest comes in pieces.
     pub fn give_up_event(&mut self) -> Bytes {
         self.in_pieces |= !self.carry.is_empty();
+        self.take_carry()
+    }
+
+    /// What is carried. The rest of a small buffer is used again; a large one goes
+    /// with its bytes.
+    fn take_carry(&mut self) -> Bytes {
+        if self.carry.capacity() > REUSED_MAX_BYTES {
+            return std::mem::take(&mut self.carry).freeze();
+        }
         self.carry.split().freeze()
     }
 
@@ -144,15 +158,15 @@ impl Framer {
             if is_piece && self.carry.is_empty() {
                 return Some(Frame { bytes: unread, is_piece });
             }
-            self.carry.extend_from_slice(&unread);
-            return is_piece.then(|| Frame { bytes: self.carry.split().freeze(), is_piece });
+            append(&mut self.carry, &unread);
+            return is_piece.then(|| Frame { bytes: self.take_carry(), is_piece });
         };
         let tail = self.unread.split_to(end);
         let bytes = if self.carry.is_empty() {
             tail
         } else {
-            self.carry.extend_from_slice(&tail);
-            self.carry.split().freeze()
+            append(&mut self.carry, &tail);
+            self.take_carry()
         };
         Some(Frame { bytes, is_piece })
     }
@@ -220,6 +234,21 @@ impl Framer {
             return Some(at);
         }
     }
+}
+
+/// A buffer of up to this is used again for the next event.
+const REUSED_MAX_BYTES: usize = 64 << 10;
+
+/// Adds bytes to a buffer. A large one grows by a quarter, not to the double: many
+/// streams may hold one, and their memory is bounded.
+fn append(buffer: &mut BytesMut, bytes: &[u8]) {
+    let length = buffer.len() + bytes.len();
+    if length > buffer.capacity() && length > REUSED_MAX_BYTES {
+        let mut larger = BytesMut::with_capacity(length + length / 4);
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
+    }
+    buffer.extend_from_slice(bytes);
 }
 
 impl Iterator for Frames<'_> {
@@ -290,6 +319,19 @@ mod tests {
         assert_eq!(push(b"ta: 2\n\n"), [whole("data: 2\n\n")]);
         assert_eq!(push(b"data: 123456789012\n\n"), [piece("data: 123456789012\n\n")]);
         assert!(!framer.is_in_pieces());
+    }
+
+    #[test]
+    fn a_long_event_takes_a_quarter_more_memory_than_it_has_bytes_and_leaves_none() {
+        let mut framer = Framer::new();
+        let piece = Bytes::from(vec![b'a'; 10_000]);
+        for held in 1..200 {
+            assert_eq!(framer.push(&piece).count(), 0);
+            let bytes = held * piece.len();
+            assert!(framer.memory_bytes() <= (bytes + bytes / 4).max(2 * REUSED_MAX_BYTES));
+        }
+        assert_eq!(framer.push(&Bytes::from_static(b"\n\n")).count(), 1);
+        assert_eq!(framer.memory_bytes(), 0);
     }
 
     #[test]
