@@ -50,9 +50,7 @@ impl BytesQueue {
         match self.first.take() {
             Some(first) => Some(first),
             None if self.rest.is_empty() => None,
-            None if self.rest.len() <= PIECE_BYTES => {
-                Some(std::mem::take(&mut self.rest).freeze())
-            }
+            None if self.rest.len() <= PIECE_BYTES => Some(std::mem::take(&mut self.rest).freeze()),
             None => Some(self.rest.split_to(PIECE_BYTES).freeze()),
         }
     }

@@ -3,9 +3,10 @@
 
 use crate::cli::{CheckConfig, Doctor};
 use crate::litellm_flags::Start;
+use crate::reload::acceptor;
+use crate::say;
 use crate::serve::way_out;
 use crate::source::Source;
-use crate::{say, tls};
 use config::{Config, Entry, Loaded, Report};
 use egress::{Limits, Policy, Reach};
 use http::{HeaderMap, Method};
@@ -78,8 +79,7 @@ fn load(file: Option<PathBuf>, strict: bool) -> Result<(Option<Config>, Report),
 pub(crate) fn unservable(config: &Config) -> Vec<String> {
     let mut problems =
         gateway::runtime::build(config).err().map(|error| error.0).unwrap_or_default();
-    let tls = config.settings.listen.tls.as_ref();
-    problems.extend(tls.and_then(|tls| tls::acceptor(tls).err()));
+    problems.extend(acceptor(&config.settings).err());
     problems.extend(way_out(config).err());
     problems
 }

@@ -3,17 +3,17 @@
 //! be read or served leaves the old one as it is. Files are read on a blocking
 //! thread: one that does not answer holds up this task and no request.
 
+use crate::check;
 use crate::source::{READ_MAX, Source};
-use crate::{check, tls};
 use config::{Config, Loaded, ReadFile};
 use gateway::Gateway;
+use listener::tls::{self, TlsAcceptor};
 use std::sync::Arc;
 use std::time::Duration;
 use telemetry::Log;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ impl Reload {
 
     /// All of it or nothing.
     async fn take_over(&mut self, config: &Config) -> Result<(), String> {
-        let certificate = config.settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+        let certificate = acceptor(&config.settings)?;
         self.gateway.reload(config).await?;
         self.log.set(self.gateway.redactor().as_ref().clone());
         let is_tls = self.certificate.borrow().is_some();
@@ -109,4 +109,12 @@ impl Reload {
         self.had_master_key = config.access.master_key.is_some();
         Ok(())
     }
+}
+
+/// The certificate that the configuration names; `None` if it names none.
+pub(crate) fn acceptor(settings: &config::Settings) -> Result<Option<TlsAcceptor>, String> {
+    let Some(tls) = &settings.listen.tls else { return Ok(None) };
+    tls::acceptor(&tls.cert_pem, tls.key_pem.expose().as_bytes())
+        .map(Some)
+        .map_err(|error| format!("keymoat.listen.tls: {error}"))
 }

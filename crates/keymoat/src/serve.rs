@@ -3,12 +3,11 @@
 use crate::banner::{self, Ready};
 use crate::cli::Serve;
 use crate::cors::Cors;
-use crate::door::Door;
-use crate::listen::{self, Limits};
 use crate::litellm_flags::Start;
-use crate::reload::Reload;
+use crate::reload::{self, Reload};
+use crate::service::Service;
 use crate::source::{Source, in_time};
-use crate::{check, demo, observe, say, tls};
+use crate::{check, demo, observe, say};
 use base::{Clock, Redactor, Secret, SystemClock};
 use config::{Config, LogFormat, ReadFile, SpoolSync};
 use console::Console;
@@ -165,18 +164,18 @@ async fn serve(
     let listen = &config.settings.listen;
     let address =
         SocketAddr::new(asked.host.unwrap_or(listen.host), asked.port.unwrap_or(listen.port));
-    let acceptor = listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let acceptor = reload::acceptor(&config.settings)?;
     let is_tls = acceptor.is_some();
     let (certificate, acceptor) = watch::channel(acceptor);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let socket = TcpListener::bind(address).await.map_err(|error| {
         format!("cannot listen on {address}: {error}; --port 0 picks a free port")
     })?;
-    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    let bound = socket.local_addr().map_err(|error| error.to_string())?;
     let scheme = if is_tls { "https" } else { "http" };
     let url = format!("{scheme}://{bound}");
     warn_if_open(bound, is_tls);
 
-    let limits = Limits {
+    let limits = listener::Limits {
         connections_max: listen.connections_max as usize,
         header_timeout: Duration::from_millis(listen.header_timeout_ms),
         header_max_bytes: listen.header_max_bytes,
@@ -196,7 +195,7 @@ async fn serve(
         }),
     });
     let cors = Cors::new(&listen.cors_origins);
-    let door = Arc::new(Door { gateway: Arc::clone(&gateway), console, cors });
+    let service = Arc::new(Service { gateway: Arc::clone(&gateway), console, cors });
     check::warn_of_left_out(config);
     let reload = Reload {
         source,
@@ -218,7 +217,7 @@ async fn serve(
     let said = std::thread::Builder::new().spawn(move || say::out(&banner));
     drop(said.map_err(|error| error.to_string())?);
     let (stop, stopped) = watch::channel(false);
-    let stopping = Arc::clone(&door);
+    let stopping = Arc::clone(&service);
     let delay = Duration::from_millis(listen.drain_delay_ms);
     tokio::spawn(async move {
         ends.asked().await;
@@ -228,7 +227,7 @@ async fn serve(
         tokio::select! { () = tokio::time::sleep(delay) => {}, () = ends.asked() => {} }
         stop.send_replace(true);
     });
-    listen::run(listener, acceptor, door, limits, stopped).await;
+    listener::run(socket, acceptor, service, limits, stopped).await;
     // Whatever was cut is settled by now, or is read to its end: records are
     // written until the last of it is gone.
     gateway.end_drains(DRAIN_MAX).await;

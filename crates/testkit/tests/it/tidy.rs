@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Lowest first: a crate may import only what stands before it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "base",
     "dialect",
     "catalog",
@@ -24,6 +24,7 @@ const ORDER: [&str; 17] = [
     "advisory",
     "guard",
     "egress",
+    "listener",
     "store",
     "gateway",
     "simulator",

@@ -1,7 +1,6 @@
-//! Where a request goes: into the pipeline, or to the console.
+//! Routes each request: into the pipeline, or to the console.
 
 use crate::cors::Cors;
-use crate::discard::Given;
 use bytes::Bytes;
 use console::Console;
 use gateway::admission::Received;
@@ -9,43 +8,31 @@ use gateway::canary::ClientIp;
 use gateway::{Gateway, Runtime, paths, request};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
+use listener::{Peer, RequestBody};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Who stands at the other end of a connection.
-pub(crate) struct Peer {
-    address: IpAddr,
-    text: Arc<str>,
-}
-
-impl Peer {
-    pub(crate) fn new(address: IpAddr) -> Self {
-        Self { address, text: address.to_string().into() }
-    }
-}
-
-/// Both sides of the house.
-pub(crate) struct Door {
-    /// What costs something.
+/// The gateway and the console behind one listener.
+pub(crate) struct Service {
+    /// For requests that cost something.
     pub(crate) gateway: Arc<Gateway>,
-    /// What people and dashboards ask.
+    /// For people and dashboards.
     pub(crate) console: Console,
-    /// Which pages may call from a browser; `None` for none.
+    /// Origins of pages that may call from a browser; `None` for none.
     pub(crate) cors: Option<Cors>,
 }
 
-impl Door {
-    /// Whether connections from there are many people's: this machine's, or a
-    /// proxy's that is believed.
-    pub(crate) fn speaks_for_many(&self, peer: IpAddr) -> bool {
+impl listener::Service for Service {
+    type Body = Answer;
+
+    fn serves_many_clients(&self, address: IpAddr) -> bool {
         let trusted = &self.gateway.runtime().trusted_proxies;
-        peer.is_loopback() || trusted.iter().any(|range| range.contains(peer))
+        address.is_loopback() || trusted.iter().any(|range| range.contains(address))
     }
 
-    /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Given>, peer: &Peer) -> Response<Answer> {
+    async fn answer(&self, request: Request<RequestBody>, peer: &Peer) -> Response<Answer> {
         let page = self.cors.as_ref().and_then(|cors| Some((cors, cors.judge(request.headers())?)));
         let Some((cors, asked)) = page else { return self.handle(request, peer).await };
         let preflight = cors.preflight(&asked, request.method(), request.headers());
@@ -56,8 +43,10 @@ impl Door {
         cors.share(&asked, answer.headers_mut());
         answer
     }
+}
 
-    async fn handle(&self, mut request: Request<Given>, peer: &Peer) -> Response<Answer> {
+impl Service {
+    async fn handle(&self, mut request: Request<RequestBody>, peer: &Peer) -> Response<Answer> {
         // A slash at the end of a path means nothing.
         let path = request.uri().path();
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
@@ -90,7 +79,7 @@ impl Door {
     }
 }
 
-/// Takes the slashes at the end of a path away.
+/// Removes the slashes at the end of a path.
 fn without_slash(uri: &mut Uri) {
     let path = uri.path().trim_end_matches('/');
     let path = if path.is_empty() { "/" } else { path };

@@ -1,11 +1,11 @@
-//! What is left of a request's body when its answer is made without it.
+//! Discards the rest of a request's body when its answer is made without it.
 //!
 //! A client that is refused (401, 404, 413, …) is often still sending. Closing
 //! the connection then resets it, and the client sees the reset instead of the
 //! answer, or sends its next request into it. So the rest is read and thrown
 //! away, within limits, while the answer goes out, and the connection stays
 //! usable. Beyond the limits the connection is closed, and lingers: see
-//! `patience`.
+//! `timeouts`.
 
 use crate::intake;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A request's body, of which nothing stays behind in the connection.
-pub(crate) struct Given {
+pub struct RequestBody {
     body: Option<Incoming>,
     /// Set when the body is first asked for, where the client waits for that
     /// before it sends (`Expect: 100-continue`).
@@ -37,7 +37,7 @@ pub(crate) struct Given {
     request: intake::Request,
 }
 
-impl Given {
+impl RequestBody {
     /// The body of a request whose head is complete. `awaited` is set when the
     /// body is first asked for; `None` if the client sends it unasked.
     pub(crate) fn new(
@@ -49,7 +49,7 @@ impl Given {
     }
 }
 
-impl Body for Given {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -77,7 +77,7 @@ impl Body for Given {
     }
 }
 
-impl Drop for Given {
+impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
         // A body that the client has not been asked for does not come.

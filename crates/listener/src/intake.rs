@@ -1,5 +1,5 @@
-//! Memory that connections fill before anybody has shown a key: unfinished
-//! request heads and TLS handshakes.
+//! Memory that connections fill before a key has been checked: unfinished request
+//! heads and TLS handshakes.
 //!
 //! Each connection may fill a little of it. What is beyond comes out of a
 //! budget that all connections share; a connection that finds nothing left

@@ -1,9 +1,9 @@
-//! A client's connection, and how it ends: one on which nothing can be written
-//! for a minute is closed, and one that the client is still sending on lingers
-//! (RFC 9112, section 9.6): closed for writing first, read until the client has
-//! seen that. Closing a socket with unread bytes resets the connection, which
-//! can destroy an answer on its way. Also gives bytes back that were read to
-//! see which protocol a client speaks.
+//! A connection's time limits. One on which nothing can be written for a minute is
+//! closed. One on which the client is still sending lingers at its end (RFC 9112,
+//! section 9.6): it is closed for writing, and read until the client closes it too.
+//! Closing a socket with unread bytes resets the connection, which can destroy an
+//! answer on its way. Also returns the bytes that were read to recognise the
+//! protocol.
 
 use crate::intake::{self, Intake};
 use bytes::{Buf as _, Bytes};
@@ -22,12 +22,12 @@ const STALL_MAX: Duration = Duration::from_mins(1);
 /// The longest that a connection lingers.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
-/// See the module.
-pub(crate) struct Patient<S> {
+/// A connection with these limits.
+pub(crate) struct Limited<S> {
     stream: S,
     /// Read already, to be read again.
     start: Bytes,
-    /// Since when nothing can be written.
+    /// The moment from which nothing could be written.
     stalled: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     intake: Arc<Intake>,
@@ -36,8 +36,8 @@ pub(crate) struct Patient<S> {
     linger: Option<(Pin<Box<Sleep>>, intake::Request)>,
 }
 
-impl<S> Patient<S> {
-    /// `stream`, of which `start` has been read. If `intake` says that the
+impl<S> Limited<S> {
+    /// Wraps `stream`, of which `start` has been read. If `intake` says that the
     /// client is sending, the connection lingers at its end even if nothing is
     /// there to read.
     pub(crate) fn new(stream: S, start: Bytes, intake: Arc<Intake>) -> Self {
@@ -56,7 +56,7 @@ impl<S> Patient<S> {
         }
         let at = *self.stalled.get_or_insert_with(Instant::now) + STALL_MAX;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        // Set anew only when it goes off: stalls are many, long ones few.
+        // Reset only when it fires: stalls are many, long ones few.
         while timer.as_mut().poll(context).is_ready() {
             if Instant::now() >= at {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -67,7 +67,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Patient<S> {
+impl<S: AsyncRead + Unpin> Limited<S> {
     /// Reads and throws away what comes after the connection was closed for
     /// writing, until the client closes it too or time is over.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -106,7 +106,7 @@ impl<S: AsyncRead + Unpin> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Limited<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -145,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINGER_MAX, Patient, STALL_MAX};
+    use super::{LINGER_MAX, Limited, STALL_MAX};
     use crate::intake::{Budget, Intake};
     use bytes::Bytes;
     use std::sync::Arc;
@@ -161,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stops_reading_is_given_up_and_a_slow_one_is_not() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Patient::new(ours, Bytes::new(), intake());
+        let mut ours = Limited::new(ours, Bytes::new(), intake());
         let slow = async {
             for _ in 0..4 {
                 sleep(STALL_MAX / 2).await;
@@ -183,7 +183,7 @@ mod tests {
         drop(theirs);
         let mut text = String::new();
         let start = Bytes::from_static(b"GET /");
-        Patient::new(ours, start, intake()).read_to_string(&mut text).await.unwrap();
+        Limited::new(ours, start, intake()).read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "GET / HTTP");
     }
 
@@ -193,7 +193,7 @@ mod tests {
         theirs.write_all(sent).await.unwrap();
         let intake = intake();
         intake.is_sending.store(is_sending, Ordering::Relaxed);
-        let mut ours = Patient::new(ours, Bytes::new(), intake);
+        let mut ours = Limited::new(ours, Bytes::new(), intake);
         let began = Instant::now();
         let client = async {
             let mut answer = String::new();

@@ -1,10 +1,10 @@
-//! What goes on on one HTTP/2 connection: whether anything does, and which
-//! answers are not taken, so that they can be given up, each by itself. HTTP/1
-//! needs none of this, since there the connection itself stalls; here one
-//! stream's window can, for ever, while the connection answers pings.
+//! The streams of one HTTP/2 connection: gives up answers that are not taken, each
+//! by itself, and notices when there has been no request for a while. HTTP/1 needs
+//! none of this, since there the connection itself stalls; here one stream's window
+//! can stay closed for ever while the connection answers pings.
 
-use crate::bell::{Bell, Ear};
 use crate::intake;
+use crate::signal::{Receiver, Signal};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,36 +12,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How often a connection is looked at.
-pub(crate) const LOOK: Duration = Duration::from_secs(30);
+/// Interval of [`Streams::check`].
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Looks after which an answer that is not taken, or a connection without
+/// Checks after which an answer that is not taken, or a connection without
 /// requests, is given up.
-const LOOKS_MAX: u32 = 3;
+const CHECKS_MAX: u32 = 3;
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Streams {
     open: Mutex<Vec<Weak<Taken>>>,
-    /// Rings when the request that began last is given up.
-    latest: Mutex<Option<Bell>>,
-    /// Looks since the last request ended.
-    idle_looks: AtomicU32,
+    /// Given when the request that began last is given up.
+    latest: Mutex<Option<Signal>>,
+    /// Checks since the last request ended.
+    idle_checks: AtomicU32,
 }
 
-/// How an answer is taken.
+/// Progress of the client in taking an answer.
 #[derive(Default)]
 struct Taken {
-    /// Looks since a piece was handed over that the next was not asked for
-    /// after; 0 while one is asked for.
+    /// Checks since a piece was handed over after which the next was not asked
+    /// for; 0 while one is asked for.
     waits: AtomicU32,
-    given_up: Bell,
+    given_up: Signal,
 }
 
-/// What a look shows.
+/// Result of [`Streams::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// All is well.
+pub(crate) enum Activity {
+    /// Requests are under way, or were a moment ago.
     Busy,
     /// There has been no request for a while.
     Idle,
@@ -57,7 +57,7 @@ impl Streams {
 
     /// A request begins.
     pub(crate) fn begin(&self) -> Open {
-        self.idle_looks.store(0, Ordering::Relaxed);
+        self.idle_checks.store(0, Ordering::Relaxed);
         let taken = Arc::new(Taken::default());
         let mut open = self.lock();
         open.retain(|taken| taken.strong_count() > 0);
@@ -67,37 +67,37 @@ impl Streams {
         Open(taken)
     }
 
-    /// Hears when the request that began last is given up. hyper hands a
-    /// request's work over right after the request began.
-    pub(crate) fn latest(&self) -> Option<Ear> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take().map(|bell| bell.ear())
+    /// Receiver of the signal that the request that began last is given up. hyper
+    /// hands a request's work over right after the request began.
+    pub(crate) fn latest(&self) -> Option<Receiver> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take().map(|it| it.receiver())
     }
 
-    /// Gives up what is not taken. To be called every [`LOOK`].
-    pub(crate) fn look(&self) -> Seen {
+    /// Gives up answers that are not taken. To be called every [`CHECK_INTERVAL`].
+    pub(crate) fn check(&self) -> Activity {
         let mut open = self.lock();
         open.retain(|taken| taken.strong_count() > 0);
         if open.is_empty() {
-            let looks = self.idle_looks.fetch_add(1, Ordering::Relaxed) + 1;
-            return if looks >= LOOKS_MAX { Seen::Idle } else { Seen::Busy };
+            let checks = self.idle_checks.fetch_add(1, Ordering::Relaxed) + 1;
+            return if checks >= CHECKS_MAX { Activity::Idle } else { Activity::Busy };
         }
         for taken in open.iter().filter_map(Weak::upgrade) {
             let waits = taken.waits.load(Ordering::Relaxed);
             if waits > 0 {
-                // Lost where the next piece is asked for at this moment, which
-                // is a look too few and no more.
+                // Lost if the next piece is asked for at this moment: one check too
+                // few, and no more.
                 let more = taken.waits.compare_exchange(
                     waits,
                     waits + 1,
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
-                if more.is_ok() && waits >= LOOKS_MAX {
-                    taken.given_up.ring();
+                if more.is_ok() && waits >= CHECKS_MAX {
+                    taken.given_up.give();
                 }
             }
         }
-        Seen::Busy
+        Activity::Busy
     }
 }
 
@@ -142,7 +142,7 @@ impl<B: Body + Unpin> Body for Watched<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOKS_MAX, Seen, Streams, Watched};
+    use super::{Activity, CHECKS_MAX, Streams, Watched};
     use crate::intake::{Budget, Intake};
     use bytes::Bytes;
     use http_body::Body as _;
@@ -155,11 +155,11 @@ mod tests {
         let streams = Streams::default();
         let open = streams.begin();
         for _ in 0..10 {
-            assert_eq!(streams.look(), Seen::Busy, "a slow answer is no idleness");
+            assert_eq!(streams.check(), Activity::Busy, "a slow answer is no idleness");
         }
         drop(open);
-        let looks: Vec<Seen> = (0..LOOKS_MAX).map(|_| streams.look()).collect();
-        assert_eq!(looks, [Seen::Busy, Seen::Busy, Seen::Idle]);
+        let checks: Vec<Activity> = (0..CHECKS_MAX).map(|_| streams.check()).collect();
+        assert_eq!(checks, [Activity::Busy, Activity::Busy, Activity::Idle]);
     }
 
     #[test]
@@ -179,14 +179,14 @@ mod tests {
             assert!(Pin::new(body).poll_frame(&mut context).is_ready());
         }
         assert!(Pin::new(&mut taken).poll_frame(&mut context).is_ready(), "the end was asked for");
-        for _ in 0..LOOKS_MAX {
-            assert!(!given_up.hears(&context));
-            assert_eq!(streams.look(), Seen::Busy);
+        for _ in 0..CHECKS_MAX {
+            assert!(!given_up.poll_given(&context));
+            assert_eq!(streams.check(), Activity::Busy);
         }
-        assert!(given_up.hears(&context));
+        assert!(given_up.poll_given(&context));
         for _ in 0..10 {
-            assert_eq!(streams.look(), Seen::Busy);
+            assert_eq!(streams.check(), Activity::Busy);
         }
-        assert!(!other.hears(&context), "one answer is given up, not its neighbours");
+        assert!(!other.poll_given(&context), "one answer is given up, not its neighbours");
     }
 }
