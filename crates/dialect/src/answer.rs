@@ -6,7 +6,7 @@
 //! (OpenRouter, recorded).
 
 use crate::head::Surface;
-use crate::skim::Skim;
+use crate::json::skim::Skim;
 
 /// Returns true if a whole answer to a request of this surface is JSON and
 /// holds nothing.

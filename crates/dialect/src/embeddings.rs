@@ -4,7 +4,7 @@
 //! OpenAI's own clients ask for base64 unless told otherwise; many servers
 //! only give lists of numbers. Nothing else is translated here.
 
-use crate::skim::Skim;
+use crate::json::skim::Skim;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;

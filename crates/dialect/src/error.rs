@@ -1,5 +1,7 @@
 //! What goes wrong, in one shape for every dialect.
 
+use crate::json::read::Wrong;
+
 /// What a provider said went wrong, or what we say to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -54,6 +56,28 @@ pub struct DecodeError {
     pub message: String,
     /// The parameter at fault, where known: `messages[2].content`.
     pub param: Option<String>,
+}
+
+impl From<Wrong> for DecodeError {
+    fn from(Wrong { path, what }: Wrong) -> Self {
+        if path.is_empty() {
+            return Self { message: what, param: None };
+        }
+        Self { message: format!("{path}: {what}"), param: Some(path) }
+    }
+}
+
+impl DecodeError {
+    /// An error about the parameter `param`.
+    pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: Some(param.into()) }
+    }
+
+    /// An error: `param` is not a `wanted`.
+    pub(crate) fn wrong_type(param: impl Into<String>, wanted: &str) -> Self {
+        let param = param.into();
+        Self { message: format!("`{param}` must be {wanted}"), param: Some(param) }
+    }
 }
 
 /// Why a request cannot be said in the target's dialect.

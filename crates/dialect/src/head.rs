@@ -1,28 +1,28 @@
 //! What a gateway must know of a request before it goes on byte for byte.
 //!
-//! One validating pass over the top level; values that do not matter stay
-//! spans. Nothing is decoded into a tree and nothing below the top level is
-//! judged, but for the few values that route, limit or price a call. What each
-//! key means is data: [`keys`]. Whether the bytes bound the cost: [`cost`].
+//! One validating pass; values that do not matter stay spans. Nothing is
+//! decoded into a tree and nothing below the top level is judged, but for the
+//! few values that route, limit or price a call. What each key means is data:
+//! [`keys`]. Whether the bytes bound the cost: [`cost`].
 
 pub mod cost;
+mod flags;
 mod identity;
 pub mod keys;
 mod read;
 
 use crate::Dialect;
-use crate::skim::{self, Brackets};
+use crate::json::check::{Checker, Fault};
+use crate::json::read::Malformed;
+use flags::Flags;
 use keys::{Key, Role};
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 pub use cost::{CostSignals, ServerTools};
 pub use identity::Metadata;
-pub(crate) use read::Members;
 
 /// The deepest nesting that is passed on, in brackets.
-pub const DEPTH_MAX: usize = 256;
+pub const DEPTH_MAX: usize = crate::json::check::DEPTH_MAX;
 /// The most top-level keys.
 pub const KEYS_MAX: usize = 512;
 /// The longest model name, in bytes.
@@ -141,6 +141,17 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// Spans of a body whose length fits.
+    fn new(key_span: &Range<usize>, value_span: &Range<usize>, key: Option<&'static Key>) -> Self {
+        Self {
+            key_start: key_span.start as u32,
+            key_end: key_span.end as u32,
+            value_start: value_span.start as u32,
+            value_end: value_span.end as u32,
+            key,
+        }
+    }
+
     pub(crate) fn key_span(&self) -> Range<usize> {
         self.key_start as usize..self.key_end as usize
     }
@@ -158,7 +169,7 @@ pub struct Head {
     /// After the opening brace.
     pub(crate) inside: usize,
     pub(crate) members: Vec<Member>,
-    pub(crate) brackets: Brackets,
+    pub(crate) flags: Flags,
     pub(crate) facts: Facts,
 }
 
@@ -211,25 +222,32 @@ impl Head {
         if u32::try_from(text.len()).is_err() {
             return Err(HeadError::TooLarge);
         }
-        let mut members = Vec::with_capacity(16);
-        let mut refusal = None;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let walked = json.deserialize_map(TopLevel {
-            text,
-            surface,
-            members: &mut members,
-            refusal: &mut refusal,
-        });
-        if let Some(refusal) = refusal {
-            return Err(refusal);
-        }
-        walked.and_then(|()| json.end()).map_err(|error| HeadError::Syntax(error.to_string()))?;
-        let brackets = skim::brackets(body, DEPTH_MAX);
-        if brackets.too_deep {
-            return Err(HeadError::TooDeep);
-        }
+        let fault = |fault| match fault {
+            Fault::TooDeep => HeadError::TooDeep,
+            Fault::Syntax => HeadError::Syntax(Malformed::new(body, fault).to_string()),
+        };
+        let mut checker = Checker::new(body);
+        let mut flags = Flags::default();
+        let mut members: Vec<Member> = Vec::with_capacity(16);
+        let mut more = checker.enter_object().map_err(fault)?;
         let inside = text.find('{').map_or(0, |at| at + 1);
-        let mut head = Self { surface, inside, members, brackets, facts: Facts::default() };
+        while more {
+            let quoted = checker.key().map_err(fault)?;
+            if members.len() == KEYS_MAX {
+                return Err(HeadError::TooManyKeys);
+            }
+            let key = known(text.get(quoted.clone()).unwrap_or_default(), surface)?;
+            let twice = |other: &Key| key.is_some_and(|key| std::ptr::eq(key, other));
+            if members.iter().filter_map(|member| member.key).any(twice) {
+                return Err(HeadError::Duplicate { key: key.map_or("", |key| key.name) });
+            }
+            let name = body.get(quoted.start + 1..quoted.end - 1).unwrap_or_default();
+            let value = checker.value(name, 1, &mut flags).map_err(fault)?;
+            members.push(Member::new(&quoted, &value, key));
+            more = checker.more_members().map_err(fault)?;
+        }
+        checker.end().map_err(fault)?;
+        let mut head = Self { surface, inside, members, flags, facts: Facts::default() };
         head.facts = read::facts(&head, text)?;
         Ok(head)
     }
@@ -281,23 +299,23 @@ impl Head {
 
     /// Whether cache hints of Anthropic's form stand somewhere in the body.
     pub fn has_cache_control(&self) -> bool {
-        self.brackets.cache_control
+        self.flags.cache_control
     }
 
     /// Whether the content of a message is a list, somewhere in the body.
     pub fn has_content_list(&self) -> bool {
-        self.brackets.content_list
+        self.flags.content_list
     }
 
     /// Returns true if something in the body looks like a member that the
     /// gateway put into an earlier answer, see [`additions`](crate::additions).
     pub fn has_additions(&self) -> bool {
-        self.brackets.additions
+        self.flags.additions
     }
 
     /// The same of members that OpenAI's own answers have too.
     pub fn has_annotations(&self) -> bool {
-        self.brackets.annotations
+        self.flags.annotations
     }
 
     /// What should become of `metadata` upstream.
@@ -393,56 +411,6 @@ impl Head {
         let is_it = |member: &&Member| member.key.is_some_and(|key| key.name == name);
         let at = self.members.iter().position(|member| is_it(&member))?;
         self.members.get(at).map(|member| (at, member))
-    }
-}
-
-/// Collects the members of the outermost object.
-struct TopLevel<'s> {
-    text: &'s str,
-    surface: Surface,
-    members: &'s mut Vec<Member>,
-    refusal: &'s mut Option<HeadError>,
-}
-
-impl TopLevel<'_> {
-    fn member(&mut self, key: &RawValue, value: &RawValue) -> Result<(), HeadError> {
-        if self.members.len() == KEYS_MAX {
-            return Err(HeadError::TooManyKeys);
-        }
-        let key_span = span(self.text, key.get());
-        let value_span = span(self.text, value.get());
-        let known = known(key.get(), self.surface)?;
-        if let Some(known) = known
-            && self.members.iter().any(|m| m.key.is_some_and(|key| std::ptr::eq(key, known)))
-        {
-            return Err(HeadError::Duplicate { key: known.name });
-        }
-        self.members.push(Member {
-            key_start: key_span.start as u32,
-            key_end: key_span.end as u32,
-            value_start: value_span.start as u32,
-            value_end: value_span.end as u32,
-            key: known,
-        });
-        Ok(())
-    }
-}
-
-impl<'de> Visitor<'de> for TopLevel<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-            if let Err(refusal) = self.member(key, value) {
-                *self.refusal = Some(refusal);
-                return Err(serde::de::Error::custom("refused"));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ pub mod openai_chat;
 pub mod openai_completions;
 mod repair;
 pub mod retouch;
-mod skim;
+
 pub mod splice;
 pub mod sse;
 pub mod tap;

@@ -5,7 +5,7 @@
 //! lacks travels as an [`Extension`] named after its source, goes back out to
 //! that same dialect, and to no other.
 
-use crate::{Dialect, Usage, json::Json};
+use crate::{Dialect, Usage, json::Json, json::read::Object};
 use serde_json::Number;
 use std::borrow::Cow;
 
@@ -423,6 +423,18 @@ pub struct Extension {
 }
 
 impl Extension {
+    /// A field of `source`'s.
+    pub(crate) fn new(source: Dialect, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        Self { source, name: name.into(), value: value.into() }
+    }
+
+    /// What is left of an object of `source`'s, named `prefix` + key.
+    pub(crate) fn of_rest(source: Dialect, prefix: &str, rest: &Object<'_>) -> Vec<Self> {
+        rest.members()
+            .map(|(name, value)| Self::new(source, format!("{prefix}{name}"), value))
+            .collect()
+    }
+
     /// Returns true if leaving it out changes nothing: an empty value, or
     /// something that is switched off.
     pub(crate) fn says_nothing(&self) -> bool {

@@ -7,8 +7,8 @@
 
 use crate::{
     Dialect,
-    skim::Skim,
-    splice::quoted,
+    json::skim::Skim,
+    json::write::quoted,
     sse::{self, Data},
 };
 use memchr::memmem::Finder;

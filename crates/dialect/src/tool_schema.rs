@@ -9,13 +9,12 @@
 //! only what every alternative requires. The model may then write arguments
 //! that no single alternative allows; the tool's own check finds those.
 
+use crate::Dialect;
 use crate::Json;
-use crate::openai_chat::fit::{Change, list, object};
-use crate::openai_chat::object::{Object, items, string};
-use crate::openai_chat::write::{self, ObjectWriter};
-use crate::skim::Skim;
-use crate::{Dialect, head::Members};
-use serde_json::value::RawValue;
+use crate::json::read::{Members, Object, Raw, items, string};
+use crate::json::rewrite::{Change, list, object};
+use crate::json::skim::Skim;
+use crate::json::write::{self, ObjectWriter};
 
 /// The schema of a tool that takes nothing.
 pub(crate) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
@@ -42,7 +41,7 @@ pub(crate) fn flat(schema: &Json, needs_properties: bool) -> Option<Json> {
         return no_parameters();
     }
     // Nested beyond reading: the provider shall judge it.
-    let root = Object::parse(schema.text()).ok()?;
+    let root = Object::of(schema.into()).ok()?;
     let is_object = root.text("type").as_deref() == Some("object");
     let has = |name: &str| root.get(name).is_some();
     let alternatives = REFUSED.into_iter().any(has);
@@ -68,7 +67,7 @@ pub(crate) fn flat(schema: &Json, needs_properties: bool) -> Option<Json> {
                     wrote.1 = true;
                 }
                 name if REFUSED.contains(&name) => {}
-                name => object.member(name, value),
+                name => object.member(name, &value),
             }
         }
         if !wrote.0 && (alternatives || needs_properties) {
@@ -84,7 +83,7 @@ pub(crate) fn flat(schema: &Json, needs_properties: bool) -> Option<Json> {
 /// What the alternatives of a schema have in common, and what they have at all.
 #[derive(Default)]
 struct Shape<'a> {
-    properties: Vec<(String, Vec<&'a RawValue>)>,
+    properties: Vec<(String, Vec<Raw<'a>>)>,
     required: Vec<String>,
 }
 
@@ -107,7 +106,7 @@ impl<'a> Shape<'a> {
             self.add(&target, root, depth + 1, left);
         }
         for part in schema.get("allOf").and_then(items).into_iter().flatten() {
-            if let Ok(part) = Object::parse(part.get()) {
+            if let Ok(part) = Object::of(part) {
                 self.add(&part, root, depth + 1, left);
             }
         }
@@ -115,7 +114,7 @@ impl<'a> Shape<'a> {
             let Some(all) = schema.get(keyword).and_then(items) else { continue };
             let shapes: Vec<Self> = all
                 .into_iter()
-                .filter_map(|one| Object::parse(one.get()).ok())
+                .filter_map(|one| Object::of(one).ok())
                 .map(|one| {
                     let mut shape = Self::default();
                     shape.add(&one, root, depth + 1, left);
@@ -141,11 +140,11 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn property(&mut self, name: &str, value: &'a RawValue) {
+    fn property(&mut self, name: &str, value: Raw<'a>) {
         match self.properties.iter_mut().find(|(known, _)| known == name) {
-            Some((_, values)) if values.iter().any(|known| known.get() == value.get()) => {}
+            Some((_, values)) if values.iter().any(|known| known.text() == value.text()) => {}
             // `{}` is what `required` alone says of a property: no more.
-            Some((_, values)) if value.get() == "{}" && !values.is_empty() => {}
+            Some((_, values)) if value.text() == "{}" && !values.is_empty() => {}
             Some((_, values)) => values.push(value),
             None => self.properties.push((name.to_owned(), vec![value])),
         }
@@ -190,13 +189,13 @@ pub fn flat_tools(raw: &[u8], dialect: Dialect) -> Option<String> {
     if !any_unfit(raw, dialect).unwrap_or(false) {
         return None;
     }
-    let tools: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+    let tools = items(Raw::check(raw).ok()?)?;
     list(&tools, |tool| flat_tool(tool, dialect))
 }
 
-fn flat_tool(raw: &RawValue, dialect: Dialect) -> Option<String> {
-    let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
-    let schema = |value: &RawValue, needs_properties: bool| {
+fn flat_tool(raw: Raw<'_>, dialect: Dialect) -> Option<String> {
+    let members = Members::of(raw)?;
+    let schema = |value: Raw<'_>, needs_properties: bool| {
         flat(&Json::from(value), needs_properties)
             .map_or(Change::None, |flat| Change::To(flat.text().to_owned()))
     };
@@ -209,11 +208,11 @@ fn flat_tool(raw: &RawValue, dialect: Dialect) -> Option<String> {
             if name != "function" {
                 return Change::None;
             }
-            let Ok(function) = serde_json::from_str::<Members<'_>>(value.get()) else {
+            let Some(function) = Members::of(value) else {
                 return Change::None;
             };
             let changed = object(&function, |name, value| match name {
-                "parameters" if value.get() != "null" => schema(value, true),
+                "parameters" if value.text() != "null" => schema(value, true),
                 _ => Change::None,
             });
             changed.map_or(Change::None, Change::To)

@@ -6,9 +6,9 @@
 use crate::{
     ApiError, DecodeError, Dialect, Dropped, EncodeError, ErrorClass, Shown, Target,
     anthropic_messages,
+    json::read::Object,
     model::{Event, Request, Response},
-    openai_chat::{self, object::Object},
-    openai_completions, sse,
+    openai_chat, openai_completions, sse,
 };
 
 impl Dialect {
@@ -40,7 +40,7 @@ impl Dialect {
                 anthropic_messages::request::encode(request, target, dropped)
             }
         }?;
-        openai_chat::surrogate::mend(&mut body);
+        crate::json::escape::mend(&mut body);
         Ok(body)
     }
 
@@ -76,7 +76,7 @@ impl Dialect {
         match self {
             Self::OpenAiChat => openai_chat::error::inside(body),
             Self::AnthropicMessages => {
-                let kind = Object::of_bytes(body).ok()?.text("type")?;
+                let kind = Object::of_body(body).ok()?.text("type")?;
                 if kind != "error" {
                     return None;
                 }

@@ -3,13 +3,15 @@
 //! A block that the model has no part for, or whose inside is of an unknown
 //! kind, travels whole as [`Content::Opaque`].
 
-use super::wire::{Fields, Object, Wrong, extension, find, is_string, list, text, write_list};
 use super::{HERE, ids};
 use crate::Json;
+use crate::anthropic_messages::extension::{self, extension, rest};
+use crate::json::escape::mended;
+use crate::json::read::{Object, Raw, Wrong, list, string};
+use crate::json::write::{ObjectWriter, array};
 use crate::model::{CacheHint, Citation, Content, Extension, Media, Part, Thought, ToolKind};
-use crate::openai_chat::{self, media, surrogate};
+use crate::openai_chat::{self, media};
 use base64::Engine as _;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Who reads what we write: it decides how tool ids are spelled.
@@ -22,10 +24,10 @@ pub(super) enum Reader {
 }
 
 /// Content as a string or as a list of blocks.
-pub(super) fn decode_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
-    if is_string(raw) {
+pub(super) fn decode_content(raw: Raw<'_>) -> Result<Vec<Part>, Wrong> {
+    if raw.is_string() {
         let text =
-            text(raw).ok_or_else(|| Wrong::new("", "must be a string or a list of blocks"))?;
+            string(raw).ok_or_else(|| Wrong::new("", "must be a string or a list of blocks"))?;
         return Ok(vec![Content::Text { text, citations: Vec::new() }.into()]);
     }
     list(raw)
@@ -37,12 +39,12 @@ pub(super) fn decode_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
 }
 
 /// One block of a message.
-pub(super) fn decode(raw: &RawValue) -> Result<Part, Wrong> {
+pub(super) fn decode(raw: Raw<'_>) -> Result<Part, Wrong> {
     decode_at(raw, true)
 }
 
-fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
-    let mut block = Fields::of(raw)?;
+fn decode_at(raw: Raw<'_>, outermost: bool) -> Result<Part, Wrong> {
+    let mut block = Object::of(raw)?;
     let kind = block.required_string("type")?;
     let opaque = || Ok(Content::Opaque { source: HERE, block: raw.into() }.into());
     let mut carried = None;
@@ -68,8 +70,8 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
             let id;
             (id, carried) = ids::original(block.required_string("id")?);
             let name = block.required_string("name")?;
-            let arguments = block.take("input").map_or("{}", RawValue::get);
-            let arguments = surrogate::mended(arguments);
+            let arguments = block.take("input").map_or("{}", Raw::text);
+            let arguments = mended(arguments);
             Content::ToolCall { id, name, arguments, kind: ToolKind::Function }
         }
         // A result inside a result has no meaning; not descending bounds the depth.
@@ -93,14 +95,14 @@ fn decode_at(raw: &RawValue, outermost: bool) -> Result<Part, Wrong> {
         _ => return opaque(),
     };
     let (cache, unusual) = cache_control(&mut block)?;
-    let mut extensions = block.rest("");
+    let mut extensions = rest("", &block);
     extensions.extend(unusual);
     extensions.extend(carried);
     Ok(Part { content, cache, extensions })
 }
 
-fn result_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
-    if is_string(raw) {
+fn result_content(raw: Raw<'_>) -> Result<Vec<Part>, Wrong> {
+    if raw.is_string() {
         return decode_content(raw);
     }
     let blocks = list(raw).map_err(|_| Wrong::new("", "must be a string or a list of blocks"))?;
@@ -108,18 +110,18 @@ fn result_content(raw: &RawValue) -> Result<Vec<Part>, Wrong> {
     blocks.into_iter().enumerate().map(decode).collect()
 }
 
-fn enabled(raw: Option<&RawValue>) -> Result<Option<bool>, Wrong> {
+fn enabled(raw: Option<Raw<'_>>) -> Result<Option<bool>, Wrong> {
     let Some(raw) = raw else { return Ok(None) };
-    let mut citations = Fields::of(raw)?;
+    let mut citations = Object::of(raw)?;
     let enabled = citations.read("enabled", "true or false")?;
     if citations.is_empty() { Ok(enabled) } else { Err(Wrong::new("citations", "is unknown")) }
 }
 
 /// `None`: of a kind that the model lacks.
-fn media(raw: Option<&RawValue>) -> Result<Option<Media>, Wrong> {
+fn media(raw: Option<Raw<'_>>) -> Result<Option<Media>, Wrong> {
     let raw = raw.ok_or_else(|| Wrong::new("source", "is required"))?;
     let read = |raw| -> Result<Option<Media>, Wrong> {
-        let mut source = Fields::of(raw)?;
+        let mut source = Object::of(raw)?;
         let kind = source.required_string("type")?;
         let media = match kind.as_str() {
             "base64" => Media::Base64 {
@@ -145,20 +147,20 @@ fn media(raw: Option<&RawValue>) -> Result<Option<Media>, Wrong> {
 
 /// A cache hint, and the whole of it where it says more than its lifetime.
 pub(super) fn cache_control(
-    fields: &mut Fields<'_>,
+    fields: &mut Object<'_>,
 ) -> Result<(Option<CacheHint>, Option<Extension>), Wrong> {
     let Some(raw) = fields.take("cache_control") else { return Ok((None, None)) };
     let read = |raw| -> Result<_, Wrong> {
-        let mut control = Fields::of(raw)?;
+        let mut control = Object::of(raw)?;
         let ephemeral = control.string("type")?.is_none_or(|kind| kind == "ephemeral");
         Ok((control.string("ttl")?, ephemeral && control.is_empty()))
     };
     let (ttl, usual) = read(raw).map_err(|e| e.within("cache_control"))?;
-    let whole = (!usual).then(|| extension("cache_control", raw.into()));
+    let whole = (!usual).then(|| extension("cache_control", raw));
     Ok((Some(CacheHint { ttl }), whole))
 }
 
-fn citations(raw: &RawValue) -> Result<Vec<Citation>, Wrong> {
+fn citations(raw: Raw<'_>) -> Result<Vec<Citation>, Wrong> {
     list(raw)?
         .into_iter()
         .enumerate()
@@ -168,8 +170,8 @@ fn citations(raw: &RawValue) -> Result<Vec<Citation>, Wrong> {
 
 /// A citation; its positions are in the cited source, so the model's
 /// `start` and `end` (positions in the answer) stay unknown.
-pub(super) fn citation(raw: &RawValue) -> Result<Citation, Wrong> {
-    let mut fields = Fields::of(raw)?;
+pub(super) fn citation(raw: Raw<'_>) -> Result<Citation, Wrong> {
+    let mut fields = Object::of(raw)?;
     Ok(Citation {
         url: fields.string("url").ok().flatten(),
         title: match fields.string("title").ok().flatten() {
@@ -218,65 +220,65 @@ pub(super) fn encode(out: &mut Vec<u8>, part: &Part, reader: Reader) {
         out.extend_from_slice(block.text().as_bytes());
         return;
     }
-    let mut block = Object::open(out);
+    let mut block = ObjectWriter::new(out);
     match &part.content {
         Content::Text { text, citations } => {
-            block.put("type", "text");
-            block.put("text", text);
+            block.member("type", "text");
+            block.member("text", text);
             write_citations(&mut block, citations, reader);
         }
         Content::Refusal(text) => {
-            block.put("type", "text");
-            block.put("text", text);
+            block.member("type", "text");
+            block.member("text", text);
         }
         Content::Image { source, .. } => {
-            block.put("type", "image");
+            block.member("type", "image");
             write_media(block.key("source"), source);
         }
         Content::Document { source, title, context, citations } => {
-            block.put("type", "document");
+            block.member("type", "document");
             write_media(block.key("source"), source);
-            block.put_some("title", title.as_ref());
-            block.put_some("context", context.as_ref());
+            block.maybe("title", title.as_ref());
+            block.maybe("context", context.as_ref());
             if let Some(enabled) = citations {
-                let mut citations = Object::open(block.key("citations"));
-                citations.put("enabled", enabled);
-                citations.close();
+                let mut citations = ObjectWriter::new(block.key("citations"));
+                citations.member("enabled", enabled);
+                citations.end();
             }
         }
         Content::ToolCall { id, name, arguments, kind } => {
-            block.put("type", "tool_use");
-            block.put("id", tool_id(id, &part.extensions, reader).as_ref());
-            block.put("name", name);
+            block.member("type", "tool_use");
+            block.member("id", tool_id(id, &part.extensions, reader).as_ref());
+            block.member("name", name);
             block.raw("input", &input(arguments, *kind));
         }
         Content::ToolResult { id, parts, is_error } => {
-            block.put("type", "tool_result");
-            block.put("tool_use_id", tool_id(id, &[], reader).as_ref());
+            block.member("type", "tool_result");
+            block.member("tool_use_id", tool_id(id, &[], reader).as_ref());
             write_result(&mut block, parts, reader);
             if *is_error {
-                block.put("is_error", &true);
+                block.member("is_error", &true);
             }
         }
         Content::Reasoning(thought) => write_thought(&mut block, thought),
         Content::Audio { .. } | Content::Opaque { .. } => {}
     }
     write_cache(&mut block, part.cache.as_ref(), &part.extensions);
-    block.extensions(&part.extensions);
-    block.close();
+    extension::write(&mut block, &part.extensions);
+    block.end();
 }
 
 /// A cache hint, unless the extensions hold the whole of it.
 pub(super) fn write_cache(
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
     cache: Option<&CacheHint>,
     extensions: &[Extension],
 ) {
-    if let (Some(hint), None) = (cache, find(extensions, "cache_control")) {
-        let mut control = Object::open(object.key("cache_control"));
-        control.put("type", "ephemeral");
-        control.put_some("ttl", hint.ttl.as_ref());
-        control.close();
+    if let (Some(hint), None) = (cache, extension::find(extensions, "cache_control")) {
+        let mut control = ObjectWriter::new(object.key("cache_control"));
+        control.member("type", "ephemeral");
+        control.maybe("ttl", hint.ttl.as_ref());
+        control.end();
     }
 }
 
@@ -287,14 +289,14 @@ pub(super) fn tool_id<'i>(id: &'i str, beside: &[Extension], reader: Reader) -> 
     }
 }
 
-pub(super) fn write_thought(block: &mut Object<'_>, thought: &Thought) {
+pub(super) fn write_thought(block: &mut ObjectWriter<'_>, thought: &Thought) {
     if let (Some(data), None, None) = (&thought.redacted, &thought.text, &thought.signature) {
-        block.put("type", "redacted_thinking");
-        block.put("data", data);
+        block.member("type", "redacted_thinking");
+        block.member("data", data);
     } else {
-        block.put("type", "thinking");
-        block.put("thinking", thought.text.as_deref().unwrap_or_default());
-        block.put("signature", thought.signature.as_deref().unwrap_or_default());
+        block.member("type", "thinking");
+        block.member("thinking", thought.text.as_deref().unwrap_or_default());
+        block.member("signature", thought.signature.as_deref().unwrap_or_default());
     }
 }
 
@@ -302,16 +304,16 @@ pub(super) fn write_thought(block: &mut Object<'_>, thought: &Thought) {
 pub(super) fn input(arguments: &str, kind: ToolKind) -> Cow<'_, str> {
     let wrapped = |name: &str| {
         let mut out = Vec::with_capacity(arguments.len() + 16);
-        let mut object = Object::open(&mut out);
-        object.put(name, arguments);
-        object.close();
+        let mut object = ObjectWriter::new(&mut out);
+        object.member(name, arguments);
+        object.end();
         Cow::Owned(String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned()))
     };
     match kind {
         ToolKind::Custom => wrapped("input"),
         ToolKind::Function if arguments.trim().is_empty() => Cow::Borrowed("{}"),
-        ToolKind::Function => match serde_json::from_str::<&RawValue>(arguments) {
-            Ok(value) if value.get().starts_with('{') => Cow::Borrowed(value.get()),
+        ToolKind::Function => match Raw::check_text(arguments) {
+            Ok(value) if value.text().starts_with('{') => Cow::Borrowed(value.text()),
             // A model's slip in the history must not make the conversation
             // unusable: it sees what it wrote, as text.
             _ => wrapped("arguments"),
@@ -319,7 +321,7 @@ pub(super) fn input(arguments: &str, kind: ToolKind) -> Cow<'_, str> {
     }
 }
 
-fn write_result(block: &mut Object<'_>, parts: &[Part], reader: Reader) {
+fn write_result(block: &mut ObjectWriter<'_>, parts: &[Part], reader: Reader) {
     let said = |part: &&Part| can_say(part) && !is_blank(part);
     match parts {
         [] => {}
@@ -327,10 +329,10 @@ fn write_result(block: &mut Object<'_>, parts: &[Part], reader: Reader) {
             if extensions.is_empty() && citations.is_empty() =>
         {
             if !text.trim().is_empty() {
-                block.put("content", text);
+                block.member("content", text);
             }
         }
-        _ => write_list(block.key("content"), parts.iter().filter(said), |out, part| {
+        _ => array(block.key("content"), parts.iter().filter(said), |out, part| {
             encode(out, part, reader);
         }),
     }
@@ -344,10 +346,10 @@ pub(super) fn is_blank(part: &Part) -> bool {
     }
 }
 
-fn write_citations(block: &mut Object<'_>, citations: &[Citation], reader: Reader) {
+fn write_citations(block: &mut ObjectWriter<'_>, citations: &[Citation], reader: Reader) {
     let mut written = citations.iter().filter_map(|c| citation_json(c, reader)).peekable();
     if written.peek().is_some() {
-        write_list(block.key("citations"), written, |out, json| {
+        array(block.key("citations"), written, |out, json| {
             out.extend_from_slice(json.text().as_bytes());
         });
     }
@@ -362,45 +364,45 @@ pub(super) fn citation_json(citation: &Citation, reader: Reader) -> Option<Cow<'
     }
     let url = citation.url.as_ref().filter(|_| reader == Reader::Client)?;
     let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    object.put("type", "web_search_result_location");
-    object.put("cited_text", "");
-    object.put("encrypted_index", "");
-    object.put("title", &citation.title);
-    object.put("url", url);
-    object.close();
+    let mut object = ObjectWriter::new(&mut out);
+    object.member("type", "web_search_result_location");
+    object.member("cited_text", "");
+    object.member("encrypted_index", "");
+    object.member("title", &citation.title);
+    object.member("url", url);
+    object.end();
     Json::parse(String::from_utf8(out).ok()?).ok().map(Cow::Owned)
 }
 
 fn write_media(out: &mut Vec<u8>, media: &Media) {
-    let mut source = Object::open(out);
+    let mut source = ObjectWriter::new(out);
     match media {
         Media::Base64 { media_type, data } => {
             if let Some(text) = plain_text(media_type, data) {
-                source.put("type", "text");
-                source.put("media_type", "text/plain");
-                source.put("data", &text);
+                source.member("type", "text");
+                source.member("media_type", "text/plain");
+                source.member("data", &text);
             } else {
-                source.put("type", "base64");
-                source.put("media_type", picture_type(media_type, data));
-                source.put("data", data);
+                source.member("type", "base64");
+                source.member("media_type", picture_type(media_type, data));
+                source.member("data", data);
             }
         }
         Media::Url(url) => {
-            source.put("type", "url");
-            source.put("url", url);
+            source.member("type", "url");
+            source.member("url", url);
         }
         Media::FileId(id) => {
-            source.put("type", "file");
-            source.put("file_id", id);
+            source.member("type", "file");
+            source.member("file_id", id);
         }
         Media::Text(text) => {
-            source.put("type", "text");
-            source.put("media_type", "text/plain");
-            source.put("data", text);
+            source.member("type", "text");
+            source.member("media_type", "text/plain");
+            source.member("data", text);
         }
     }
-    source.close();
+    source.end();
 }
 
 /// The type of base64 media: what the bytes of a picture say goes first.
@@ -439,9 +441,9 @@ mod tests {
     use super::*;
 
     fn rewritten(block: &str) -> String {
-        let raw: Box<RawValue> = serde_json::from_str(block).unwrap();
+        let raw = Raw::check_text(block).unwrap();
         let mut out = Vec::new();
-        encode(&mut out, &decode(&raw).unwrap(), Reader::Upstream);
+        encode(&mut out, &decode(raw).unwrap(), Reader::Upstream);
         String::from_utf8(out).unwrap()
     }
 
@@ -480,11 +482,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_by_its_path() {
-        let raw: Box<RawValue> = serde_json::from_str(
+        let raw = Raw::check_text(
             r#"[{"type":"text","text":"a"},{"type":"image","source":{"type":"url"}}]"#,
         )
         .unwrap();
-        let error: crate::DecodeError = decode_content(&raw).unwrap_err().within("content").into();
+        let error: crate::DecodeError = decode_content(raw).unwrap_err().within("content").into();
         assert_eq!(error.param.as_deref(), Some("content[1].source.url"));
     }
 }

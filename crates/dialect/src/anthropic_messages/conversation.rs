@@ -6,7 +6,7 @@
 
 use super::HERE;
 use super::block::{self, Reader};
-use super::wire::{Object, write_list};
+use crate::json::write::{ObjectWriter, array};
 use crate::model::{CacheHint, Content, Part, Places, Request, Role, Thought, Turn};
 use crate::repair::NO_RESULT;
 use crate::{Dropped, EncodeError, Target};
@@ -273,19 +273,19 @@ impl<'r> Block<'r> {
         match self {
             Self::Part(part) => block::encode(out, part, Reader::Upstream),
             Self::Text(text, cache) => {
-                let mut object = Object::open(out);
-                object.put("type", "text");
-                object.put("text", text);
+                let mut object = ObjectWriter::new(out);
+                object.member("type", "text");
+                object.member("text", text);
                 block::write_cache(&mut object, *cache, &[]);
-                object.close();
+                object.end();
             }
             Self::Stub(id) => {
-                let mut object = Object::open(out);
-                object.put("type", "tool_result");
-                object.put("tool_use_id", block::tool_id(id, &[], Reader::Upstream).as_ref());
-                object.put("content", NO_RESULT);
-                object.put("is_error", &true);
-                object.close();
+                let mut object = ObjectWriter::new(out);
+                object.member("type", "tool_result");
+                object.member("tool_use_id", block::tool_id(id, &[], Reader::Upstream).as_ref());
+                object.member("content", NO_RESULT);
+                object.member("is_error", &true);
+                object.end();
             }
         }
     }
@@ -293,9 +293,9 @@ impl<'r> Block<'r> {
 
 /// Writes the list of messages.
 pub(super) fn write(out: &mut Vec<u8>, messages: &[Message<'_>]) {
-    write_list(out, messages, |out, message| {
-        let mut object = Object::open(out);
-        object.put(
+    array(out, messages, |out, message| {
+        let mut object = ObjectWriter::new(out);
+        object.member(
             "role",
             match message.role {
                 Role::User => "user",
@@ -303,7 +303,7 @@ pub(super) fn write(out: &mut Vec<u8>, messages: &[Message<'_>]) {
                 Role::System => "system",
             },
         );
-        write_list(object.key("content"), &message.blocks, |out, block| block.write(out));
-        object.close();
+        array(object.key("content"), &message.blocks, |out, block| block.write(out));
+        object.end();
     });
 }

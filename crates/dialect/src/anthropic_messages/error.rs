@@ -5,7 +5,8 @@
 //! bodies and proxies' pages are understood as far as they go, and a page's
 //! text is never shown.
 
-use super::wire::{Fields, Object};
+use crate::json::read::{Object, Raw, Wrong, list};
+use crate::json::write::ObjectWriter;
 use crate::{ApiError, ErrorClass};
 
 /// Most characters of a provider's message that are kept.
@@ -13,20 +14,19 @@ const MESSAGE_MAX_CHARS: usize = 4_000;
 
 /// Reads an error body that came with `status`; never fails.
 pub fn decode(status: u16, body: &[u8]) -> ApiError {
-    let said = Fields::of_body(body).or_else(|_| first_of_list(body)).map(Said::of);
+    let said = Object::of_body(body).or_else(|_| first_of_list(body)).map(Said::of);
     said.unwrap_or_default().classified(Some(status))
 }
 
 /// Reads the data of an `error` event, which has no status of its own.
 pub(super) fn decode_event(data: &str) -> ApiError {
-    Fields::of_body(data.as_bytes()).map(Said::of).unwrap_or_default().classified(None)
+    Object::of_body(data.as_bytes()).map(Said::of).unwrap_or_default().classified(None)
 }
 
 /// Google's gateways put an error into a list when a stream was asked for.
-fn first_of_list(body: &[u8]) -> Result<Fields<'_>, super::wire::Wrong> {
-    let list: Vec<Fields<'_>> =
-        serde_json::from_slice(body).map_err(|e| super::wire::Wrong::new("", e.to_string()))?;
-    list.into_iter().next().ok_or_else(|| super::wire::Wrong::new("", "empty"))
+fn first_of_list(body: &[u8]) -> Result<Object<'_>, Wrong> {
+    let body = Raw::check(body).map_err(|e| Wrong::new("", e.to_string()))?;
+    Object::of(list(body)?.into_iter().next().ok_or_else(|| Wrong::new("", "empty"))?)
 }
 
 #[derive(Default)]
@@ -37,9 +37,9 @@ struct Said {
 }
 
 impl Said {
-    fn of(mut fields: Fields<'_>) -> Self {
-        let text = |fields: &mut Fields<'_>, name| fields.string(name).ok().flatten();
-        if let Some(Ok(mut error)) = fields.take("error").map(Fields::of) {
+    fn of(mut fields: Object<'_>) -> Self {
+        let text = |fields: &mut Object<'_>, name| fields.string(name).ok().flatten();
+        if let Some(Ok(mut error)) = fields.take("error").map(Object::of) {
             return Self {
                 kind: text(&mut error, "type"),
                 code: text(&mut error, "status").or_else(|| text(&mut error, "code")),
@@ -153,19 +153,19 @@ fn kind_of(class: ErrorClass) -> &'static str {
 /// Writes the body of an error answer.
 pub fn encode(error: &ApiError) -> Vec<u8> {
     let mut body = Vec::with_capacity(128 + error.message.len());
-    let mut outer = Object::open(&mut body);
-    outer.put("type", "error");
-    let mut inner = Object::open(outer.key("error"));
-    inner.put("type", kind_of(error.class));
+    let mut outer = ObjectWriter::new(&mut body);
+    outer.member("type", "error");
+    let mut inner = ObjectWriter::new(outer.key("error"));
+    inner.member("type", kind_of(error.class));
     // Coding assistants shorten their history when they read these words.
     let said = error.message.contains("prompt is too long");
     if error.class == ErrorClass::ContextLength && !said {
-        inner.put("message", &format!("prompt is too long: {}", error.message));
+        inner.member("message", &format!("prompt is too long: {}", error.message));
     } else {
-        inner.put("message", &error.message);
+        inner.member("message", &error.message);
     }
-    inner.close();
-    outer.close();
+    inner.end();
+    outer.end();
     body
 }
 

@@ -6,12 +6,12 @@
 //! is: the provider says what is wrong with it.
 
 use super::{conversation, request};
-use crate::head::Members;
+use crate::json::read::{Members, Raw, items};
+use crate::json::rewrite::{Change, list, object};
 use crate::model::ReasoningMode;
-use crate::openai_chat::fit::{Change, list, object};
 use crate::{Dropped, Target};
 use memchr::memmem;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Returns true if `messages` may hold thinking or citations that another
 /// provider's model made and the gateway wrote as blocks of Anthropic's.
@@ -27,8 +27,8 @@ pub fn may_hold_foreign(raw: &[u8]) -> bool {
 
 /// The value of `messages` without them; `None` if it holds none.
 pub fn without_foreign(raw: &[u8]) -> Option<String> {
-    let messages: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
-    let changes: Vec<Option<String>> = messages.iter().map(|raw| message(raw)).collect();
+    let messages = items(Raw::check(raw).ok()?)?;
+    let changes: Vec<Option<String>> = messages.iter().map(|raw| message(*raw)).collect();
     if changes.iter().all(Option::is_none) {
         return None;
     }
@@ -36,7 +36,7 @@ pub fn without_foreign(raw: &[u8]) -> Option<String> {
     let written: Vec<&str> = messages
         .iter()
         .zip(&changes)
-        .map(|(raw, change)| change.as_deref().unwrap_or(raw.get()))
+        .map(|(raw, change)| change.as_deref().unwrap_or(raw.text()))
         .filter(|message| !message.is_empty())
         .collect();
     Some(format!("[{}]", written.join(",")))
@@ -57,10 +57,10 @@ pub fn forbids_thinking(body: &[u8], target: &Target<'_>) -> bool {
 
 /// The message without foreign blocks, empty if nothing is left of it; `None`
 /// if it holds none.
-fn message(raw: &RawValue) -> Option<String> {
-    let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
+fn message(raw: Raw<'_>) -> Option<String> {
+    let members = Members::of(raw)?;
     let is_assistant =
-        members.0.iter().any(|(name, value)| name == "role" && value.get() == "\"assistant\"");
+        members.0.iter().any(|(name, value)| name == "role" && value.text() == "\"assistant\"");
     if !is_assistant {
         return None;
     }
@@ -68,53 +68,54 @@ fn message(raw: &RawValue) -> Option<String> {
         "content" => content(value).map_or(Change::None, Change::To),
         _ => Change::None,
     })?;
-    let is_empty = |(name, value): &(_, &RawValue)| {
-        let name: &std::borrow::Cow<'_, str> = name;
-        name == "content" && content(value).is_some_and(|content| content == "[]")
+    let is_empty = |(name, value): &(Cow<'_, str>, Raw<'_>)| {
+        name == "content" && content(*value).is_some_and(|content| content == "[]")
     };
     Some(if members.0.iter().any(is_empty) { String::new() } else { changed })
 }
 
-fn content(raw: &RawValue) -> Option<String> {
-    if !raw.get().starts_with('[') {
+fn content(raw: Raw<'_>) -> Option<String> {
+    if !raw.text().starts_with('[') {
         return None;
     }
-    let blocks: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
-    let kept: Vec<&RawValue> = blocks.iter().copied().filter(|raw| !is_unsigned(raw)).collect();
+    let blocks = items(raw)?;
+    let kept: Vec<Raw<'_>> = blocks.iter().copied().filter(|raw| !is_unsigned(*raw)).collect();
     let cited = list(&kept, without_citations);
     if kept.len() == blocks.len() {
         return cited;
     }
-    let texts: Vec<&str> = kept.iter().map(|raw| raw.get()).collect();
+    let texts: Vec<&str> = kept.iter().map(|raw| raw.text()).collect();
     Some(cited.unwrap_or_else(|| format!("[{}]", texts.join(","))))
 }
 
 /// Returns true for thinking that no provider has signed.
-fn is_unsigned(raw: &RawValue) -> bool {
-    let Ok(members) = serde_json::from_str::<Members<'_>>(raw.get()) else { return false };
+fn is_unsigned(raw: Raw<'_>) -> bool {
+    let Some(members) = Members::of(raw) else { return false };
     let is = |name: &str, text: &str| {
-        members.0.iter().any(|(member, value)| member == name && value.get() == text)
+        members.0.iter().any(|(member, value)| member == name && value.text() == text)
     };
     is("type", "\"thinking\"") && is("signature", "\"\"")
 }
 
 /// A text without the citations that another provider made.
-fn without_citations(raw: &RawValue) -> Option<String> {
-    let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
-    let is_foreign = |raw: &&RawValue| {
-        serde_json::from_str::<Members<'_>>(raw.get()).is_ok_and(|members| {
-            members.0.iter().any(|(name, value)| name == "encrypted_index" && value.get() == "\"\"")
+fn without_citations(raw: Raw<'_>) -> Option<String> {
+    let members = Members::of(raw)?;
+    let is_foreign = |raw: &Raw<'_>| {
+        Members::of(*raw).is_some_and(|members| {
+            members
+                .0
+                .iter()
+                .any(|(name, value)| name == "encrypted_index" && value.text() == "\"\"")
         })
     };
     object(&members, |name, value| {
         let citations = Some(value).filter(|_| name == "citations");
-        let citations: Option<Vec<&RawValue>> =
-            citations.and_then(|value| serde_json::from_str(value.get()).ok());
+        let citations = citations.and_then(items);
         let Some(all) = citations.filter(|all| all.iter().any(is_foreign)) else {
             return Change::None;
         };
         let own: Vec<&str> =
-            all.iter().filter(|raw| !is_foreign(raw)).map(|raw| raw.get()).collect();
+            all.iter().filter(|raw| !is_foreign(raw)).map(|raw| raw.text()).collect();
         if own.is_empty() { Change::Gone } else { Change::To(format!("[{}]", own.join(","))) }
     })
 }

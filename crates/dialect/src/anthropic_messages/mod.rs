@@ -27,6 +27,7 @@
 mod block;
 mod conversation;
 pub mod error;
+mod extension;
 pub mod fit;
 mod ids;
 pub(crate) mod plainly;
@@ -37,12 +38,11 @@ mod schema;
 pub mod stream;
 mod thinking;
 mod usage;
-mod wire;
 pub mod wish;
 
+use crate::json::read::Raw;
 use crate::model::Part;
 use crate::{DecodeError, Dialect};
-use serde_json::value::RawValue;
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::AnthropicMessages;
@@ -75,7 +75,7 @@ pub(crate) fn is_of_a_server_tool(kind: &str) -> bool {
 }
 
 /// Reads one block, which stands at `path` of the client's request.
-pub(crate) fn decode_block(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
+pub(crate) fn decode_block(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
     block::decode(raw).map_err(|error| error.within(path).into())
 }
 

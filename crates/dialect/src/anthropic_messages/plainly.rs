@@ -5,10 +5,9 @@
 //! dialect refuses it by the name that [`kind`] gives.
 
 use super::block::{cache_control, decode_content};
-use super::wire::Fields;
 use crate::Json;
+use crate::json::read::{Object, Raw};
 use crate::model::{Content, Media, Part};
-use serde_json::value::RawValue;
 
 /// The block's type, for messages.
 pub(crate) fn kind(block: &Json) -> String {
@@ -40,16 +39,16 @@ pub(crate) fn plainly(block: &Json) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-fn read(block: &Json) -> Option<Fields<'_>> {
-    Fields::of(serde_json::from_str::<&RawValue>(block.text()).ok()?).ok()
+fn read(block: &Json) -> Option<Object<'_>> {
+    Object::of(block.into()).ok()
 }
 
-fn text(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+fn text(fields: &mut Object<'_>, name: &str) -> Option<String> {
     fields.string(name).ok().flatten().filter(|text| !text.trim().is_empty())
 }
 
 /// Blocks inside a block: words and pictures, nothing deeper.
-fn inner(content: &RawValue) -> Option<Vec<Part>> {
+fn inner(content: Raw<'_>) -> Option<Vec<Part>> {
     let parts = decode_content(content).ok()?;
     let simple = |part: &Part| match &part.content {
         Content::Text { .. } => true,
@@ -59,8 +58,8 @@ fn inner(content: &RawValue) -> Option<Vec<Part>> {
     parts.iter().all(simple).then_some(parts)
 }
 
-fn document(source: &RawValue) -> Option<Vec<Part>> {
-    let mut source = Fields::of(source).ok()?;
+fn document(source: Raw<'_>) -> Option<Vec<Part>> {
+    let mut source = Object::of(source).ok()?;
     match source.string("type").ok()??.as_str() {
         "content" => inner(source.take("content")?),
         // Text of another kind than plain: Markdown, CSV.

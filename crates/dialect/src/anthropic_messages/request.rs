@@ -3,14 +3,14 @@
 use super::HERE;
 use super::block::{cache_control, decode_content};
 pub use super::request_encode::encode;
-use super::wire::{Fields, Wrong, extension, list};
+use crate::anthropic_messages::extension::{extension, rest};
+use crate::json::read::{Object, Raw, Wrong, list};
 use crate::model::{
     Extension, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
     Turn,
 };
 use crate::openai_chat::strict;
 use crate::{DecodeError, Json};
-use serde_json::value::RawValue;
 
 /// Reads a body of `POST /v1/messages` or `/v1/messages/count_tokens`; a
 /// missing `max_tokens` is left for the encoder to fill.
@@ -22,7 +22,7 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
 }
 
 fn read(body: &[u8]) -> Result<Request, Wrong> {
-    let mut fields = Fields::of_body(body)?;
+    let mut fields = Object::of_body(body)?;
     let mut request = Request {
         model: fields.required_string("model")?,
         turns: turns(fields.take("messages"))?,
@@ -70,11 +70,11 @@ fn read(body: &[u8]) -> Result<Request, Wrong> {
     let (cache, unusual) = cache_control(&mut fields)?;
     request.cache = cache;
     request.extensions.extend(unusual);
-    request.extensions.extend(fields.rest(""));
+    request.extensions.extend(rest("", &fields));
     Ok(request)
 }
 
-fn turns(raw: Option<&RawValue>) -> Result<Vec<Turn>, Wrong> {
+fn turns(raw: Option<Raw<'_>>) -> Result<Vec<Turn>, Wrong> {
     let raw = raw.ok_or_else(|| Wrong::new("messages", "is required"))?;
     list(raw)
         .and_then(|messages| {
@@ -83,8 +83,8 @@ fn turns(raw: Option<&RawValue>) -> Result<Vec<Turn>, Wrong> {
         .map_err(|e| e.within("messages"))
 }
 
-fn turn(raw: &RawValue) -> Result<Turn, Wrong> {
-    let mut message = Fields::of(raw)?;
+fn turn(raw: Raw<'_>) -> Result<Turn, Wrong> {
+    let mut message = Object::of(raw)?;
     let role = match message.required_string("role")?.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -98,8 +98,8 @@ fn turn(raw: &RawValue) -> Result<Turn, Wrong> {
     Ok(Turn { role, name: None, parts })
 }
 
-fn tool(raw: &RawValue) -> Result<Tool, Wrong> {
-    let mut tool = Fields::of(raw)?;
+fn tool(raw: Raw<'_>) -> Result<Tool, Wrong> {
+    let mut tool = Object::of(raw)?;
     if let Some(kind) = tool.string("type")?.filter(|kind| kind != "custom") {
         return Ok(Tool::Opaque { source: HERE, kind, tool: raw.into() });
     }
@@ -108,7 +108,7 @@ fn tool(raw: &RawValue) -> Result<Tool, Wrong> {
     let description = tool.string("description")?;
     let parameters = tool.take("input_schema").map(Json::from);
     let mut strict = tool.read("strict", "true or false")?;
-    let mut extensions = tool.rest("");
+    let mut extensions = rest("", &tool);
     extensions.extend(unusual);
     // A promise that only Anthropic makes (optional properties) is its own.
     if strict == Some(true)
@@ -121,8 +121,8 @@ fn tool(raw: &RawValue) -> Result<Tool, Wrong> {
     Ok(Tool::Function { name, description, parameters, strict, cache, extensions })
 }
 
-fn tool_choice(raw: &RawValue, request: &mut Request) -> Result<(), Wrong> {
-    let mut choice = Fields::of(raw)?;
+fn tool_choice(raw: Raw<'_>, request: &mut Request) -> Result<(), Wrong> {
+    let mut choice = Object::of(raw)?;
     let kind = choice.required_string("type")?;
     let disabled: Option<bool> = choice.read("disable_parallel_tool_use", "true or false")?;
     request.tool_choice = Some(match kind.as_str() {
@@ -131,18 +131,18 @@ fn tool_choice(raw: &RawValue, request: &mut Request) -> Result<(), Wrong> {
         "none" => ToolChoice::None,
         "tool" => ToolChoice::Named(choice.required_string("name")?),
         _ => {
-            request.tool_choice = Some(ToolChoice::Opaque(extension("tool_choice", raw.into())));
+            request.tool_choice = Some(ToolChoice::Opaque(extension("tool_choice", raw)));
             return Ok(());
         }
     });
     request.parallel_tool_calls = disabled.map(|disabled| !disabled);
-    request.extensions.extend(choice.rest("tool_choice."));
+    request.extensions.extend(rest("tool_choice.", &choice));
     Ok(())
 }
 
 /// Reads `thinking`; what the model has no place for goes to `extensions`.
-fn thinking(raw: &RawValue, extensions: &mut Vec<Extension>) -> Result<Reasoning, Wrong> {
-    let mut thinking = Fields::of(raw)?;
+fn thinking(raw: Raw<'_>, extensions: &mut Vec<Extension>) -> Result<Reasoning, Wrong> {
+    let mut thinking = Object::of(raw)?;
     let mode = match thinking.required_string("type")?.as_str() {
         "enabled" => ReasoningMode::Enabled,
         "disabled" => ReasoningMode::Disabled,
@@ -150,34 +150,34 @@ fn thinking(raw: &RawValue, extensions: &mut Vec<Extension>) -> Result<Reasoning
         _ => return Err(Wrong::new("type", "must be `enabled`, `disabled` or `adaptive`")),
     };
     let budget_tokens = thinking.read("budget_tokens", "a positive whole number")?;
-    extensions.extend(thinking.rest("thinking."));
+    extensions.extend(rest("thinking.", &thinking));
     Ok(Reasoning { effort: None, budget_tokens, mode: Some(mode) })
 }
 
-fn output_config(raw: &RawValue, request: &mut Request) -> Result<(), Wrong> {
-    let mut config = Fields::of(raw)?;
+fn output_config(raw: Raw<'_>, request: &mut Request) -> Result<(), Wrong> {
+    let mut config = Object::of(raw)?;
     if let Some(raw) = config.take("effort") {
-        let effort: String = serde_json::from_str(raw.get())
+        let effort: String = serde_json::from_str(raw.text())
             .map_err(|_| Wrong::new("effort", "must be a string"))?;
         let reasoning = request.reasoning.get_or_insert_default();
         // Without adaptive thinking the effort says how much to write, and
         // must not switch thinking on when it is written back.
         if reasoning.mode != Some(ReasoningMode::Adaptive) {
-            request.extensions.push(extension("output_config.effort", raw.into()));
+            request.extensions.push(extension("output_config.effort", raw));
         }
         reasoning.effort = Some(effort);
     }
     if let Some(raw) = config.take("format") {
         format(raw, "output_config.format", request).map_err(|e| e.within("format"))?;
     }
-    request.extensions.extend(config.rest("output_config."));
+    request.extensions.extend(rest("output_config.", &config));
     Ok(())
 }
 
-fn format(raw: &RawValue, name: &str, request: &mut Request) -> Result<(), Wrong> {
-    let mut format = Fields::of(raw)?;
+fn format(raw: Raw<'_>, name: &str, request: &mut Request) -> Result<(), Wrong> {
+    let mut format = Object::of(raw)?;
     if format.required_string("type")? != "json_schema" {
-        request.extensions.push(extension(name, raw.into()));
+        request.extensions.push(extension(name, raw));
         return Ok(());
     }
     let schema = format.take("schema").ok_or_else(|| Wrong::new("schema", "is required"))?;
@@ -192,11 +192,11 @@ fn format(raw: &RawValue, name: &str, request: &mut Request) -> Result<(), Wrong
     Ok(())
 }
 
-fn metadata(raw: &RawValue, request: &mut Request) -> Result<(), Wrong> {
-    let mut metadata = Fields::of(raw)?;
+fn metadata(raw: Raw<'_>, request: &mut Request) -> Result<(), Wrong> {
+    let mut metadata = Object::of(raw)?;
     request.user = metadata.string("user_id")?;
     if !metadata.is_empty() {
-        request.extensions.push(extension("metadata", raw.into()));
+        request.extensions.push(extension("metadata", raw));
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::block::{self, Reader, write_cache};
 use super::thinking::{self, Allows, Plan};
-use super::wire::{Object, find, write_list};
 use super::{HERE, JSON_TOOL, conversation, schema};
+use crate::anthropic_messages::extension;
 use crate::head::{Surface, keys::knows};
+use crate::json::write::{ObjectWriter, array, put};
 use crate::model::{Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice};
 use crate::openai_chat::request::params::{self, Weight};
 use crate::{Dropped, EncodeError, Json, Target, tool_schema};
@@ -32,11 +33,11 @@ pub fn encode(
     let tools = tools(request, target, dropped)?;
 
     let mut body = Vec::with_capacity(4_096);
-    let mut object = Object::open(&mut body);
-    object.put("model", target.model);
-    object.put("max_tokens", &plan.max_tokens);
+    let mut object = ObjectWriter::new(&mut body);
+    object.member("model", target.model);
+    object.member("max_tokens", &plan.max_tokens);
     if request.stream {
-        object.put("stream", &true);
+        object.member("stream", &true);
     }
     write_system(&mut object, request, &form, target);
     conversation::write(object.key("messages"), &messages);
@@ -50,29 +51,29 @@ pub fn encode(
     write_sampling(&mut object, request, target, &plan);
     let stop = || request.stop.iter().filter(|text| !text.trim().is_empty());
     if stop().next().is_some() && !unwanted(target, "stop") {
-        write_list(object.key("stop_sequences"), stop(), super::wire::write);
+        array(object.key("stop_sequences"), stop(), put);
     }
-    if find(&request.extensions, "metadata").is_none()
+    if extension::find(&request.extensions, "metadata").is_none()
         && !unwanted(target, "user")
         && let Some(user) = &request.user
     {
-        let mut metadata = Object::open(object.key("metadata"));
-        metadata.put("user_id", user);
-        metadata.close();
+        let mut metadata = ObjectWriter::new(object.key("metadata"));
+        metadata.member("user_id", user);
+        metadata.end();
     }
     match request.service_tier.as_deref() {
-        Some(tier @ ("auto" | "standard_only")) => object.put("service_tier", tier),
-        Some("default") => object.put("service_tier", "standard_only"),
+        Some(tier @ ("auto" | "standard_only")) => object.member("service_tier", tier),
+        Some("default") => object.member("service_tier", "standard_only"),
         // Another provider's tier: it changes speed and price there only.
         Some(_) => dropped.add("service_tier"),
         None => {}
     }
     write_cache(&mut object, request.cache.as_ref(), &request.extensions);
-    object.extensions(&request.extensions);
+    extension::write(&mut object, &request.extensions);
     for e in request.extensions.iter().filter(|e| e.source != HERE && is_ours(&e.name)) {
         object.raw(&e.name, e.value.text());
     }
-    object.close();
+    object.end();
     Ok(body)
 }
 
@@ -216,7 +217,12 @@ impl<'r> Form<'r> {
     }
 }
 
-fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>, target: &Target<'_>) {
+fn write_system(
+    object: &mut ObjectWriter<'_>,
+    request: &Request,
+    form: &Form<'_>,
+    target: &Target<'_>,
+) {
     let instruction = form
         .instruction(request, target)
         .map(|text| Part::from(Content::Text { text: text.to_owned(), citations: Vec::new() }));
@@ -227,9 +233,9 @@ fn write_system(object: &mut Object<'_>, request: &Request, form: &Form<'_>, tar
         [Part { content: Content::Text { text, citations }, cache: None, extensions }]
             if citations.is_empty() && extensions.is_empty() =>
         {
-            object.put("system", text);
+            object.member("system", text);
         }
-        parts => write_list(object.key("system"), parts, |out, part| {
+        parts => array(object.key("system"), parts, |out, part| {
             block::encode(out, part, Reader::Upstream);
         }),
     }
@@ -331,7 +337,7 @@ fn write_tools(out: &mut Vec<u8>, tools: &[&Tool], form: &Form<'_>, target: &Tar
         }),
         _ => None,
     };
-    write_list(out, tools.iter().copied().chain(&stand_in), |out, tool| {
+    array(out, tools.iter().copied().chain(&stand_in), |out, tool| {
         write_tool(out, tool, target);
     });
 }
@@ -351,9 +357,9 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
     let strict = strict.filter(|_| target.native_json_schema);
     let free = || parameters.as_ref().and_then(schema::free_keys).is_some();
     let strict = strict.filter(|strict| !*strict || !free());
-    let mut object = Object::open(out);
-    object.put("name", name);
-    object.put_some("description", description.as_ref());
+    let mut object = ObjectWriter::new(out);
+    object.member("name", name);
+    object.maybe("description", description.as_ref());
     match parameters {
         None => object.raw("input_schema", tool_schema::NO_PARAMETERS),
         Some(parameters) => {
@@ -363,10 +369,10 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool, target: &Target<'_>) {
             object.raw("input_schema", closed.as_ref().unwrap_or(typed).text());
         }
     }
-    object.put_some("strict", strict.as_ref());
+    object.maybe("strict", strict.as_ref());
     write_cache(&mut object, cache.as_ref(), extensions);
-    object.extensions(extensions);
-    object.close();
+    extension::write(&mut object, extensions);
+    object.end();
 }
 
 /// Returns true if the tool that must be called is one that was left out.
@@ -377,7 +383,7 @@ fn names_a_dropped_tool(request: &Request, tools: &[&Tool]) -> bool {
 }
 
 fn write_tool_choice(
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
     request: &Request,
     tools: &[&Tool],
     form: &Form<'_>,
@@ -417,18 +423,18 @@ fn write_tool_choice(
         chosen => chosen,
     };
     let Some((kind, name)) = chosen else { return };
-    let mut choice = Object::open(object.key("tool_choice"));
-    choice.put("type", kind);
-    choice.put_some("name", name.as_ref());
+    let mut choice = ObjectWriter::new(object.key("tool_choice"));
+    choice.member("type", kind);
+    choice.maybe("name", name.as_ref());
     if kind != "none" {
-        choice.put_some("disable_parallel_tool_use", serial.as_ref());
+        choice.maybe("disable_parallel_tool_use", serial.as_ref());
     }
-    choice.extensions_under("tool_choice.", &request.extensions);
-    choice.close();
+    extension::write_under(&mut choice, "tool_choice.", &request.extensions);
+    choice.end();
 }
 
 fn write_output_config(
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
     request: &Request,
     form: &Form<'_>,
     plan: &Plan<'_>,
@@ -441,21 +447,21 @@ fn write_output_config(
     if native.is_none() && plan.effort.is_none() && !request.extensions.iter().any(own) {
         return;
     }
-    let mut config = Object::open(object.key("output_config"));
-    config.put_some("effort", plan.effort.as_ref());
+    let mut config = ObjectWriter::new(object.key("output_config"));
+    config.maybe("effort", plan.effort.as_ref());
     if let Some(given) = native {
         let closed = schema::closed(given);
-        let mut format = Object::open(config.key("format"));
-        format.put("type", "json_schema");
+        let mut format = ObjectWriter::new(config.key("format"));
+        format.member("type", "json_schema");
         format.raw("schema", closed.as_ref().unwrap_or(given).text());
-        format.close();
+        format.end();
     }
-    config.extensions_under("output_config.", &request.extensions);
-    config.close();
+    extension::write_under(&mut config, "output_config.", &request.extensions);
+    config.end();
 }
 
 fn write_sampling(
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
     request: &Request,
     target: &Target<'_>,
     plan: &Plan<'_>,
@@ -473,9 +479,9 @@ fn write_sampling(
             _ => t.clone(),
         })
         .filter(|t| !plan.thinks() || (value(t) - 1.0).abs() < f64::EPSILON);
-    object.put_some("temperature", temperature.as_ref());
+    object.maybe("temperature", temperature.as_ref());
     let top_p = sampling.top_p.as_ref().filter(|_| wanted("top_p") && temperature.is_none());
-    object.put_some("top_p", top_p.filter(|p| !plan.thinks() || value(p) >= 0.95));
+    object.maybe("top_p", top_p.filter(|p| !plan.thinks() || value(p) >= 0.95));
     let top_k = sampling.top_k.filter(|_| wanted("top_k") && !plan.thinks());
-    object.put_some("top_k", top_k.as_ref());
+    object.maybe("top_k", top_k.as_ref());
 }

@@ -2,11 +2,12 @@
 
 use super::block::{self, Reader};
 use super::usage::{self, Figures};
-use super::wire::{Fields, Object, Wrong, extension, find, write_list};
 use super::{HERE, JSON_TOOL};
+use crate::anthropic_messages::extension::{self, extension, rest};
+use crate::json::read::{Object, Raw, Wrong};
+use crate::json::write::{ObjectWriter, array};
 use crate::model::{Choice, Content, Extension, Finish, Media, Part, Response};
 use crate::{DecodeError, Shown, Usage};
-use serde_json::value::RawValue;
 
 /// Reads the body of a 200.
 ///
@@ -17,7 +18,7 @@ pub fn decode(body: &[u8]) -> Result<Response, DecodeError> {
 }
 
 fn read(body: &[u8]) -> Result<Response, Wrong> {
-    let mut message = Fields::of_body(body)?;
+    let mut message = Object::of_body(body)?;
     let _kind = message.take("type");
     let _role = message.take("role");
     let id = message.string("id")?.unwrap_or_default();
@@ -33,7 +34,7 @@ fn read(body: &[u8]) -> Result<Response, Wrong> {
         if let Some(words) = explanation(details).filter(|_| finish == Some(Finish::Refusal)) {
             parts.push(Content::Refusal(words).into());
         }
-        extensions.push(extension("stop_details", details.into()));
+        extensions.push(extension("stop_details", details));
     }
     let mut figures = None;
     let mut service_tier = None;
@@ -44,7 +45,7 @@ fn read(body: &[u8]) -> Result<Response, Wrong> {
         service_tier = remarks.service_tier;
         extensions.extend(remarks.extensions);
     }
-    extensions.extend(message.rest(""));
+    extensions.extend(rest("", &message));
     Ok(Response {
         id,
         model,
@@ -114,8 +115,8 @@ pub(super) fn stop_reason<'f>(
 }
 
 /// The words of a refusal, where `stop_details` has them.
-pub(super) fn explanation(details: &RawValue) -> Option<String> {
-    Fields::of(details).ok()?.string("explanation").ok().flatten().filter(|words| !words.is_empty())
+pub(super) fn explanation(details: Raw<'_>) -> Option<String> {
+    Object::of(details).ok()?.string("explanation").ok().flatten().filter(|words| !words.is_empty())
 }
 
 /// Writes an answer's body for an Anthropic client. Only the first choice is
@@ -125,26 +126,26 @@ pub fn encode(response: &Response, shown: &Shown<'_>) -> Vec<u8> {
     let nothing = Choice::default();
     let choice = response.choices.first().unwrap_or(&nothing);
     let mut body = Vec::with_capacity(1_024);
-    let mut message = Object::open(&mut body);
-    message.put("id", &message_id(&response.id, shown.fallback_id));
-    message.put("type", "message");
-    message.put("role", "assistant");
-    message.put("model", shown.model.unwrap_or(&response.model));
-    let own_details = find(&response.extensions, "stop_details").is_some();
+    let mut message = ObjectWriter::new(&mut body);
+    message.member("id", &message_id(&response.id, shown.fallback_id));
+    message.member("type", "message");
+    message.member("role", "assistant");
+    message.member("model", shown.model.unwrap_or(&response.model));
+    let own_details = extension::find(&response.extensions, "stop_details").is_some();
     let parts = choice.parts.iter().filter(|part| {
         // Anthropic says a refusal's words in `stop_details` only.
         let said_there = own_details && matches!(part.content, Content::Refusal(_));
         !said_there && shows(part)
     });
-    write_list(message.key("content"), parts, write_part);
+    array(message.key("content"), parts, write_part);
     let refused = choice.parts.iter().any(|part| matches!(part.content, Content::Refusal(_)));
     let stop_sequence = choice.stop_sequence.as_deref();
     let reason = choice
         .finish
         .as_ref()
         .map(|finish| stop_reason(finish, stop_sequence, calls(&choice.parts), refused));
-    message.put("stop_reason", &reason);
-    message.put("stop_sequence", &stop_sequence);
+    message.member("stop_reason", &reason);
+    message.member("stop_sequence", &stop_sequence);
     let usage = response.usage.unwrap_or_default();
     usage::write(
         message.key("usage"),
@@ -152,8 +153,8 @@ pub fn encode(response: &Response, shown: &Shown<'_>) -> Vec<u8> {
         response.service_tier.as_ref(),
         &response.extensions,
     );
-    message.extensions(&response.extensions);
-    message.close();
+    extension::write(&mut message, &response.extensions);
+    message.end();
     body
 }
 

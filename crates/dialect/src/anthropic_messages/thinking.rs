@@ -3,7 +3,8 @@
 //! Newer models take `adaptive` with an effort, older ones a budget in tokens
 //! that must be at least 1,024 and below `max_tokens`.
 
-use super::wire::{Object, find};
+use crate::anthropic_messages::extension;
+use crate::json::write::ObjectWriter;
 use crate::model::{Reasoning, ReasoningMode, Request};
 use crate::{EncodeError, Target};
 
@@ -35,20 +36,20 @@ impl Plan<'_> {
         matches!(self.thinking, Thinking::Budget(_) | Thinking::Adaptive)
     }
 
-    pub(super) fn write(&self, object: &mut Object<'_>, request: &Request) {
+    pub(super) fn write(&self, object: &mut ObjectWriter<'_>, request: &Request) {
         let kind = match self.thinking {
             Thinking::Unsaid => return,
             Thinking::Off => "disabled",
             Thinking::Budget(_) => "enabled",
             Thinking::Adaptive => "adaptive",
         };
-        let mut thinking = Object::open(object.key("thinking"));
-        thinking.put("type", kind);
+        let mut thinking = ObjectWriter::new(object.key("thinking"));
+        thinking.member("type", kind);
         if let Thinking::Budget(tokens) = self.thinking {
-            thinking.put("budget_tokens", &tokens);
+            thinking.member("budget_tokens", &tokens);
         }
-        thinking.extensions_under("thinking.", &request.extensions);
-        thinking.close();
+        extension::write_under(&mut thinking, "thinking.", &request.extensions);
+        thinking.end();
     }
 }
 
@@ -80,7 +81,7 @@ pub(super) fn plan<'r>(
     };
     // Anthropic's clients may set an effort without thinking; then it stands
     // among the extensions and is written from there.
-    let effort_alone = find(&request.extensions, "output_config.effort").is_some();
+    let effort_alone = extension::find(&request.extensions, "output_config.effort").is_some();
     let effort = reasoning.effort.as_deref().filter(|_| !effort_alone);
     match (reasoning.mode, reasoning.budget_tokens, effort) {
         // As little as can be had of what cannot be switched off.

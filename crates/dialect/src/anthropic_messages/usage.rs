@@ -1,10 +1,11 @@
 //! Anthropic's usage object: input without cache, three kinds of cache,
 //! output; figures that come later overwrite, and never add.
 
-use super::wire::{Fields, Object, Wrong, extension};
 use crate::Usage;
+use crate::anthropic_messages::extension::{self, extension, rest};
+use crate::json::read::{Object, Raw, Wrong};
+use crate::json::write::ObjectWriter;
 use crate::model::Extension;
-use serde_json::value::RawValue;
 
 /// Counts reported so far, read by the one reader of usage.
 #[derive(Clone, Debug, Default)]
@@ -30,23 +31,23 @@ pub(super) struct Remarks {
 
 impl Figures {
     /// Takes in a usage object.
-    pub(super) fn merge(&mut self, raw: &RawValue) -> Result<Remarks, Wrong> {
-        let mut usage = Fields::of(raw)?;
-        self.0.merge(raw.get().as_bytes());
+    pub(super) fn merge(&mut self, raw: Raw<'_>) -> Result<Remarks, Wrong> {
+        let mut usage = Object::of(raw)?;
+        self.0.merge(raw.text().as_bytes());
         for name in COUNTS {
             usage.take(name);
         }
         let mut extensions = Vec::new();
         if let Some(raw) = usage.take("server_tool_use")
-            && let Ok(mut tools) = Fields::of(raw)
+            && let Ok(mut tools) = Object::of(raw)
         {
             tools.take("web_search_requests");
-            if tools.members().any(|(_, value)| !matches!(value.get(), "0" | "null")) {
-                extensions.push(extension("usage.server_tool_use", raw.into()));
+            if tools.members().any(|(_, value)| !matches!(value.text(), "0" | "null")) {
+                extensions.push(extension("usage.server_tool_use", raw));
             }
         }
         let service_tier = usage.string("service_tier").ok().flatten();
-        extensions.extend(usage.rest("usage."));
+        extensions.extend(rest("usage.", &usage));
         Ok(Remarks { service_tier, extensions })
     }
 
@@ -65,31 +66,31 @@ pub(super) fn write(
 ) {
     let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
     let plain = usage.input.saturating_sub(usage.cache_read).saturating_sub(written);
-    let mut object = Object::open(out);
-    object.put("input_tokens", &plain);
-    object.put("cache_creation_input_tokens", &written);
-    object.put("cache_read_input_tokens", &usage.cache_read);
-    let mut split = Object::open(object.key("cache_creation"));
-    split.put("ephemeral_5m_input_tokens", &usage.cache_write_5m);
-    split.put("ephemeral_1h_input_tokens", &usage.cache_write_1h);
-    split.close();
-    object.put("output_tokens", &usage.output);
+    let mut object = ObjectWriter::new(out);
+    object.member("input_tokens", &plain);
+    object.member("cache_creation_input_tokens", &written);
+    object.member("cache_read_input_tokens", &usage.cache_read);
+    let mut split = ObjectWriter::new(object.key("cache_creation"));
+    split.member("ephemeral_5m_input_tokens", &usage.cache_write_5m);
+    split.member("ephemeral_1h_input_tokens", &usage.cache_write_1h);
+    split.end();
+    object.member("output_tokens", &usage.output);
     if usage.reasoning > 0 {
-        let mut details = Object::open(object.key("output_tokens_details"));
-        details.put("thinking_tokens", &usage.reasoning);
-        details.close();
+        let mut details = ObjectWriter::new(object.key("output_tokens_details"));
+        details.member("thinking_tokens", &usage.reasoning);
+        details.end();
     }
-    let whole = super::wire::find(extensions, "usage.server_tool_use").is_some();
+    let whole = extension::find(extensions, "usage.server_tool_use").is_some();
     if usage.searches > 0 && !whole {
-        let mut tools = Object::open(object.key("server_tool_use"));
-        tools.put("web_search_requests", &usage.searches);
-        tools.close();
+        let mut tools = ObjectWriter::new(object.key("server_tool_use"));
+        tools.member("web_search_requests", &usage.searches);
+        tools.end();
     }
     // OpenAI's word for what Anthropic calls standard.
     let tier = service_tier.map(|tier| if tier == "default" { "standard" } else { tier });
-    object.put_some("service_tier", tier.as_ref());
-    object.extensions_under("usage.", extensions);
-    object.close();
+    object.maybe("service_tier", tier.as_ref());
+    extension::write_under(&mut object, "usage.", extensions);
+    object.end();
 }
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ mod tests {
     fn merged(bodies: &[&str]) -> Usage {
         let mut figures = Figures::default();
         for body in bodies {
-            let raw: &RawValue = serde_json::from_str(body).unwrap();
+            let raw = Raw::check_text(body).unwrap();
             figures.merge(raw).unwrap();
         }
         figures.usage()

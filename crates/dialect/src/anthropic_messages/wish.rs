@@ -6,8 +6,8 @@
 
 use super::thinking::{self, Allows, Thinking};
 use super::{conversation, request};
+use crate::json::read::Object;
 use crate::model::{Reasoning, ReasoningMode, Request, ToolChoice};
-use crate::openai_chat::object::Object;
 use crate::{Dropped, Target};
 
 /// What the wish adds to a body.
@@ -76,7 +76,7 @@ pub fn adjusted(body: &[u8], target: &Target<'_>) -> Option<Adjusted> {
     let effort = || wish.effort.as_deref().map(|effort| target.effort(effort).to_owned());
     let kept = effort().filter(|_| !target.no_effort && target.reasons != Some(false));
     if fits {
-        let thinking = Object::of_bytes(body).ok()?.get("thinking").map(|raw| raw.get().to_owned());
+        let thinking = Object::of_body(body).ok()?.get("thinking").map(|raw| raw.text().to_owned());
         return Some(Adjusted { thinking, effort: kept });
     }
     let messages = conversation::arrange(&request, target, &mut Dropped::default()).ok()?;

@@ -6,7 +6,7 @@
 //! images is not an image.
 
 use super::{Head, Role, Surface};
-use crate::skim::Skim;
+use crate::json::skim::Skim;
 
 /// What about a request keeps its bytes from bounding its cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

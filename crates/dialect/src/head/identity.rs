@@ -5,12 +5,9 @@
 //! strings to find stored answers by; Anthropic: `user_id`), and what LiteLLM
 //! reads (tags, trace names, lists and objects of all kinds).
 
-use super::{
-    Facts, Head, HeadError, Surface, TAG_MAX_BYTES, USER_MAX_BYTES,
-    read::{Members, Text, Value},
-};
+use super::{Facts, Head, HeadError, Surface, TAG_MAX_BYTES, USER_MAX_BYTES, read::Value};
 use crate::Dialect;
-use serde_json::value::RawValue;
+use crate::json::read::{Members, Raw};
 use std::borrow::Cow;
 
 /// What should become of `metadata` when the body goes upstream.
@@ -52,23 +49,23 @@ pub(super) fn read(head: &Head, text: &str, facts: &mut Facts) -> Result<(), Hea
         let text = text.get(member.value_span())?;
         (text != "null").then_some(Value { key, text })
     };
-    let litellm = value("litellm_metadata").and_then(members);
-    let own = value("metadata").and_then(members);
+    let litellm = value("litellm_metadata").and_then(Value::members);
+    let own = value("metadata").and_then(Value::members);
 
-    if let Some(tags) = litellm.as_ref().and_then(|members| get(members, "tags")) {
-        let tags = Value { key: "litellm_metadata.tags", text: tags.get() };
+    if let Some(tags) = litellm.as_ref().and_then(|members| members.last("tags")) {
+        let tags = Value { key: "litellm_metadata.tags", text: tags.text() };
         facts.tags.extend(tags.strings(TAG_MAX_BYTES)?);
     }
-    if let Some(tags) = own.as_ref().and_then(|members| get(members, "tags"))
-        && tags.get().starts_with('[')
+    if let Some(tags) = own.as_ref().and_then(|members| members.last("tags"))
+        && tags.text().starts_with('[')
     {
-        let tags = Value { key: "metadata.tags", text: tags.get() };
+        let tags = Value { key: "metadata.tags", text: tags.text() };
         facts.tags.extend(tags.strings(TAG_MAX_BYTES)?);
     }
 
     let nested = |members: &Option<Members<'_>>, name: &str, key: &'static str| {
-        let raw = get(members.as_ref()?, name)?;
-        raw.get().starts_with('"').then(|| Value { key, text: raw.get() }.string(USER_MAX_BYTES))
+        let raw = members.as_ref()?.last(name)?;
+        raw.is_string().then(|| Value { key, text: raw.text() }.string(USER_MAX_BYTES))
     };
     facts.user = value("user")
         .map(|user| user.string(USER_MAX_BYTES))
@@ -85,23 +82,12 @@ pub(super) fn read(head: &Head, text: &str, facts: &mut Facts) -> Result<(), Hea
     Ok(())
 }
 
-/// The members, where it is an object: other things are for the upstream to
-/// refuse.
-fn members(value: Value<'_>) -> Option<Members<'_>> {
-    serde_json::from_str(value.text).ok()
-}
-
-fn get<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    let mut found = members.0.iter().filter(|(key, _)| key == name);
-    found.next_back().map(|(_, value)| *value)
-}
-
 fn judge(surface: Surface, members: &Members<'_>) -> Metadata {
     match surface.dialect() {
-        Dialect::AnthropicMessages => match get(members, "user_id") {
+        Dialect::AnthropicMessages => match members.last("user_id") {
             Some(_) if members.0.len() == 1 => Metadata::Keep,
             Some(user_id) => {
-                Metadata::Replace(format!(r#"{{"user_id":{}}}"#, user_id.get()).into())
+                Metadata::Replace(format!(r#"{{"user_id":{}}}"#, user_id.text()).into())
             }
             None if members.0.is_empty() => Metadata::Keep,
             None => Metadata::Remove,
@@ -114,10 +100,7 @@ fn judge(surface: Surface, members: &Members<'_>) -> Metadata {
 }
 
 /// OpenAI's metadata: short strings under short names.
-fn is_openai((name, value): &(Cow<'_, str>, &RawValue)) -> bool {
-    let is_text = |value: &RawValue| {
-        serde_json::from_str::<Text<'_>>(value.get())
-            .is_ok_and(|text| text.0.chars().count() <= 512)
-    };
+fn is_openai((name, value): &(Cow<'_, str>, Raw<'_>)) -> bool {
+    let is_text = |value: &Raw<'_>| value.string().is_some_and(|text| text.chars().count() <= 512);
     !GATEWAY_NAMES.contains(&name.as_ref()) && name.chars().count() <= 64 && is_text(value)
 }

@@ -4,9 +4,9 @@ use super::{
     Facts, Head, HeadError, LIST_MAX, MODEL_MAX_BYTES, Member, StreamOptions, TAG_MAX_BYTES,
     identity, keys, span,
 };
+use crate::json::read::{Members, Raw};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// Reads the values that route, limit, price or name.
 pub(super) fn facts(head: &Head, text: &str) -> Result<Facts, HeadError> {
@@ -60,6 +60,11 @@ impl<'a> Value<'a> {
             .map_err(|_| HeadError::WrongType { key: self.key, expected })
     }
 
+    /// The members of an object.
+    pub(super) fn members(self) -> Option<Members<'a>> {
+        Members::of(Raw::checked(self.text))
+    }
+
     fn boolean(self) -> Result<bool, HeadError> {
         self.read("true or false")
     }
@@ -105,7 +110,9 @@ impl<'a> Value<'a> {
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 fn stream_options(value: Value<'_>, member: &Member) -> Result<StreamOptions, HeadError> {
-    let members: Members<'_> = value.read("an object")?;
+    let expected = "an object";
+    let wrong = HeadError::WrongType { key: value.key, expected };
+    let members = value.members().ok_or(wrong)?;
     let start = member.value_span().start;
     let mut options = StreamOptions {
         include_usage: false,
@@ -118,9 +125,9 @@ fn stream_options(value: Value<'_>, member: &Member) -> Result<StreamOptions, He
             if options.span.is_some() {
                 return Err(HeadError::Duplicate { key: "stream_options.include_usage" });
             }
-            let found = span(value.text, raw.get());
+            let found = span(value.text, raw.text());
             options.span = Some(start + found.start..start + found.end);
-            let text = if raw.get() == "null" { "false" } else { raw.get() };
+            let text = if raw.is_null() { "false" } else { raw.text() };
             options.include_usage =
                 Value { key: "stream_options.include_usage", text }.boolean()?;
         } else if keys::folds_to(&name, "include_usage") {
@@ -131,34 +138,6 @@ fn stream_options(value: Value<'_>, member: &Member) -> Result<StreamOptions, He
         }
     }
     Ok(options)
-}
-
-/// An object's members in order, duplicates kept.
-pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> serde::de::Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Text<'de>, _>()? {
-                    members.push((name.0, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
 }
 
 fn thinking_budget(value: Value<'_>) -> Result<Option<u64>, HeadError> {

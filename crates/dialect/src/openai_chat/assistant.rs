@@ -4,16 +4,16 @@
 //! names that its reasoning came under, because a provider takes its thinking
 //! back only as it gave it; answers need no such memory.
 
-use super::object::{Object, extension, items, string, wrong_type};
-use super::part::{decode_content, own, plain};
-use super::write::ObjectWriter;
+use super::part::{decode_content, plain};
 use super::{EXTRA_CONTENT, made_id, media};
+use crate::json::read::{Object, Raw, items, string};
+use crate::json::write::ObjectWriter;
+use crate::openai_chat::extension::{self, extension, own};
 use crate::{
     DecodeError, Dialect, Json, Target,
     additions::{NO_REASONING, REASONING_CONTENT},
     model::{Citation, Content, Extension, Part, Thought, ToolKind},
 };
-use serde_json::value::RawValue;
 
 /// The fields that hold thinking, most telling first.
 pub(super) const REASONING_FIELDS: [&str; 4] =
@@ -40,15 +40,15 @@ pub(super) fn decode(
     parts.extend(refusal.map(|text| Part::from(Content::Refusal(text))));
     if let Some(calls) = message.take("tool_calls") {
         let path = format!("{path}.tool_calls");
-        let calls = items(calls).ok_or_else(|| wrong_type(&path, "a list"))?;
+        let calls = items(calls).ok_or_else(|| DecodeError::wrong_type(&path, "a list"))?;
         for (at, call) in calls.into_iter().enumerate() {
-            let call = Object::parse(call.get())
-                .map_err(|_| wrong_type(format!("{path}[{at}]"), "an object"))?;
+            let call = Object::of(call)
+                .map_err(|_| DecodeError::wrong_type(format!("{path}[{at}]"), "an object"))?;
             parts.push(tool_call(&call, || made_id(seed, at)));
         }
     }
     if let Some(call) = message.take("function_call")
-        && let Ok(call) = Object::parse(call.get())
+        && let Ok(call) = Object::of(call)
         && let Some(name) = call.filled("name")
     {
         let arguments = call.get("arguments").map(arguments).unwrap_or_default();
@@ -82,21 +82,21 @@ pub(super) fn extra_content(call: &Object<'_>) -> Option<Extension> {
 }
 
 /// Arguments are text; some providers send the object itself.
-pub(super) fn arguments(raw: &RawValue) -> String {
-    string(raw).unwrap_or_else(|| raw.get().to_owned())
+pub(super) fn arguments(raw: Raw<'_>) -> String {
+    string(raw).unwrap_or_else(|| raw.text().to_owned())
 }
 
 /// Reads thinking under whichever name it comes.
 fn thoughts(message: &mut Object<'_>) -> Vec<Part> {
-    let fields: Vec<(&str, &RawValue)> =
+    let fields: Vec<(&str, Raw<'_>)> =
         REASONING_FIELDS.into_iter().filter_map(|name| Some((name, message.take(name)?))).collect();
     let mut parts: Vec<Part> = Vec::new();
     for (name, raw) in &fields {
         let found: Vec<Thought> = match *name {
-            "thinking_blocks" => list(raw).filter_map(|block| thinking_block(&block)).collect(),
-            "reasoning_details" => list(raw).filter_map(|item| detail(&item)).collect(),
+            "thinking_blocks" => objects(*raw).filter_map(|block| thinking_block(&block)).collect(),
+            "reasoning_details" => objects(*raw).filter_map(|item| detail(&item)).collect(),
             // OpenRouter's `reasoning` may be an object in requests.
-            _ => string(raw)
+            _ => string(*raw)
                 .filter(|text| !text.is_empty())
                 .map(|text| Thought { text: Some(text), ..Thought::default() })
                 .into_iter()
@@ -108,14 +108,14 @@ fn thoughts(message: &mut Object<'_>) -> Vec<Part> {
         }
     }
     if let Some(first) = parts.first_mut() {
-        first.extensions = fields.iter().map(|(name, raw)| extension(*name, raw)).collect();
+        first.extensions = fields.iter().map(|(name, raw)| extension(*name, *raw)).collect();
     }
     parts
 }
 
-fn list(raw: &RawValue) -> impl Iterator<Item = Object<'_>> {
+fn objects(raw: Raw<'_>) -> impl Iterator<Item = Object<'_>> {
     let all = items(raw).unwrap_or_default();
-    all.into_iter().filter_map(|item| Object::parse(item.get()).ok())
+    all.into_iter().filter_map(|item| Object::of(item).ok())
 }
 
 /// One of LiteLLM's `thinking_blocks`, which are Anthropic's.
@@ -145,7 +145,7 @@ pub(super) fn detail(item: &Object<'_>) -> Option<Thought> {
 }
 
 /// Puts `annotations` on the last text.
-fn annotate(parts: &mut [Part], raw: &RawValue) {
+fn annotate(parts: &mut [Part], raw: Raw<'_>) {
     let texts = parts.iter_mut().rev().filter_map(|part| match &mut part.content {
         Content::Text { citations, .. } => Some(citations),
         _ => None,
@@ -156,8 +156,8 @@ fn annotate(parts: &mut [Part], raw: &RawValue) {
 }
 
 /// One annotation.
-pub(super) fn citation(raw: &RawValue) -> Option<Citation> {
-    let outer = Object::parse(raw.get()).ok()?;
+pub(super) fn citation(raw: Raw<'_>) -> Option<Citation> {
+    let outer = Object::of(raw).ok()?;
     let inner = outer.object("url_citation").unwrap_or_default();
     Some(Citation {
         url: inner.filled("url").or_else(|| outer.filled("url")),
@@ -169,8 +169,8 @@ pub(super) fn citation(raw: &RawValue) -> Option<Citation> {
 }
 
 /// One of OpenRouter's generated `images`.
-pub(super) fn image(raw: &RawValue) -> Option<Part> {
-    let url = Object::parse(raw.get()).ok()?.object("image_url")?.filled("url")?;
+pub(super) fn image(raw: Raw<'_>) -> Option<Part> {
+    let url = Object::of(raw).ok()?.object("image_url")?.filled("url")?;
     Some(Part::from(Content::Image { source: media::of_url(&url), detail: None }))
 }
 
@@ -180,7 +180,7 @@ pub(super) fn encode_citation(citation: &Citation) -> Option<Json> {
         return Some(citation.source.1.clone());
     }
     let url = citation.url.as_ref()?;
-    super::write::json(|annotation| {
+    crate::json::write::json(|annotation| {
         annotation.member("type", "url_citation");
         annotation.object("url_citation", |inner| {
             inner.member("url", url);
@@ -241,9 +241,9 @@ pub(super) fn encode_calls(parts: &[Part], knows_extra: bool, message: &mut Obje
         return;
     }
     message.array("tool_calls", calls, |out, (id, name, arguments, kind, extra)| {
-        super::write::object(out, |call| {
+        crate::json::write::object(out, |call| {
             encode_call(call, None, id, name, arguments_or_empty(arguments, kind), kind);
-            call.extensions(own(extra).filter(|e| knows_extra || e.name != EXTRA_CONTENT));
+            extension::write(call, own(extra).filter(|e| knows_extra || e.name != EXTRA_CONTENT));
         });
     });
 }

@@ -5,10 +5,9 @@
 //! becomes a sentence about the status, and is not repeated. The class comes
 //! from codes first, then from well-known words, then from the status.
 
-use super::object::{Object, items, string, whole};
-use super::write;
+use crate::json::read::{Object, Raw, items, string, whole};
+use crate::json::write;
 use crate::{ApiError, ErrorClass};
-use serde_json::value::RawValue;
 
 /// The longest message that is passed on, in bytes.
 const MESSAGE_MAX_BYTES: usize = 4096;
@@ -21,8 +20,8 @@ pub fn decode(status: u16, body: &[u8]) -> ApiError {
             return of_fields(status, &fields);
         }
         // Gemini's compatible path wraps it in a list.
-        let list: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-        of_fields(status, &Object::parse(list.first()?.get()).ok()?)
+        let list = items(Raw::check_text(text).ok()?)?;
+        of_fields(status, &Object::of(*list.first()?).ok()?)
     });
     found.unwrap_or_else(|| unreadable(status))
 }
@@ -30,7 +29,7 @@ pub fn decode(status: u16, body: &[u8]) -> ApiError {
 /// Reads the error that a provider put into an answer with status 200: at the
 /// top (Azure, OpenRouter) or in a choice (OpenRouter).
 pub fn inside(body: &[u8]) -> Option<ApiError> {
-    in_fields(&Object::of_bytes(body).ok()?)
+    in_fields(&Object::of_body(body).ok()?)
 }
 
 /// The error that an answer or a chunk holds, if any.
@@ -41,16 +40,16 @@ pub(super) fn in_fields(fields: &Object<'_>) -> Option<ApiError> {
         return of_fields(200, fields);
     }
     let choices = items(fields.get("choices")?)?;
-    choices.into_iter().find_map(|choice| in_choice(&Object::parse(choice.get()).ok()?))
+    choices.into_iter().find_map(|choice| in_choice(&Object::of(choice).ok()?))
 }
 
 /// The error in one choice.
 pub(super) fn in_choice(choice: &Object<'_>) -> Option<ApiError> {
-    choice.get("error").filter(|raw| !is_nothing(raw)).and_then(|_| of_fields(200, choice))
+    choice.get("error").filter(|raw| !is_nothing(*raw)).and_then(|_| of_fields(200, choice))
 }
 
-fn is_nothing(raw: &RawValue) -> bool {
-    matches!(raw.get(), "\"\"" | "{}" | "false")
+fn is_nothing(raw: Raw<'_>) -> bool {
+    matches!(raw.text(), "\"\"" | "{}" | "false")
 }
 
 /// Reads an error object wherever it stands: under `error`, `detail`, or bare.
@@ -59,32 +58,32 @@ pub(super) fn of_fields(status: u16, fields: &Object<'_>) -> Option<ApiError> {
     if let Some(raw) = fields.get("error") {
         if let Some(message) = string(raw) {
             // xAI, Ollama: a sentence; xAI's `code` beside it is a sentence too.
-            let error = Raw { message, code: outer_code, ..Raw::default() };
+            let error = Stated { message, code: outer_code, ..Stated::default() };
             return Some(error.classified(status));
         }
-        let inner = Object::parse(raw.get()).ok()?;
-        return Some(Raw::read(&inner)?.classified(status));
+        let inner = Object::of(raw).ok()?;
+        return Some(Stated::read(&inner)?.classified(status));
     }
     if let Some(raw) = fields.get("detail") {
         return Some(of_detail(raw).classified(status));
     }
-    Some(Raw::read(fields)?.classified(status))
+    Some(Stated::read(fields)?.classified(status))
 }
 
 /// FastAPI's `detail`: a sentence, an error, or a list of what failed where.
-fn of_detail(raw: &RawValue) -> Raw {
+fn of_detail(raw: Raw<'_>) -> Stated {
     if let Some(message) = string(raw) {
-        return Raw { message, ..Raw::default() };
+        return Stated { message, ..Stated::default() };
     }
-    if let Ok(inner) = Object::parse(raw.get()) {
+    if let Ok(inner) = Object::of(raw) {
         let nested = inner.object("error").unwrap_or(inner);
-        if let Some(error) = Raw::read(&nested) {
+        if let Some(error) = Stated::read(&nested) {
             return error;
         }
     }
-    let mut error = Raw { kind: Some("invalid_request_error".to_owned()), ..Raw::default() };
+    let mut error = Stated { kind: Some("invalid_request_error".to_owned()), ..Stated::default() };
     for failure in items(raw).unwrap_or_default() {
-        let Ok(failure) = Object::parse(failure.get()) else { continue };
+        let Ok(failure) = Object::of(failure) else { continue };
         let place: Vec<String> = failure
             .get("loc")
             .and_then(items)
@@ -109,7 +108,7 @@ fn of_detail(raw: &RawValue) -> Raw {
 }
 
 /// A string, or a number as a string.
-fn word(raw: &RawValue) -> Option<String> {
+fn word(raw: Raw<'_>) -> Option<String> {
     string(raw).or_else(|| whole(raw).map(|number| number.to_string()))
 }
 
@@ -120,7 +119,7 @@ fn is_code(text: &str) -> bool {
 
 /// What was read, before it is classified.
 #[derive(Default)]
-struct Raw {
+struct Stated {
     message: String,
     kind: Option<String>,
     code: Option<String>,
@@ -129,13 +128,13 @@ struct Raw {
     status: Option<u16>,
 }
 
-impl Raw {
+impl Stated {
     fn read(fields: &Object<'_>) -> Option<Self> {
         let kind = fields.get("type").and_then(word).or_else(|| fields.filled("status"));
         let code = fields.get("code").and_then(word);
         let message = fields.get("message").map(|raw| {
             // Mistral's validation errors have an object here.
-            string(raw).unwrap_or_else(|| match Object::parse(raw.get()) {
+            string(raw).unwrap_or_else(|| match Object::of(raw) {
                 Ok(inner) => inner.get("detail").map(of_detail).unwrap_or_default().message,
                 Err(_) => String::new(),
             })
@@ -270,7 +269,7 @@ const PHRASES: [(&str, ErrorClass); 18] = [
     ("insufficient credits", ErrorClass::Billing),
 ];
 
-fn class_of(status: u16, error: &Raw) -> ErrorClass {
+fn class_of(status: u16, error: &Stated) -> ErrorClass {
     let words = [error.code.as_deref(), error.kind.as_deref()];
     if let Some(class) = words.into_iter().flatten().find_map(class_of_word) {
         return class;

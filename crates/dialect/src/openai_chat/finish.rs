@@ -4,16 +4,15 @@
 //! there. Those go out as the nearest of the four, with the exact one beside
 //! it as `native_finish_reason` (OpenRouter's name).
 
-use super::object::{string, whole};
+use crate::json::read::{Raw, string, whole};
 use crate::model::{Content, Finish, Part};
-use serde_json::value::RawValue;
 
 const CONTEXT_WINDOW: &str = "model_context_window_exceeded";
 const REFUSAL: &str = "refusal";
 const PAUSE: &str = "pause_turn";
 
 /// Reads `finish_reason`; an empty word is none (Snowflake).
-pub(crate) fn decode(raw: Option<&RawValue>, native: Option<&RawValue>) -> Option<Finish> {
+pub(crate) fn decode(raw: Option<Raw<'_>>, native: Option<Raw<'_>>) -> Option<Finish> {
     let raw = raw?;
     let Some(word) = string(raw) else {
         // Gemini's numbers, which Vertex lets through on its compatible path.

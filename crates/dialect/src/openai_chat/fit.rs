@@ -5,12 +5,11 @@
 //! is: the server says what is wrong with it.
 
 use crate::additions;
-use crate::head::Members;
-use crate::openai_chat::object::string;
-use crate::skim::Skim;
-use crate::splice::quoted;
+use crate::json::read::{Members, Raw, items, string};
+use crate::json::rewrite::{Change, list, object};
+use crate::json::skim::Skim;
+use crate::json::write::quoted;
 use memchr::memmem;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// What a server refuses.
@@ -33,29 +32,29 @@ impl Fit<'_> {
     /// The value of `messages` as the server takes it; none where it need not
     /// change.
     pub fn messages(self, raw: &[u8]) -> Option<String> {
-        let messages: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+        let messages = items(Raw::check(raw).ok()?)?;
         list(&messages, |message| self.message(message))
     }
 
     /// The value of `tools` as the server takes it; none where it need not
     /// change.
     pub fn tools(self, raw: &[u8]) -> Option<String> {
-        let tools: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+        let tools = items(Raw::check(raw).ok()?)?;
         if self.no_cache_control { list(&tools, without_hint) } else { None }
     }
 
-    fn message(self, raw: &RawValue) -> Option<String> {
-        let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
+    fn message(self, raw: Raw<'_>) -> Option<String> {
+        let members = Members::of(raw)?;
         let spoken = |role: &str| {
-            members.0.iter().any(|(name, value)| name == "role" && value.get() == role)
+            members.0.iter().any(|(name, value)| name == "role" && value.text() == role)
         };
         // As the encoder joins them: a model's own parts are one text.
         let is_assistant = spoken("\"assistant\"");
         let needs_reasoning = self.needs_reasoning && is_assistant && calls(&members);
         let glue = if is_assistant { "" } else { "\n" };
         // Beside blocks that the gateway wrote stands thinking of another model.
-        let is_foreign = |(name, value): &(Cow<'_, str>, &RawValue)| {
-            name == "thinking_blocks" && self.refuses(name, value)
+        let is_foreign = |(name, value): &(Cow<'_, str>, Raw<'_>)| {
+            name == "thinking_blocks" && self.refuses(name, *value)
         };
         let drops_thinking =
             is_assistant && !self.needs_reasoning && members.0.iter().any(is_foreign);
@@ -65,7 +64,7 @@ impl Fit<'_> {
             additions::REASONING_CONTENT if needs_reasoning && says_nothing(value) => {
                 Change::To(quoted(additions::NO_REASONING))
             }
-            "role" if self.no_developer && value.get() == "\"developer\"" => {
+            "role" if self.no_developer && value.text() == "\"developer\"" => {
                 Change::To("\"system\"".to_owned())
             }
             "cache_control" if self.no_cache_control => Change::Gone,
@@ -76,7 +75,7 @@ impl Fit<'_> {
         if !needs_reasoning || has_reasoning {
             return changed;
         }
-        let text = changed.as_deref().unwrap_or(raw.get()).trim_end();
+        let text = changed.as_deref().unwrap_or(raw.text()).trim_end();
         let open = text.strip_suffix('}').unwrap_or(text);
         let reasoning = quoted(additions::NO_REASONING);
         Some(format!("{open},{}:{reasoning}}}", quoted(additions::REASONING_CONTENT)))
@@ -84,20 +83,20 @@ impl Fit<'_> {
 
     /// Returns true if an earlier answer brought this member and the server
     /// does not take it back.
-    fn refuses(self, name: &str, value: &RawValue) -> bool {
+    fn refuses(self, name: &str, value: Raw<'_>) -> bool {
         let Some(taken) = self.takes_back else { return false };
-        let added =
-            additions::CHAT_MEMBERS.contains(&name) || (name == "refusal" && value.get() == "null");
+        let added = additions::CHAT_MEMBERS.contains(&name)
+            || (name == "refusal" && value.text() == "null");
         added && !taken.contains(&name)
     }
 
-    fn content(self, raw: &RawValue, glue: &str) -> Option<String> {
-        if !raw.get().starts_with('[') {
+    fn content(self, raw: Raw<'_>, glue: &str) -> Option<String> {
+        if !raw.text().starts_with('[') {
             return None;
         }
-        let parts: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+        let parts = items(raw)?;
         if self.text_content
-            && let Some(texts) = parts.iter().map(|part| text(part)).collect::<Option<Vec<_>>>()
+            && let Some(texts) = parts.iter().map(|part| text(*part)).collect::<Option<Vec<_>>>()
         {
             return Some(quoted(&texts.join(glue)));
         }
@@ -108,12 +107,12 @@ impl Fit<'_> {
 /// Returns true if a message calls tools.
 fn calls(members: &Members<'_>) -> bool {
     let says =
-        |(name, value): &(Cow<'_, str>, &RawValue)| name == "tool_calls" && !says_nothing(value);
+        |(name, value): &(Cow<'_, str>, Raw<'_>)| name == "tool_calls" && !says_nothing(*value);
     members.0.iter().any(says)
 }
 
-fn says_nothing(value: &RawValue) -> bool {
-    matches!(value.get(), "null" | "[]" | "\"\"")
+fn says_nothing(value: Raw<'_>) -> bool {
+    matches!(value.text(), "null" | "[]" | "\"\"")
 }
 
 /// Returns true if `messages` has a system or developer message that is not its
@@ -174,65 +173,21 @@ fn roles(raw: &[u8], most: usize) -> Option<Vec<Role>> {
 }
 
 /// A part's text, where it is nothing else.
-fn text(part: &RawValue) -> Option<String> {
+fn text(part: Raw<'_>) -> Option<String> {
     if let Some(text) = string(part) {
         return Some(text);
     }
-    let members: Members<'_> = serde_json::from_str(part.get()).ok()?;
+    let members = Members::of(part)?;
     let find = |wanted: &str| members.0.iter().find(|(name, _)| name == wanted);
-    if find("type").is_some_and(|(_, kind)| kind.get() != "\"text\"") {
+    if find("type").is_some_and(|(_, kind)| kind.text() != "\"text\"") {
         return None;
     }
-    find("text").and_then(|(_, value)| string(value))
+    find("text").and_then(|(_, value)| string(*value))
 }
 
-fn without_hint(raw: &RawValue) -> Option<String> {
-    let members: Members<'_> = serde_json::from_str(raw.get()).ok()?;
+fn without_hint(raw: Raw<'_>) -> Option<String> {
+    let members = Members::of(raw)?;
     object(&members, |name, _| if name == "cache_control" { Change::Gone } else { Change::None })
-}
-
-/// What becomes of a member.
-pub(crate) enum Change {
-    None,
-    Gone,
-    To(String),
-}
-
-/// The object with its changes; none where there are none.
-pub(crate) fn object(
-    members: &Members<'_>,
-    change: impl Fn(&str, &RawValue) -> Change,
-) -> Option<String> {
-    let mut changed = false;
-    let mut written = Vec::with_capacity(members.0.len());
-    for (name, value) in &members.0 {
-        match change(name, value) {
-            Change::None => written.push(format!("{}:{}", quoted(name), value.get())),
-            Change::Gone => changed = true,
-            Change::To(value) => {
-                changed = true;
-                written.push(format!("{}:{value}", quoted(name)));
-            }
-        }
-    }
-    changed.then(|| format!("{{{}}}", written.join(",")))
-}
-
-/// The list with its changes; none where there are none.
-pub(crate) fn list(
-    items: &[&RawValue],
-    change: impl Fn(&RawValue) -> Option<String>,
-) -> Option<String> {
-    let changes: Vec<Option<String>> = items.iter().map(|item| change(item)).collect();
-    if changes.iter().all(Option::is_none) {
-        return None;
-    }
-    let written: Vec<&str> = items
-        .iter()
-        .zip(&changes)
-        .map(|(item, change)| change.as_deref().unwrap_or(item.get()))
-        .collect();
-    Some(format!("[{}]", written.join(",")))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! OpenAI's `POST /v1/chat/completions`, as clients speak it and as some
 //! hundred compatible providers answer it.
 //!
-//! Decoders are generous: they know the deviations of section 7 of the wire
-//! format notes (Groq, Mistral, DeepSeek, xAI, OpenRouter, Azure, Perplexity,
+//! Decoders are generous: they know the deviations of compatible servers
+//! (Groq, Mistral, DeepSeek, xAI, OpenRouter, Azure, Perplexity,
 //! Together, Z.ai, Cerebras, Snowflake, vLLM) and the additions that LiteLLM's
 //! clients send. Encoders are strict: OpenAI's own form, plus the fields that
 //! LiteLLM's clients read. Which provider is at the other end is not known
@@ -14,17 +14,18 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
-use crate::{Dropped, Shown, Target, openai_completions};
+use crate::{Dialect, Dropped, Shown, Target, openai_completions};
+
+/// This folder's dialect, for what it marks as its own.
+const HERE: Dialect = Dialect::OpenAiChat;
 
 mod assistant;
+pub(crate) mod extension;
 pub(crate) mod finish;
 pub(crate) mod media;
-pub(crate) mod object;
 pub(crate) mod part;
 pub(crate) mod strict;
-pub(crate) mod surrogate;
 pub(crate) mod usage;
-pub(crate) mod write;
 
 /// The member beside a call that only Gemini's compatible path has.
 pub(crate) const EXTRA_CONTENT: &str = "extra_content";

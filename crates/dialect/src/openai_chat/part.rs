@@ -5,22 +5,22 @@
 //! block that only another dialect has is said in plain parts or refused.
 
 use super::media;
-use super::object::{Object, extension, invalid, items, string, wrong_type};
-use super::write::{self, ObjectWriter};
+use crate::json::read::{Object, Raw, items, string};
+use crate::json::write::{self, ObjectWriter};
+use crate::openai_chat::extension::{self, extension, rest};
 use crate::{
     DecodeError, Dialect, Dropped, EncodeError, Json, Target,
     anthropic_messages::{self, plainly},
     model::{CacheHint, Content, Extension, Media, Part, Thought},
 };
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// `content`, a string or a list; empty strings and lists are no parts.
-pub(super) fn decode_content(raw: &RawValue, path: &str) -> Result<Vec<Part>, DecodeError> {
+pub(super) fn decode_content(raw: Raw<'_>, path: &str) -> Result<Vec<Part>, DecodeError> {
     if let Some(text) = string(raw) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![plain(text)] });
     }
-    let wrong = || wrong_type(path, "a string or a list of parts");
+    let wrong = || DecodeError::wrong_type(path, "a string or a list of parts");
     let list = items(raw).ok_or_else(wrong)?;
     let mut parts = Vec::with_capacity(list.len());
     for (at, item) in list.into_iter().enumerate() {
@@ -41,13 +41,13 @@ pub(crate) fn plain(text: String) -> Part {
 /// `cache_control`, as LiteLLM's and OpenRouter's clients place it.
 pub(super) fn cache_hint(object: &mut Object<'_>) -> Option<CacheHint> {
     let control = object.take("cache_control")?;
-    let control = Object::parse(control.get()).ok()?;
+    let control = Object::of(control).ok()?;
     Some(CacheHint { ttl: control.filled("ttl") })
 }
 
-fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
-    let Ok(mut object) = Object::parse(raw.get()) else {
-        return Err(wrong_type(path, "an object with a `type`"));
+fn decode(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
+    let Ok(mut object) = Object::of(raw) else {
+        return Err(DecodeError::wrong_type(path, "an object with a `type`"));
     };
     let kind = object.take("type").and_then(string).unwrap_or_default();
     let cache = cache_hint(&mut object);
@@ -55,12 +55,15 @@ fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
     let content = match kind.as_str() {
         "text" | "input_text" | "output_text" => {
             let text = object.take("text").and_then(string);
-            let text = text.ok_or_else(|| wrong_type(format!("{path}.text"), "a string"))?;
+            let text =
+                text.ok_or_else(|| DecodeError::wrong_type(format!("{path}.text"), "a string"))?;
             Content::Text { text, citations: Vec::new() }
         }
         "refusal" => {
             let text = object.take("refusal").and_then(string);
-            Content::Refusal(text.ok_or_else(|| wrong_type(format!("{path}.refusal"), "a string"))?)
+            Content::Refusal(
+                text.ok_or_else(|| DecodeError::wrong_type(format!("{path}.refusal"), "a string"))?,
+            )
         }
         "image_url" => image(&mut object, path)?,
         "input_image" => match object.take("file_id").and_then(string) {
@@ -69,17 +72,21 @@ fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
         },
         "file" => {
             let path = format!("{path}.file");
-            let raw = object.take("file").ok_or_else(|| wrong_type(&path, "an object"))?;
-            let mut inner = Object::parse(raw.get()).map_err(|_| wrong_type(&path, "an object"))?;
+            let raw =
+                object.take("file").ok_or_else(|| DecodeError::wrong_type(&path, "an object"))?;
+            let mut inner =
+                Object::of(raw).map_err(|_| DecodeError::wrong_type(&path, "an object"))?;
             let file = file(&mut inner, &path, &mut extensions)?;
-            extensions.extend(inner.rest("file."));
+            extensions.extend(rest("file.", &inner));
             file
         }
         "input_file" => file(&mut object, path, &mut extensions)?,
         "input_audio" => audio(&mut object, path)?,
         "document_url" => {
             let url = object.take("document_url").and_then(string);
-            let url = url.ok_or_else(|| wrong_type(format!("{path}.document_url"), "a string"))?;
+            let url = url.ok_or_else(|| {
+                DecodeError::wrong_type(format!("{path}.document_url"), "a string")
+            })?;
             extensions.extend(name_extension(LINK, "document_url"));
             let title = object.take("document_name").and_then(string);
             let source = media::of_url(&url);
@@ -101,14 +108,14 @@ fn decode(raw: &RawValue, path: &str) -> Result<Part, DecodeError> {
             return Ok(Part::from(content));
         }
     };
-    extensions.extend(object.rest(""));
+    extensions.extend(rest("", &object));
     Ok(Part { content, cache, extensions })
 }
 
 /// Mistral's thinking: a string or a list of texts.
-pub(super) fn thinking_text(raw: &RawValue) -> String {
-    let text_of = |item: &RawValue| {
-        string(item).or_else(|| Object::parse(item.get()).ok()?.text("text")).unwrap_or_default()
+pub(super) fn thinking_text(raw: Raw<'_>) -> String {
+    let text_of = |item: Raw<'_>| {
+        string(item).or_else(|| Object::of(item).ok()?.text("text")).unwrap_or_default()
     };
     match items(raw) {
         Some(list) => list.into_iter().map(text_of).collect(),
@@ -124,16 +131,17 @@ pub(super) fn name_extension(name: &str, value: &str) -> Option<Extension> {
 
 fn image(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
     let path = format!("{path}.image_url");
-    let raw =
-        object.take("image_url").ok_or_else(|| wrong_type(&path, "an object with a `url`"))?;
+    let raw = object
+        .take("image_url")
+        .ok_or_else(|| DecodeError::wrong_type(&path, "an object with a `url`"))?;
     let (url, detail) = match string(raw) {
         Some(url) => (Some(url), None),
-        None => match Object::parse(raw.get()) {
+        None => match Object::of(raw) {
             Ok(inner) => (inner.filled("url"), inner.filled("detail")),
             Err(_) => (None, None),
         },
     };
-    let url = url.ok_or_else(|| wrong_type(format!("{path}.url"), "a string"))?;
+    let url = url.ok_or_else(|| DecodeError::wrong_type(format!("{path}.url"), "a string"))?;
     let source = media::of_url(&url);
     // Clients send files of any kind this way: what a picture is not is a
     // document.
@@ -176,16 +184,18 @@ fn file(
             Media::FileId(id)
         }
     } else {
-        return Err(invalid(path, format!("`{path}` needs `file_data` or `file_id`")));
+        return Err(DecodeError::invalid(path, format!("`{path}` needs `file_data` or `file_id`")));
     };
     Ok(Content::Document { source, title, context: None, citations: None })
 }
 
 fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
     let path = format!("{path}.input_audio");
-    let inner = object.take("input_audio").and_then(|raw| Object::parse(raw.get()).ok());
-    let inner = inner.ok_or_else(|| wrong_type(&path, "an object"))?;
-    let data = inner.text("data").ok_or_else(|| wrong_type(format!("{path}.data"), "a string"))?;
+    let inner = object.take("input_audio").and_then(|raw| Object::of(raw).ok());
+    let inner = inner.ok_or_else(|| DecodeError::wrong_type(&path, "an object"))?;
+    let data = inner
+        .text("data")
+        .ok_or_else(|| DecodeError::wrong_type(format!("{path}.data"), "a string"))?;
     let format = inner.text("format").unwrap_or_else(|| "wav".to_owned());
     Ok(Content::Audio { data, format })
 }
@@ -258,7 +268,7 @@ pub(crate) fn kind(part: &Part) -> String {
         Content::Document { .. } => "file".to_owned(),
         Content::Audio { .. } => "input_audio".to_owned(),
         Content::Opaque { block, .. } => {
-            let kind = Object::parse(block.text()).ok().and_then(|part| part.filled("type"));
+            let kind = Object::of(block.into()).ok().and_then(|part| part.filled("type"));
             kind.unwrap_or_else(|| "a part without a type".to_owned())
         }
         _ => "text".to_owned(),
@@ -339,7 +349,7 @@ pub(super) fn encode(
         let here = |e: &&Extension| {
             e.name != LINK && !e.name.starts_with("message.") && !e.name.starts_with("file.")
         };
-        object.extensions(own(&part.extensions).filter(here));
+        extension::write(object, own(&part.extensions).filter(here));
     });
     Ok(true)
 }

@@ -6,8 +6,8 @@ mod history;
 mod messages;
 pub(crate) mod params;
 
+use crate::json::read::{Raw, items};
 use crate::{Dropped, Target};
-use serde_json::value::RawValue;
 
 pub use decode::decode;
 pub(crate) use decode::decode_parameters;
@@ -16,7 +16,7 @@ pub use encode::encode;
 /// The value of `messages` in the order that `target` demands; `None` if it
 /// cannot be read or said, and is the provider's to judge.
 pub fn rearranged(raw: &[u8], target: &Target<'_>) -> Option<String> {
-    let list: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+    let list = items(Raw::check(raw).ok()?)?;
     let request = messages::decode(list).ok()?;
     let mut out = Vec::with_capacity(raw.len());
     history::encode(&request, target, &mut Dropped::default(), &mut out).ok()?;

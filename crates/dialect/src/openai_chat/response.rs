@@ -1,14 +1,13 @@
 //! Whole answers, both ways.
 
-use super::object::{Object, extension, items, string, whole};
-use super::part::own;
-use super::write::{self, ObjectWriter};
 use super::{assistant, finish, usage};
+use crate::json::read::{Object, Raw, items, string, whole};
+use crate::json::write::{self, ObjectWriter};
+use crate::openai_chat::extension::{self, extension, own, rest};
 use crate::{
     DecodeError, Shown,
     model::{Choice, Content, Extension, Finish, Part, Response},
 };
-use serde_json::value::RawValue;
 
 /// What an answer repeats of itself, or pads itself with.
 pub(super) const NOISE: [&str; 5] = ["object", "obfuscation", "p", "stream_options", "model"];
@@ -20,7 +19,9 @@ pub(super) const NOISE: [&str; 5] = ["object", "obfuscation", "p", "stream_optio
 /// Where the body is no JSON object or has no `choices`.
 pub fn decode(body: &[u8]) -> Result<Response, DecodeError> {
     let broken = |message: String| DecodeError { message, param: None };
-    let mut fields = Object::of_bytes(body)
+    let mut fields = Raw::check(body)
+        .map_err(|error| error.to_string())
+        .and_then(|raw| Object::of(raw).map_err(|wrong| wrong.what))
         .map_err(|error| broken(format!("the provider's answer is not a JSON object: {error}")))?;
     let id = fields.take("id").and_then(string).unwrap_or_default();
     let model = fields.take("model").and_then(string).unwrap_or_default();
@@ -31,7 +32,7 @@ pub fn decode(body: &[u8]) -> Result<Response, DecodeError> {
     let mut choices = Vec::with_capacity(listed.len());
     for (at, raw) in listed.into_iter().enumerate() {
         let path = format!("choices[{at}]");
-        let Ok(mut fields) = Object::parse(raw.get()) else {
+        let Ok(mut fields) = Object::of(raw) else {
             return Err(broken(format!("`{path}` of the provider's answer is not an object")));
         };
         let index = fields.take("index").and_then(whole).unwrap_or(at as u64);
@@ -40,7 +41,7 @@ pub fn decode(body: &[u8]) -> Result<Response, DecodeError> {
     choices.sort_by_key(|(index, _)| *index);
     let used = fields.take("usage").and_then(usage::decode);
     let service_tier = fields.take("service_tier").and_then(string).filter(|t| !t.is_empty());
-    let mut extensions = fields.rest("");
+    let mut extensions = rest("", &fields);
     extensions.retain(|e| !NOISE.contains(&e.name.as_str()) && says_something(&e.value));
     Ok(Response {
         id,
@@ -66,7 +67,7 @@ fn choice(mut fields: Object<'_>, path: &str, id: &str) -> Result<Choice, Decode
     let mut extensions = Vec::new();
     if let Some(raw) = message.or(delta) {
         let path = format!("{path}.message");
-        let mut message = Object::parse(raw.get()).map_err(|_| DecodeError {
+        let mut message = Object::of(raw).map_err(|_| DecodeError {
             message: format!("`{path}` of the provider's answer is not an object"),
             param: None,
         })?;
@@ -77,7 +78,7 @@ fn choice(mut fields: Object<'_>, path: &str, id: &str) -> Result<Choice, Decode
                 part.extensions.clear();
             }
         }
-        extensions = message.rest("message.");
+        extensions = rest("message.", &message);
         extensions.retain(|e| says_something(&e.value) && !is_empty_audio(e));
     } else if let Some(text) = text.and_then(string) {
         parts.push(super::part::plain(text));
@@ -92,21 +93,21 @@ fn choice(mut fields: Object<'_>, path: &str, id: &str) -> Result<Choice, Decode
         .into_iter()
         .flatten()
         .find_map(string);
-    if let Some(raw) = fields.take("logprobs").filter(|raw| has_logprobs(raw)) {
+    if let Some(raw) = fields.take("logprobs").filter(|raw| has_logprobs(*raw)) {
         extensions.push(extension("logprobs", raw));
     }
     Ok(Choice { parts, finish, stop_sequence, extensions })
 }
 
 /// Whether log probabilities are there: some send an object of nulls.
-pub(super) fn has_logprobs(raw: &RawValue) -> bool {
-    Object::parse(raw.get()).is_ok_and(|logprobs| !logprobs.rest("").is_empty())
+pub(super) fn has_logprobs(raw: Raw<'_>) -> bool {
+    Object::of(raw).is_ok_and(|logprobs| !rest("", &logprobs).is_empty())
 }
 
 /// Snowflake's empty structs.
 fn is_empty_audio(extension: &Extension) -> bool {
     extension.name == "message.audio"
-        && Object::parse(extension.value.text()).is_ok_and(|audio| audio.filled("id").is_none())
+        && Object::of((&extension.value).into()).is_ok_and(|audio| audio.filled("id").is_none())
 }
 
 /// Writes a chat completion as OpenAI's and LiteLLM's clients read it.
@@ -128,7 +129,7 @@ pub fn encode(response: &Response, shown: &Shown<'_>) -> Vec<u8> {
         let tier = response.service_tier.as_deref();
         let tier = tier.map(|tier| if tier == "standard" { "default" } else { tier });
         object.maybe("service_tier", tier.as_ref());
-        object.extensions(own(&response.extensions));
+        extension::write(object, own(&response.extensions));
     });
     out
 }

@@ -6,9 +6,8 @@
 //! and none is rewritten, because what came back would have another form. What
 //! OpenAI's own clients ask for is passed on: others of this dialect take more.
 
-use super::object::{Object, items, string};
 use crate::Json;
-use serde_json::value::RawValue;
+use crate::json::read::{Object, Raw, items, string};
 
 /// Deeper than OpenAI takes; what is deeper is not looked at.
 const DEPTH_MAX: usize = 32;
@@ -38,13 +37,13 @@ const KNOWN: [&str; 19] = [
 
 /// Whether OpenAI follows the schema exactly where it is asked to.
 pub(crate) fn fits(schema: &Json) -> bool {
-    let root = Object::parse(schema.text());
+    let root = Object::of(schema.into());
     let is_object = |root: &Object<'_>| root.text("type").as_deref() == Some("object");
     root.is_ok_and(|root| is_object(&root) && root.get("anyOf").is_none() && object(&root, 0))
 }
 
-fn any(raw: &RawValue, depth: usize) -> bool {
-    depth < DEPTH_MAX && Object::parse(raw.get()).is_ok_and(|schema| object(&schema, depth))
+fn any(raw: Raw<'_>, depth: usize) -> bool {
+    depth < DEPTH_MAX && Object::of(raw).is_ok_and(|schema| object(&schema, depth))
 }
 
 fn object(schema: &Object<'_>, depth: usize) -> bool {
@@ -53,7 +52,7 @@ fn object(schema: &Object<'_>, depth: usize) -> bool {
         let fits = match name {
             "properties" | "$defs" | "definitions" => {
                 is_object |= name == "properties";
-                Object::parse(value.get())
+                Object::of(value)
                     .is_ok_and(|all| all.members().all(|(_, schema)| any(schema, depth + 1)))
             }
             "items" => any(value, depth + 1),
@@ -61,7 +60,7 @@ fn object(schema: &Object<'_>, depth: usize) -> bool {
                 items(value).is_some_and(|all| all.into_iter().all(|one| any(one, depth + 1)))
             }
             "type" => {
-                is_object |= value.get().contains("\"object\"");
+                is_object |= value.text().contains("\"object\"");
                 true
             }
             known => KNOWN.contains(&known),
@@ -75,7 +74,7 @@ fn object(schema: &Object<'_>, depth: usize) -> bool {
 
 /// Whether an object has the properties that it lists, all of them, and no others.
 fn is_closed(schema: &Object<'_>) -> bool {
-    let closed = schema.get("additionalProperties").is_some_and(|raw| raw.get() == "false");
+    let closed = schema.get("additionalProperties").is_some_and(|raw| raw.text() == "false");
     let required = schema.get("required").and_then(items).unwrap_or_default();
     let required: Vec<String> = required.into_iter().filter_map(string).collect();
     let listed = schema.object("properties").unwrap_or_default();

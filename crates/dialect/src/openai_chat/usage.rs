@@ -1,12 +1,12 @@
 //! `usage` in OpenAI's shape, written; `crate::tap::usage` reads it.
 
-use super::write::ObjectWriter;
+use crate::json::read::Raw;
+use crate::json::write::ObjectWriter;
 use crate::{Json, Usage};
-use serde_json::value::RawValue;
 
 /// Reads `usage`; `None` if it is not an object or has no counts.
-pub(crate) fn decode(raw: &RawValue) -> Option<Usage> {
-    crate::tap::usage::openai(raw.get().as_bytes())
+pub(crate) fn decode(raw: Raw<'_>) -> Option<Usage> {
+    crate::tap::usage::openai(raw.text().as_bytes())
 }
 
 /// Writes the members of `usage`.
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Usage {
-        decode(&RawValue::from_string(text.to_owned()).unwrap()).unwrap()
+        decode(Raw::check_text(text).unwrap()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Requests: a prompt becomes one user turn.
 
-use crate::openai_chat::object::{Object, invalid, items, string, whole, wrong_type};
+use crate::json::read::{Object, items, string, whole};
+use crate::openai_chat::extension::rest;
 use crate::openai_chat::{part::plain, request::decode_parameters};
 use crate::{
     DecodeError,
@@ -17,42 +18,48 @@ const COMPLETIONS_ONLY: [&str; 3] = ["best_of", "echo", "suffix"];
 /// Where the body is no JSON object, the prompt is not one text, or it asks for
 /// what no chat model can do (`echo`, `suffix`, `best_of` above 1).
 pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
-    let mut fields = Object::of_bytes(body).map_err(|error| DecodeError {
-        message: format!("the body is not a JSON object: {error}"),
-        param: None,
-    })?;
+    let mut fields = Object::of_body(body)?;
     let text = prompt(&mut fields)?;
     for name in COMPLETIONS_ONLY {
         let Some(raw) = fields.take(name) else { continue };
-        if !matches!(raw.get(), "false" | "0" | "1" | "\"\"") {
+        if !matches!(raw.text(), "false" | "0" | "1" | "\"\"") {
             let message = format!("`{name}` is not supported; this model answers in chat only");
-            return Err(invalid(name, message));
+            return Err(DecodeError::invalid(name, message));
         }
     }
     // Here a number says how many, where chat has a flag and a number.
-    let logprobs = fields.take("logprobs").filter(|raw| raw.get() != "false");
+    let logprobs = fields.take("logprobs").filter(|raw| raw.text() != "false");
     let mut request = decode_parameters(&mut fields)?;
     if let Some(raw) = logprobs {
-        let count = whole(raw).ok_or_else(|| wrong_type("logprobs", "a whole number"))?;
+        let count =
+            whole(raw).ok_or_else(|| DecodeError::wrong_type("logprobs", "a whole number"))?;
         request.sampling.logprobs = Some(true);
         request.sampling.top_logprobs = Some(count);
     }
     request.turns.push(Turn { role: Role::User, name: None, parts: vec![plain(text)] });
-    request.extensions = fields.rest("");
+    request.extensions = rest("", &fields);
     Ok(request)
 }
 
 fn prompt(fields: &mut Object<'_>) -> Result<String, DecodeError> {
-    let raw = fields.take("prompt").ok_or_else(|| invalid("prompt", "`prompt` is missing"))?;
+    let raw = fields
+        .take("prompt")
+        .ok_or_else(|| DecodeError::invalid("prompt", "`prompt` is missing"))?;
     if let Some(text) = string(raw) {
         return Ok(text);
     }
-    let list = items(raw).ok_or_else(|| wrong_type("prompt", "a string"))?;
+    let list = items(raw).ok_or_else(|| DecodeError::wrong_type("prompt", "a string"))?;
     match list.as_slice() {
-        [one] => string(one).ok_or_else(|| {
-            invalid("prompt", "`prompt` must be text; token ids mean nothing to other models")
+        [one] => string(*one).ok_or_else(|| {
+            DecodeError::invalid(
+                "prompt",
+                "`prompt` must be text; token ids mean nothing to other models",
+            )
         }),
-        _ => Err(invalid("prompt", "`prompt` must be one text; send one request for each")),
+        _ => Err(DecodeError::invalid(
+            "prompt",
+            "`prompt` must be one text; send one request for each",
+        )),
     }
 }
 

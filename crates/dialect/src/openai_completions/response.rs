@@ -1,6 +1,7 @@
 //! Answers: the text of each choice, nothing else.
 
-use crate::openai_chat::{finish, usage, write};
+use crate::json::write;
+use crate::openai_chat::{finish, usage};
 use crate::{
     Shown,
     model::{Content, Response},

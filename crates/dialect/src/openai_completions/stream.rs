@@ -1,7 +1,8 @@
 //! Streams: text as it comes, then why it ended, then usage, then `[DONE]`.
 
+use crate::json::write;
 use crate::model::{Content, Delta, Event, Opening};
-use crate::openai_chat::{error, finish, usage, write};
+use crate::openai_chat::{error, finish, usage};
 use crate::{Shown, Usage};
 use std::collections::BTreeSet;
 

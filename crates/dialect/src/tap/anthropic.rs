@@ -1,7 +1,7 @@
 //! Anthropic's events and answers (wire formats, sections 3.2 and 4.2).
 
 use super::{Facts, Marks, Problem};
-use crate::skim::{self, Skim};
+use crate::json::skim::{self, Skim};
 
 /// Kinds of blocks and deltas whose text is all that was generated. Claude 4
 /// shows a summary of its thinking

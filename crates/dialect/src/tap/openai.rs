@@ -2,7 +2,7 @@
 //! the compatible servers write them (wire formats, sections 3.2 and 4.1).
 
 use super::{Facts, Marks, Problem, usage};
-use crate::skim::{self, Skim};
+use crate::json::skim::{self, Skim};
 
 const WORD_MAX_BYTES: usize = 1024;
 

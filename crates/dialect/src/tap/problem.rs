@@ -1,6 +1,6 @@
 //! What an upstream says went wrong, from any of the forms it is said in.
 
-use crate::skim::{self, Skim};
+use crate::json::skim::{self, Skim};
 
 /// The longest message that is kept, in bytes.
 const MESSAGE_MAX_BYTES: usize = 4096;

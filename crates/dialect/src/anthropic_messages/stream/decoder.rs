@@ -6,12 +6,12 @@
 
 use super::super::response::{explanation, finish};
 use super::super::usage::Figures;
-use super::super::wire::{Fields, Wrong, extension};
 use super::super::{HERE, JSON_TOOL, block, error, ids};
+use crate::anthropic_messages::extension::{extension, rest};
+use crate::json::read::{Object, Raw, Wrong, list};
+use crate::json::write::ObjectWriter;
 use crate::model::{Content, Delta, Event, Extension, Finish, Opening, Part, Thought, ToolKind};
 use crate::{DecodeError, Json, sse};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The largest block that is gathered, in bytes.
@@ -56,22 +56,29 @@ enum Kind {
     Done,
 }
 
-#[derive(serde::Deserialize)]
+/// The members of an event's data that are read.
 struct Frame<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(default)]
+    kind: Option<String>,
     index: u64,
-    #[serde(borrow, default)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content_block: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    context_management: Option<&'a RawValue>,
+    message: Option<Raw<'a>>,
+    content_block: Option<Raw<'a>>,
+    delta: Option<Raw<'a>>,
+    usage: Option<Raw<'a>>,
+    context_management: Option<Raw<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(data: &Object<'a>) -> Self {
+        Self {
+            kind: data.text("type"),
+            index: data.whole("index").unwrap_or(0),
+            message: data.get("message"),
+            content_block: data.get("content_block"),
+            delta: data.get("delta"),
+            usage: data.get("usage"),
+            context_management: data.get("context_management"),
+        }
+    }
 }
 
 impl Decoder {
@@ -90,10 +97,11 @@ impl Decoder {
         if self.over || data.is_empty() || data == "[DONE]" {
             return Ok(());
         }
-        let frame: Frame<'_> = serde_json::from_str(data).map_err(|e| DecodeError {
+        let object = Object::parse(data).map_err(|e| DecodeError {
             message: format!("an event of the provider's stream is not readable: {e}"),
             param: None,
         })?;
+        let frame = Frame::of(&object);
         let kind = frame.kind.as_deref().or(event.name).unwrap_or_default();
         self.read(kind, &frame, data, out).map_err(|e| e.within(kind).into())
     }
@@ -152,7 +160,7 @@ impl Decoder {
         if self.started {
             return Ok(());
         }
-        let mut message = Fields::of(need(frame.message, "message")?)?;
+        let mut message = Object::of(need(frame.message, "message")?)?;
         for known in ["type", "role", "content", "stop_reason", "stop_sequence", "stop_details"] {
             let _ours = message.take(known);
         }
@@ -170,7 +178,7 @@ impl Decoder {
                 self.report(e, out);
             }
         }
-        for e in message.rest("") {
+        for e in rest("", &message) {
             self.report(e, out);
         }
         Ok(())
@@ -185,15 +193,14 @@ impl Decoder {
         out.push(Event::Extension(e));
     }
 
-    fn open(&mut self, index: u64, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Wrong> {
-        let mut fields = Fields::of(raw)?;
+    fn open(&mut self, index: u64, raw: Raw<'_>, out: &mut Vec<Event>) -> Result<(), Wrong> {
+        let mut fields = Object::of(raw)?;
         let kind = fields.required_string("type")?;
         match kind.as_str() {
             "text" => {
                 let part = self.begin(index, Opening::Text, Kind::Text, out);
                 say(part, fields.string("text")?.map(Delta::Text), out);
-                if let Some(Ok(citations)) = fields.take("citations").map(super::super::wire::list)
-                {
+                if let Some(Ok(citations)) = fields.take("citations").map(list) {
                     for citation in citations {
                         say(part, Some(Delta::Citation(block::citation(citation)?)), out);
                     }
@@ -213,9 +220,9 @@ impl Decoder {
             "tool_use" => {
                 let (id, carried) = ids::original(fields.required_string("id")?);
                 let name = fields.required_string("name")?;
-                let input = fields.take("input").map_or("{}", RawValue::get).to_owned();
+                let input = fields.take("input").map_or("{}", Raw::text).to_owned();
                 let stands_in = name == JSON_TOOL;
-                let extensions = fields.rest("").into_iter().chain(carried).collect();
+                let extensions = rest("", &fields).into_iter().chain(carried).collect();
                 let opening = if stands_in {
                     self.stood_in = true;
                     Opening::Text
@@ -241,14 +248,14 @@ impl Decoder {
         part
     }
 
-    fn delta(&mut self, index: u64, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Wrong> {
+    fn delta(&mut self, index: u64, raw: Raw<'_>, out: &mut Vec<Event>) -> Result<(), Wrong> {
         let (part, kind) = match self.blocks.get_mut(&index) {
             Some(Block::Open { part, kind }) => (*part, kind),
             Some(Block::Whole(gathered)) => return gathered.add(raw),
             // The block's start was lost on the way; its rest means nothing.
             None => return Ok(()),
         };
-        let mut fields = Fields::of(raw)?;
+        let mut fields = Object::of(raw)?;
         let name = fields.required_string("type")?;
         let delta = match (name.as_str(), kind) {
             ("text_delta", Kind::Text) => fields.string("text")?.map(Delta::Text),
@@ -265,7 +272,7 @@ impl Decoder {
                 *any |= json.is_some();
                 json.map(if *stands_in { Delta::Text } else { Delta::Arguments })
             }
-            _ => Some(Delta::Opaque(extension(name.as_str(), raw.into()))),
+            _ => Some(Delta::Opaque(extension(name.as_str(), raw))),
         };
         say(part, delta, out);
         Ok(())
@@ -302,7 +309,7 @@ impl Decoder {
 
     fn end_of_message(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), Wrong> {
         let mut fields = match frame.delta {
-            Some(raw) => Some(Fields::of(raw).map_err(|e| e.within("delta"))?),
+            Some(raw) => Some(Object::of(raw).map_err(|e| e.within("delta"))?),
             None => None,
         };
         let mut reason = None;
@@ -317,18 +324,18 @@ impl Decoder {
         let finish = reason.map(|word| finish(&word, self.stood_in && !self.called));
         if let Some(mut delta) = fields {
             if let Some(details) = delta.take("stop_details") {
-                self.report(extension("stop_details", details.into()), out);
+                self.report(extension("stop_details", details), out);
                 let words = explanation(details).filter(|_| finish == Some(Finish::Refusal));
                 if let (Some(words), false) = (words, self.finished) {
                     self.refuse(words, out);
                 }
             }
-            for e in delta.rest("") {
+            for e in rest("", &delta) {
                 self.report(e, out);
             }
         }
-        if let Some(raw) = frame.context_management.filter(|raw| raw.get() != "null") {
-            self.report(extension("context_management", raw.into()), out);
+        if let Some(raw) = frame.context_management {
+            self.report(extension("context_management", raw), out);
         }
         if let Some(raw) = frame.usage
             && let Ok(remarks) = self.figures.merge(raw)
@@ -354,7 +361,7 @@ impl Decoder {
     }
 }
 
-fn need<'a>(raw: Option<&'a RawValue>, name: &str) -> Result<&'a RawValue, Wrong> {
+fn need<'a>(raw: Option<Raw<'a>>, name: &str) -> Result<Raw<'a>, Wrong> {
     raw.ok_or_else(|| Wrong::new(name, "is missing"))
 }
 
@@ -378,22 +385,22 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn of(raw: &RawValue) -> Result<Self, Wrong> {
-        let fields = Fields::of(raw)?;
+    fn of(raw: Raw<'_>) -> Result<Self, Wrong> {
+        let fields = Object::of(raw)?;
         let members =
             fields.members().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        Ok(Self { members, input: String::new(), bytes: raw.get().len() })
+        Ok(Self { members, input: String::new(), bytes: raw.text().len() })
     }
 
-    fn add(&mut self, raw: &RawValue) -> Result<(), Wrong> {
-        self.bytes = self.bytes.saturating_add(raw.get().len());
+    fn add(&mut self, raw: Raw<'_>) -> Result<(), Wrong> {
+        self.bytes = self.bytes.saturating_add(raw.text().len());
         if self.bytes > WHOLE_BLOCK_MAX_BYTES {
             return Err(Wrong::new(
                 "",
                 format!("the block is larger than {WHOLE_BLOCK_MAX_BYTES} bytes"),
             ));
         }
-        let mut delta = Fields::of(raw)?;
+        let mut delta = Object::of(raw)?;
         if delta.required_string("type")? == "input_json_delta" {
             self.input.push_str(&delta.string("partial_json")?.unwrap_or_default());
             return Ok(());
@@ -405,12 +412,12 @@ impl Gathered {
     }
 
     /// Strings grow; anything else is replaced.
-    fn append(&mut self, name: &str, value: &RawValue) {
+    fn append(&mut self, name: &str, value: Raw<'_>) {
         let Some((_, member)) = self.members.iter_mut().find(|(known, _)| known == name) else {
             self.members.push((name.to_owned(), value.into()));
             return;
         };
-        let grown = match (member.read::<String>(), serde_json::from_str::<String>(value.get())) {
+        let grown = match (member.read::<String>(), serde_json::from_str::<String>(value.text())) {
             (Ok(before), Ok(more)) => Json::of(&(before + &more)).ok(),
             _ => None,
         };
@@ -425,11 +432,11 @@ impl Gathered {
             }
         }
         let mut out = Vec::new();
-        let mut object = super::super::wire::Object::open(&mut out);
+        let mut object = ObjectWriter::new(&mut out);
         for (name, value) in &self.members {
             object.raw(name, value.text());
         }
-        object.close();
+        object.end();
         Json::parse(String::from_utf8(out).ok()?).ok()
     }
 }

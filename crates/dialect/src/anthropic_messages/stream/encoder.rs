@@ -9,8 +9,9 @@ use super::super::block::{self, Reader, citation_json, tool_id};
 use super::super::response::{
     is_of_the_end, message_id, picture_link, shows, stop_reason, write_usage,
 };
-use super::super::wire::{Object, write};
 use super::super::{HERE, error};
+use crate::anthropic_messages::extension;
+use crate::json::write::{ObjectWriter, put};
 use crate::model::{Content, Delta, Event, Extension, Finish, Media, Opening, Part, ToolKind};
 use crate::{ApiError, ErrorClass, Shown, Usage};
 use std::collections::VecDeque;
@@ -100,12 +101,17 @@ impl Encoder {
         }
     }
 
-    fn frame(&mut self, kind: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
+    fn frame(
+        &mut self,
+        kind: &str,
+        out: &mut Vec<u8>,
+        members: impl FnOnce(&mut ObjectWriter<'_>),
+    ) {
         self.scratch.clear();
-        let mut object = Object::open(&mut self.scratch);
-        object.put("type", kind);
+        let mut object = ObjectWriter::new(&mut self.scratch);
+        object.member("type", kind);
         members(&mut object);
-        object.close();
+        object.end();
         write_frame(kind, &mut self.scratch, out);
     }
 
@@ -117,16 +123,16 @@ impl Encoder {
         let model = self.model.clone().unwrap_or_else(|| model.to_owned());
         let usage = self.usage;
         self.frame("message_start", out, |object| {
-            let mut message = Object::open(object.key("message"));
-            message.put("id", &id);
-            message.put("type", "message");
-            message.put("role", "assistant");
-            message.put("model", &model);
+            let mut message = ObjectWriter::new(object.key("message"));
+            message.member("id", &id);
+            message.member("type", "message");
+            message.member("role", "assistant");
+            message.member("model", &model);
             message.raw("content", "[]");
             message.raw("stop_reason", "null");
             message.raw("stop_sequence", "null");
             write_usage(message.key("usage"), usage.as_ref());
-            message.close();
+            message.end();
         });
     }
 
@@ -240,7 +246,7 @@ impl Encoder {
         waiting.index = Some(index);
         let opening = waiting.opening.clone();
         self.frame("content_block_start", out, |object| {
-            object.put("index", &index);
+            object.member("index", &index);
             write_opening(object.key("content_block"), &opening);
         });
         match opening {
@@ -298,7 +304,7 @@ impl Encoder {
             (Delta::Text(text), _) => self.write_member(index, "text_delta", "text", text, out),
             (Delta::Arguments(text), Opening::ToolCall { kind: ToolKind::Custom, .. }) => {
                 let mut quoted = Vec::with_capacity(text.len() + 2);
-                write(&mut quoted, text);
+                put(&mut quoted, text);
                 let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
                 self.write_json(index, &String::from_utf8_lossy(inner), out);
             }
@@ -308,7 +314,7 @@ impl Encoder {
             }
             (Delta::Citation(citation), _) => self.write_citation(index, citation, out),
             (Delta::Opaque(e), _) => self.frame("content_block_delta", out, |object| {
-                object.put("index", &index);
+                object.member("index", &index);
                 object.raw("delta", e.value.text());
             }),
         }
@@ -317,11 +323,11 @@ impl Encoder {
     fn write_citation(&mut self, index: u32, citation: &crate::model::Citation, out: &mut Vec<u8>) {
         let Some(json) = citation_json(citation, Reader::Client) else { return };
         self.frame("content_block_delta", out, |object| {
-            object.put("index", &index);
-            let mut delta = Object::open(object.key("delta"));
-            delta.put("type", "citations_delta");
+            object.member("index", &index);
+            let mut delta = ObjectWriter::new(object.key("delta"));
+            delta.member("type", "citations_delta");
             delta.raw("citation", json.text());
-            delta.close();
+            delta.end();
         });
     }
 
@@ -341,11 +347,11 @@ impl Encoder {
             return;
         }
         self.frame("content_block_delta", out, |object| {
-            object.put("index", &index);
-            let mut delta = Object::open(object.key("delta"));
-            delta.put("type", kind);
-            delta.put(member, text);
-            delta.close();
+            object.member("index", &index);
+            let mut delta = ObjectWriter::new(object.key("delta"));
+            delta.member("type", kind);
+            delta.member(member, text);
+            delta.end();
         });
     }
 
@@ -354,7 +360,7 @@ impl Encoder {
         if matches!(waiting.opening, Opening::ToolCall { kind: ToolKind::Custom, .. }) {
             self.write_json(index, r#""}"#, out);
         }
-        self.frame("content_block_stop", out, |object| object.put("index", &index));
+        self.frame("content_block_stop", out, |object| object.member("index", &index));
     }
 
     fn fail(&mut self, e: &ApiError, out: &mut Vec<u8>) {
@@ -378,13 +384,13 @@ impl Encoder {
         let at_end = std::mem::take(&mut self.at_end);
         let usage = self.usage;
         self.frame("message_delta", out, |object| {
-            let mut delta = Object::open(object.key("delta"));
-            delta.put("stop_reason", &reason);
-            delta.put("stop_sequence", &stop_sequence);
+            let mut delta = ObjectWriter::new(object.key("delta"));
+            delta.member("stop_reason", &reason);
+            delta.member("stop_sequence", &stop_sequence);
             for e in at_end.iter().filter(|e| is_of_the_end(e)) {
                 delta.raw(&e.name, e.value.text());
             }
-            delta.close();
+            delta.end();
             write_usage(object.key("usage"), usage.as_ref());
             for e in at_end.iter().filter(|e| !is_of_the_end(e)) {
                 object.raw(&e.name, e.value.text());
@@ -437,13 +443,13 @@ fn write_opening(out: &mut Vec<u8>, opening: &Opening) {
 }
 
 fn write_call(out: &mut Vec<u8>, id: &str, name: &str, extensions: &[Extension]) {
-    let mut call = Object::open(out);
-    call.put("type", "tool_use");
-    call.put("id", tool_id(id, extensions, Reader::Client).as_ref());
-    call.put("name", name);
+    let mut call = ObjectWriter::new(out);
+    call.member("type", "tool_use");
+    call.member("id", tool_id(id, extensions, Reader::Client).as_ref());
+    call.member("name", name);
     call.raw("input", "{}");
-    call.extensions(extensions);
-    call.close();
+    extension::write(&mut call, extensions);
+    call.end();
 }
 
 /// Whether a delta has nothing that Anthropic's clients understand.

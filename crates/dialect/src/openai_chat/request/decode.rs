@@ -1,13 +1,13 @@
 //! A client's request, read.
 
-use crate::openai_chat::object::{Object, extension, invalid, items, string, whole, wrong_type};
+use crate::json::read::{Object, Raw, items, string, whole};
+use crate::openai_chat::extension::{extension, rest};
 use crate::openai_chat::part::cache_hint;
 use crate::{
     DecodeError, Dialect, Json,
     model::{OutputFormat, Reasoning, ReasoningMode, Request, Sampling, Tool, ToolChoice},
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// Reads a chat completions request.
 ///
@@ -15,15 +15,13 @@ use serde_json::value::RawValue;
 /// Where the body is no JSON object, lacks `messages`, or a known parameter has
 /// the wrong type; the message names the parameter.
 pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
-    let mut fields = Object::of_bytes(body).map_err(|error| DecodeError {
-        message: format!("the body is not a JSON object: {error}"),
-        param: None,
-    })?;
+    let mut fields = Object::of_body(body)?;
     let messages = fields.take("messages");
-    let messages = messages.ok_or_else(|| invalid("messages", "`messages` is missing"))?;
+    let messages =
+        messages.ok_or_else(|| DecodeError::invalid("messages", "`messages` is missing"))?;
     let messages = items(messages)
         .filter(|list| !list.is_empty())
-        .ok_or_else(|| wrong_type("messages", "a list with at least one message"))?;
+        .ok_or_else(|| DecodeError::wrong_type("messages", "a list with at least one message"))?;
     let Request { system, turns, places, .. } = super::messages::decode(messages)?;
 
     let mut request = Request { system, turns, places, ..decode_parameters(&mut fields)? };
@@ -38,7 +36,7 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
     } else if let Some(wish) = fields.object("reasoning") {
         openrouter_reasoning(&wish, request.reasoning.get_or_insert_with(Reasoning::default));
     }
-    request.extensions = fields.rest("");
+    request.extensions = rest("", &fields);
     Ok(request)
 }
 
@@ -46,7 +44,7 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
 pub(crate) fn decode_parameters(fields: &mut Object<'_>) -> Result<Request, DecodeError> {
     let model = fields.take("model");
     let model = match model {
-        Some(raw) => string(raw).ok_or_else(|| wrong_type("model", "a string"))?,
+        Some(raw) => string(raw).ok_or_else(|| DecodeError::wrong_type("model", "a string"))?,
         // Azure's paths name the model; the gateway fills it in.
         None => String::new(),
     };
@@ -55,7 +53,7 @@ pub(crate) fn decode_parameters(fields: &mut Object<'_>) -> Result<Request, Deco
     if limit.is_some() && completion_limit.is_some() {
         let message = "`max_tokens` and `max_completion_tokens` exclude each other; \
                        keep `max_completion_tokens`";
-        return Err(invalid("max_tokens", message));
+        return Err(DecodeError::invalid("max_tokens", message));
     }
     let sampling = Sampling {
         temperature: typed(fields, "temperature", "a number", read)?,
@@ -72,8 +70,9 @@ pub(crate) fn decode_parameters(fields: &mut Object<'_>) -> Result<Request, Deco
     let include_usage = match fields.take("stream_options") {
         None => false,
         Some(raw) => {
-            let options = Object::parse(raw.get());
-            let mut options = options.map_err(|_| wrong_type("stream_options", "an object"))?;
+            let options = Object::of(raw);
+            let mut options =
+                options.map_err(|_| DecodeError::wrong_type("stream_options", "an object"))?;
             typed(&mut options, "include_usage", "true or false", read)?.unwrap_or(false)
         }
     };
@@ -94,18 +93,18 @@ pub(crate) fn decode_parameters(fields: &mut Object<'_>) -> Result<Request, Deco
     })
 }
 
-fn read<T: for<'de> Deserialize<'de>>(raw: &RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
+fn read<T: for<'de> Deserialize<'de>>(raw: Raw<'_>) -> Option<T> {
+    serde_json::from_str(raw.text()).ok()
 }
 
 fn typed<T>(
     fields: &mut Object<'_>,
     name: &str,
     wanted: &str,
-    read: impl Fn(&RawValue) -> Option<T>,
+    read: impl Fn(Raw<'_>) -> Option<T>,
 ) -> Result<Option<T>, DecodeError> {
     let Some(raw) = fields.take(name) else { return Ok(None) };
-    read(raw).map(Some).ok_or_else(|| wrong_type(name, wanted))
+    read(raw).map(Some).ok_or_else(|| DecodeError::wrong_type(name, wanted))
 }
 
 fn stop(fields: &mut Object<'_>) -> Result<Vec<String>, DecodeError> {
@@ -114,7 +113,8 @@ fn stop(fields: &mut Object<'_>) -> Result<Vec<String>, DecodeError> {
         Some(text) => Some(vec![text]),
         None => items(raw).and_then(|list| list.into_iter().map(string).collect()),
     };
-    let mut all = all.ok_or_else(|| wrong_type("stop", "a string or a list of strings"))?;
+    let mut all =
+        all.ok_or_else(|| DecodeError::wrong_type("stop", "a string or a list of strings"))?;
     all.retain(|text| !text.is_empty());
     Ok(all)
 }
@@ -122,24 +122,25 @@ fn stop(fields: &mut Object<'_>) -> Result<Vec<String>, DecodeError> {
 fn tools(fields: &mut Object<'_>) -> Result<Vec<Tool>, DecodeError> {
     let mut found = Vec::new();
     if let Some(raw) = fields.take("tools") {
-        let list = items(raw).ok_or_else(|| wrong_type("tools", "a list"))?;
+        let list = items(raw).ok_or_else(|| DecodeError::wrong_type("tools", "a list"))?;
         for (at, item) in list.into_iter().enumerate() {
             found.push(tool(item, &format!("tools[{at}]"))?);
         }
     }
     if let Some(raw) = fields.take("functions") {
-        let list = items(raw).ok_or_else(|| wrong_type("functions", "a list"))?;
+        let list = items(raw).ok_or_else(|| DecodeError::wrong_type("functions", "a list"))?;
         for (at, item) in list.into_iter().enumerate() {
             let path = format!("functions[{at}]");
-            let inner = Object::parse(item.get()).map_err(|_| wrong_type(&path, "an object"))?;
+            let inner =
+                Object::of(item).map_err(|_| DecodeError::wrong_type(&path, "an object"))?;
             found.push(function(inner, Object::default(), &path)?);
         }
     }
     Ok(found)
 }
 
-fn tool(raw: &RawValue, path: &str) -> Result<Tool, DecodeError> {
-    let mut outer = Object::parse(raw.get()).map_err(|_| wrong_type(path, "an object"))?;
+fn tool(raw: Raw<'_>, path: &str) -> Result<Tool, DecodeError> {
+    let mut outer = Object::of(raw).map_err(|_| DecodeError::wrong_type(path, "an object"))?;
     let kind = outer.filled("type");
     if let Some(kind) = kind.filter(|kind| kind != "function") {
         let tool = Json::from(raw);
@@ -149,24 +150,24 @@ fn tool(raw: &RawValue, path: &str) -> Result<Tool, DecodeError> {
     match outer.take("function") {
         Some(raw) => {
             let path = format!("{path}.function");
-            let inner = Object::parse(raw.get()).map_err(|_| wrong_type(&path, "an object"))?;
+            let inner = Object::of(raw).map_err(|_| DecodeError::wrong_type(&path, "an object"))?;
             function(inner, outer, &path)
         }
         // The flat form of the responses API, which some clients send here.
         None if outer.get("name").is_some() => function(outer, Object::default(), path),
-        None => Err(invalid(path, format!("`{path}.function` is missing"))),
+        None => Err(DecodeError::invalid(path, format!("`{path}.function` is missing"))),
     }
 }
 
 fn function(mut inner: Object<'_>, mut outer: Object<'_>, path: &str) -> Result<Tool, DecodeError> {
     let name = inner.take("name").and_then(string).filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| wrong_type(format!("{path}.name"), "a name"))?;
+    let name = name.ok_or_else(|| DecodeError::wrong_type(format!("{path}.name"), "a name"))?;
     let description = inner.take("description").and_then(string);
     let parameters = inner.take("parameters").map(Json::from);
     let strict = inner.take("strict").and_then(read);
     let cache = cache_hint(&mut outer).or_else(|| cache_hint(&mut inner));
-    let mut extensions = outer.rest("");
-    extensions.extend(inner.rest("function."));
+    let mut extensions = rest("", &outer);
+    extensions.extend(rest("function.", &inner));
     Ok(Tool::Function { name, description, parameters, strict, cache, extensions })
 }
 
@@ -178,7 +179,7 @@ fn tool_choice(fields: &mut Object<'_>) -> Result<Option<ToolChoice>, DecodeErro
         (None, None) => return Ok(None),
     };
     let wrong = || {
-        wrong_type(
+        DecodeError::wrong_type(
             name,
             "`auto`, `none`, `required` or `{\"type\":\"function\",\"function\":{\"name\":…}}`",
         )
@@ -186,7 +187,7 @@ fn tool_choice(fields: &mut Object<'_>) -> Result<Option<ToolChoice>, DecodeErro
     if let Some(word) = string(raw) {
         return word_choice(&word).map(Some).ok_or_else(wrong);
     }
-    let choice = Object::parse(raw.get()).map_err(|_| wrong())?;
+    let choice = Object::of(raw).map_err(|_| wrong())?;
     let kind = choice.filled("type");
     let inner = choice.object("function");
     let named = inner.and_then(|f| f.filled("name")).or_else(|| choice.filled("name"));
@@ -209,8 +210,8 @@ fn word_choice(word: &str) -> Option<ToolChoice> {
 
 fn output_format(fields: &mut Object<'_>) -> Result<Option<OutputFormat>, DecodeError> {
     let Some(raw) = fields.get("response_format") else { return Ok(None) };
-    let wrong = || wrong_type("response_format", "an object with a `type`");
-    let format = Object::parse(raw.get()).map_err(|_| wrong())?;
+    let wrong = || DecodeError::wrong_type("response_format", "an object with a `type`");
+    let format = Object::of(raw).map_err(|_| wrong())?;
     let found = match format.filled("type").ok_or_else(wrong)?.as_str() {
         "text" => OutputFormat::Text,
         "json_object" => match format.get("response_schema").or_else(|| format.get("schema")) {
@@ -225,15 +226,16 @@ fn output_format(fields: &mut Object<'_>) -> Result<Option<OutputFormat>, Decode
         },
         "json_schema" => {
             let path = "response_format.json_schema";
-            let inner =
-                format.object("json_schema").ok_or_else(|| wrong_type(path, "an object"))?;
+            let inner = format
+                .object("json_schema")
+                .ok_or_else(|| DecodeError::wrong_type(path, "an object"))?;
             let schema = inner.get("schema");
             OutputFormat::JsonSchema {
                 name: inner.filled("name"),
                 description: inner.text("description"),
-                schema: schema
-                    .map(Json::from)
-                    .ok_or_else(|| invalid(path, format!("`{path}.schema` is missing")))?,
+                schema: schema.map(Json::from).ok_or_else(|| {
+                    DecodeError::invalid(path, format!("`{path}.schema` is missing"))
+                })?,
                 strict: inner.get("strict").and_then(read),
             }
         }
@@ -244,9 +246,9 @@ fn output_format(fields: &mut Object<'_>) -> Result<Option<OutputFormat>, Decode
     Ok(Some(found))
 }
 
-fn thinking(raw: &RawValue) -> Result<(Option<ReasoningMode>, Option<u64>), DecodeError> {
-    let wrong = || wrong_type("thinking", "an object with a `type`");
-    let wish = Object::parse(raw.get()).map_err(|_| wrong())?;
+fn thinking(raw: Raw<'_>) -> Result<(Option<ReasoningMode>, Option<u64>), DecodeError> {
+    let wrong = || DecodeError::wrong_type("thinking", "an object with a `type`");
+    let wish = Object::of(raw).map_err(|_| wrong())?;
     let mode = match wish.filled("type").as_deref() {
         Some("enabled") => Some(ReasoningMode::Enabled),
         Some("disabled") => Some(ReasoningMode::Disabled),

@@ -2,8 +2,9 @@
 
 use super::history;
 use super::params::{self, Weight};
-use crate::openai_chat::part::{encode_cache, own};
-use crate::openai_chat::write::{self, ObjectWriter};
+use crate::json::write::{self, ObjectWriter, ToJson};
+use crate::openai_chat::extension::{self, own};
+use crate::openai_chat::part::encode_cache;
 use crate::{
     Dialect, Dropped, EncodeError, OutputLimitField, Target,
     model::{Extension, OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
@@ -56,11 +57,7 @@ impl Body<'_, '_> {
 
     /// Writes a parameter that changes the answer: where the target refuses
     /// it, so does this.
-    fn maybe<T: serde::Serialize>(
-        &mut self,
-        name: &str,
-        value: Option<&T>,
-    ) -> Result<(), EncodeError> {
+    fn maybe<T: ToJson>(&mut self, name: &str, value: Option<&T>) -> Result<(), EncodeError> {
         let Some(value) = value.filter(|_| self.wanted(name)) else { return Ok(()) };
         if self.target.refused.always.contains(&name) {
             return self.refuse(name);
@@ -71,7 +68,7 @@ impl Body<'_, '_> {
 
     /// Writes a parameter that does not change the answer, unless the target
     /// refuses it.
-    fn hint<T: serde::Serialize>(&mut self, name: &str, value: Option<&T>) {
+    fn hint<T: ToJson>(&mut self, name: &str, value: Option<&T>) {
         if self.wanted(name) && !self.target.refused.always.contains(&name) {
             self.object.maybe(name, value);
         }
@@ -296,11 +293,7 @@ struct Names<'b, 'o, 't> {
 }
 
 impl Names<'_, '_, '_> {
-    fn maybe<T: serde::Serialize>(
-        &mut self,
-        name: &str,
-        value: Option<&T>,
-    ) -> Result<(), EncodeError> {
+    fn maybe<T: ToJson>(&mut self, name: &str, value: Option<&T>) -> Result<(), EncodeError> {
         if self.refused.contains(&name) { Ok(()) } else { self.body.maybe(name, value) }
     }
 }
@@ -343,5 +336,5 @@ fn function(tool: &Tool, target: &Target<'_>, object: &mut ObjectWriter<'_>) {
     if let Some(hint) = cache.as_ref().filter(|_| target.cache_control) {
         encode_cache(hint, object);
     }
-    object.extensions(own(extensions).filter(|e| !e.name.starts_with("function.")));
+    extension::write(object, own(extensions).filter(|e| !e.name.starts_with("function.")));
 }

@@ -11,9 +11,10 @@
 //! target takes one system message only, instructions from anywhere in the
 //! conversation are joined in it.
 
+use crate::json::write::ObjectWriter;
 use crate::openai_chat::assistant;
-use crate::openai_chat::part::{self, encode_cache, is_plain, own, plain};
-use crate::openai_chat::write::ObjectWriter;
+use crate::openai_chat::extension::own;
+use crate::openai_chat::part::{self, encode_cache, is_plain, plain};
 use crate::{
     Dialect, Dropped, EncodeError, Target,
     model::{Content, Extension, Media, Part, Places, Request, Role, Turn},

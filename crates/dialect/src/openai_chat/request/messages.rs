@@ -5,18 +5,18 @@
 //! user turn. What a message has beside its parts travels on its first part as
 //! an extension named `message.` + field.
 
+use crate::json::read::{Object, Raw, string};
 use crate::openai_chat::assistant;
+use crate::openai_chat::extension::rest;
 use crate::openai_chat::made_id;
-use crate::openai_chat::object::{Object, invalid, string, wrong_type};
 use crate::openai_chat::part::{cache_hint, decode_content, name_extension};
 use crate::{
     DecodeError,
     model::{Content, Part, Place, Places, Request, Role, Turn},
 };
-use serde_json::value::RawValue;
 use std::collections::{HashMap, VecDeque};
 
-pub(super) fn decode(messages: Vec<&RawValue>) -> Result<Request, DecodeError> {
+pub(super) fn decode(messages: Vec<Raw<'_>>) -> Result<Request, DecodeError> {
     let mut reader = Reader::default();
     for (at, raw) in messages.into_iter().enumerate() {
         reader.message(raw, at)?;
@@ -41,11 +41,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn message(&mut self, raw: &RawValue, at: usize) -> Result<(), DecodeError> {
+    fn message(&mut self, raw: Raw<'_>, at: usize) -> Result<(), DecodeError> {
         let path = &*format!("messages[{at}]");
-        let mut message = Object::parse(raw.get()).map_err(|_| wrong_type(path, "an object"))?;
+        let mut message =
+            Object::of(raw).map_err(|_| DecodeError::wrong_type(path, "an object"))?;
         let role = message.take("role").and_then(string);
-        let role = role.ok_or_else(|| wrong_type(format!("{path}.role"), "a string"))?;
+        let role =
+            role.ok_or_else(|| DecodeError::wrong_type(format!("{path}.role"), "a string"))?;
         match role.as_str() {
             "tool" | "function" => return self.result(message, path, at),
             _ => self.in_results = false,
@@ -64,11 +66,11 @@ impl Reader {
             },
             _ => {
                 let message = format!("`{path}.role`: no role is called `{role}`");
-                return Err(invalid(format!("{path}.role"), message));
+                return Err(DecodeError::invalid(format!("{path}.role"), message));
             }
         };
         let leading = self.turns.is_empty() && matches!(role.as_str(), "system" | "developer");
-        let mut beside = message.rest("message.");
+        let mut beside = rest("message.", &message);
         beside.retain(|extension| extension.value.text() != "[]");
         if role == "developer" || (leading && self.after_developer) {
             beside.extend(name_extension("message.role", &role));
@@ -119,7 +121,7 @@ impl Reader {
             // Some clients leave it out where there is one call to answer.
             (None, None) => self.unanswered.pop_front().ok_or_else(|| {
                 let path = format!("{path}.tool_call_id");
-                invalid(&path, format!("`{path}` is missing"))
+                DecodeError::invalid(&path, format!("`{path}` is missing"))
             })?,
         };
         let cache = cache_hint(&mut message);
@@ -128,7 +130,7 @@ impl Reader {
             None => Vec::new(),
         };
         let content = Content::ToolResult { id, parts, is_error: false };
-        let part = Part { content, cache, extensions: message.rest("message.") };
+        let part = Part { content, cache, extensions: rest("message.", &message) };
         match self.turns.last_mut() {
             Some(turn) if self.in_results => turn.parts.push(part),
             _ => {

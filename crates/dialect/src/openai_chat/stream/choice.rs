@@ -4,15 +4,16 @@
 //! calls stay open until the choice ends, because their pieces may interleave.
 
 use crate::Json;
+use crate::json::escape::Joiner;
+use crate::json::read::{Object, Raw, items, string};
+use crate::json::write;
 use crate::model::{Citation, Delta, Event, Extension, Opening, Part, ToolKind};
 use crate::openai_chat::assistant::{
     arguments, citation, detail, extra_content, image, thinking_block,
 };
-use crate::openai_chat::object::{Object, extension, items, string};
+use crate::openai_chat::extension::extension;
 use crate::openai_chat::part::thinking_text;
-use crate::openai_chat::surrogate::Joiner;
-use crate::openai_chat::{made_id, response::has_logprobs, write};
-use serde_json::value::RawValue;
+use crate::openai_chat::{made_id, response::has_logprobs};
 
 /// More calls in one answer than any model makes; a stream that has more is
 /// broken, and finding each call's pieces must not take forever.
@@ -45,7 +46,7 @@ struct Piece<'a> {
     id: Option<String>,
     name: Option<String>,
     kind: ToolKind,
-    arguments: Option<&'a RawValue>,
+    arguments: Option<Raw<'a>>,
 }
 
 /// The state of one choice.
@@ -97,7 +98,7 @@ impl Choice {
         }
         let calls = delta.get("tool_calls").and_then(items).unwrap_or_default();
         for (position, raw) in calls.into_iter().enumerate() {
-            if let Ok(call) = Object::parse(raw.get()) {
+            if let Ok(call) = Object::of(raw) {
                 self.call(&call, position, out);
             }
         }
@@ -107,25 +108,25 @@ impl Choice {
     }
 
     /// Text of a legacy completion.
-    pub(super) fn text(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
+    pub(super) fn text(&mut self, raw: Raw<'_>, out: &mut Vec<Event>) {
         self.say(Words::Text, raw, out);
     }
 
     /// Log probabilities belong to the text that came with them.
-    pub(super) fn logprobs(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
+    pub(super) fn logprobs(&mut self, raw: Raw<'_>, out: &mut Vec<Event>) {
         let Some((_, part)) = self.words.filter(|_| has_logprobs(raw)) else { return };
         let delta = Delta::Opaque(extension("logprobs", raw));
         out.push(Event::Delta { choice: self.number, part, delta });
     }
 
-    fn content(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
-        if raw.get().starts_with('"') {
+    fn content(&mut self, raw: Raw<'_>, out: &mut Vec<Event>) {
+        if raw.text().starts_with('"') {
             self.say(Words::Text, raw, out);
             return;
         }
         // Mistral's list of parts.
         for item in items(raw).unwrap_or_default() {
-            let Ok(part) = Object::parse(item.get()) else { continue };
+            let Ok(part) = Object::of(item) else { continue };
             if let Some(thinking) = part.get("thinking") {
                 self.say_text(Words::Reasoning, thinking_text(thinking), out);
             } else if let Some(text) = part.get("text") {
@@ -140,7 +141,7 @@ impl Choice {
         let words = ["reasoning_content", "reasoning"]
             .into_iter()
             .filter_map(|name| delta.get(name))
-            .find(|raw| raw.get().starts_with('"') && raw.get() != "\"\"");
+            .find(|raw| raw.text().starts_with('"') && raw.text() != "\"\"");
         if let Some(words) = words {
             self.say(Words::Reasoning, words, out);
         }
@@ -150,7 +151,7 @@ impl Choice {
         ] {
             let mut found = false;
             for raw in delta.get(name).and_then(items).unwrap_or_default() {
-                let thought = Object::parse(raw.get()).ok().and_then(|block| read(&block));
+                let thought = Object::of(raw).ok().and_then(|block| read(&block));
                 let Some(mut thought) = thought else { continue };
                 found = true;
                 if thought.redacted.is_some() {
@@ -181,8 +182,8 @@ impl Choice {
         matches!(self.words, Some((Words::Reasoning, _)))
     }
 
-    fn say(&mut self, kind: Words, raw: &RawValue, out: &mut Vec<Event>) {
-        if let Some(text) = self.joiner.push(raw.get()) {
+    fn say(&mut self, kind: Words, raw: Raw<'_>, out: &mut Vec<Event>) {
+        if let Some(text) = self.joiner.push(raw.text()) {
             self.say_text(kind, text, out);
         }
     }
@@ -328,7 +329,7 @@ impl Choice {
             call.id = id;
         }
         let text = raw
-            .map(|raw| call.joiner.push(raw.get()).unwrap_or_else(|| arguments(raw)))
+            .map(|raw| call.joiner.push(raw.text()).unwrap_or_else(|| arguments(raw)))
             .unwrap_or_default();
         if let Some(part) = call.part {
             if !text.is_empty() {
@@ -369,12 +370,12 @@ impl Choice {
 }
 
 /// The item without its number, where it has one.
-fn without_index(raw: &RawValue) -> Option<Json> {
-    let item = Object::parse(raw.get()).ok()?;
+fn without_index(raw: Raw<'_>) -> Option<Json> {
+    let item = Object::of(raw).ok()?;
     item.get("index")?;
     write::json(|object| {
         for (name, value) in item.members().filter(|(name, _)| *name != "index") {
-            object.member(name, value);
+            object.member(name, &value);
         }
     })
 }

@@ -6,12 +6,12 @@
 //! every choice has finished.
 
 use super::choice::{Choice, stop_sequence, telling};
+use crate::json::read::{Object, Raw, items, string, whole};
 use crate::model::{Event, Extension, Finish};
-use crate::openai_chat::object::{Object, items, string, whole};
+use crate::openai_chat::extension::rest;
 use crate::openai_chat::response::NOISE;
 use crate::openai_chat::{error, finish, usage};
 use crate::{DecodeError, Usage, sse};
-use serde_json::value::RawValue;
 
 /// More answers to one prompt than anybody offers; above it a stream is broken.
 const CHOICES_MAX: u64 = 1024;
@@ -94,7 +94,7 @@ impl Decoder {
         for raw in [groq.get("usage"), chunk.take("usage")].into_iter().flatten() {
             self.usage(raw, out);
         }
-        self.remember(chunk, out);
+        self.remember(&chunk, out);
         if done {
             self.end(out);
         }
@@ -131,8 +131,8 @@ impl Decoder {
         out.push(Event::Start { id, model, created_unix_s, usage: None });
     }
 
-    fn choice(&mut self, raw: &RawValue, at: usize, out: &mut Vec<Event>) {
-        let Ok(fields) = Object::parse(raw.get()) else { return };
+    fn choice(&mut self, raw: Raw<'_>, at: usize, out: &mut Vec<Event>) {
+        let Ok(fields) = Object::of(raw) else { return };
         let index = fields.whole("index").unwrap_or(at as u64);
         if index >= CHOICES_MAX {
             return;
@@ -162,7 +162,7 @@ impl Decoder {
         }
     }
 
-    fn usage(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
+    fn usage(&mut self, raw: Raw<'_>, out: &mut Vec<Event>) {
         let Some(used) = usage::decode(raw) else { return };
         if self.usage != Some(used) {
             self.usage = Some(used);
@@ -170,8 +170,8 @@ impl Decoder {
         }
     }
 
-    fn remember(&mut self, chunk: Object<'_>, out: &mut Vec<Event>) {
-        for extension in chunk.rest("") {
+    fn remember(&mut self, chunk: &Object<'_>, out: &mut Vec<Event>) {
+        for extension in rest("", chunk) {
             let name = extension.name.as_str();
             if NOISE.contains(&name) || PASSING.contains(&name) || !telling(&extension) {
                 continue;

@@ -7,12 +7,12 @@
 //! Every item of a list in a delta has its `index`: the official clients put
 //! pieces together by it, and fail without it at the second.
 
+use crate::json::read::Object;
+use crate::json::write::{self, ObjectWriter};
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
 use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
-use crate::openai_chat::object::Object;
-use crate::openai_chat::part::own;
+use crate::openai_chat::extension::{self, own};
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
-use crate::openai_chat::write::{self, ObjectWriter};
 use crate::openai_chat::{EXTRA_CONTENT, error, finish, usage};
 use crate::{Dialect, Json, Shown, Usage};
 
@@ -130,7 +130,7 @@ impl Encoder {
         out.extend_from_slice(b"data: ");
         let from = out.len();
         let mut object = ObjectWriter::resume(out, &self.head);
-        object.extensions(&self.extensions);
+        extension::write(&mut object, &self.extensions);
         self.extensions.clear();
         fill(&mut object);
         object.end();
@@ -234,7 +234,7 @@ impl Encoder {
             delta.array("tool_calls", [index], |out, index| {
                 write::object(out, |call| {
                     encode_call(call, Some(index), id, name, arguments, kind);
-                    call.extensions(own(extensions));
+                    extension::write(call, own(extensions));
                 });
             });
         });
@@ -279,14 +279,14 @@ impl Encoder {
     }
 
     fn annotation(&mut self, choice: u32, annotation: &Json, out: &mut Vec<u8>) {
-        let Ok(members) = Object::parse(annotation.text()) else { return };
+        let Ok(members) = Object::of(annotation.into()) else { return };
         let at = next(&mut self.state(choice).annotations);
         self.delta_chunk(choice, out, |delta| {
             delta.array("annotations", [at], |out, at| {
                 write::object(out, |object| {
                     object.member("index", &at);
                     for (name, value) in members.members().filter(|(name, _)| *name != "index") {
-                        object.member(name, value);
+                        object.member(name, &value);
                     }
                 });
             });
@@ -325,7 +325,7 @@ impl Encoder {
                         delta.array("tool_calls", [at], |out, at| {
                             write::object(out, |call| {
                                 call.member("index", &at);
-                                call.extensions([extension]);
+                                extension::write(call, [extension]);
                             });
                         });
                     });

@@ -4,7 +4,7 @@
 //! the rest, and gives up (`None`) where the text is not JSON. Escaped keys
 //! match nothing. Recursion-free, so no nesting hurts it.
 
-use memchr::{memchr2, memchr2_iter};
+use super::text;
 use std::ops::Range;
 
 /// A place in JSON text.
@@ -77,15 +77,17 @@ impl<'a> Skim<'a> {
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         self.eat(b'"')?;
         let start = self.at;
-        loop {
-            let rest = self.bytes.get(self.at..)?;
-            let stop = memchr2(b'"', b'\\', rest)?;
-            self.at += stop + 1;
-            if rest.get(stop) == Some(&b'"') {
-                return self.bytes.get(start..self.at - 1);
-            }
-            self.at += 1;
-        }
+        let end = text::end::<false>(self.bytes, start)?;
+        self.at = end + 1;
+        self.bytes.get(start..end)
+    }
+
+    /// Where a member's key is, without its quotes; moves past its colon.
+    pub(crate) fn key_span(&mut self) -> Option<Range<usize>> {
+        self.peek()?;
+        let start = self.at + 1;
+        let key = self.key()?;
+        Some(start..start + key.len())
     }
 
     /// A string, or an empty one for any other value; moves past it.
@@ -149,79 +151,6 @@ impl<'a> Skim<'a> {
     }
 }
 
-/// What the brackets of JSON text tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Brackets {
-    /// It nests deeper than was allowed.
-    pub(crate) too_deep: bool,
-    /// Somewhere an object stands under the key `cache_control`.
-    pub(crate) cache_control: bool,
-    /// Somewhere a list stands under the key `content`.
-    pub(crate) content_list: bool,
-    /// Somewhere a list or an object stands under a key that no provider's
-    /// message has and that an earlier answer may have brought.
-    pub(crate) additions: bool,
-    /// The same of keys that OpenAI's own answers have.
-    pub(crate) annotations: bool,
-}
-
-impl Brackets {
-    fn note(&mut self, bytes: &[u8], at: usize) {
-        let before = bytes.get(..at).unwrap_or_default().trim_ascii_end();
-        let Some(key) = before.strip_suffix(b":") else { return };
-        let key = key.trim_ascii_end();
-        // Within a string, a quote has a backslash before it.
-        self.cache_control |= key.ends_with(b"\"cache_control\"");
-        self.content_list |= bytes.get(at) == Some(&b'[') && key.ends_with(b"\"content\"");
-        // All of these end in `s`, which few other keys in front of a bracket do.
-        if key.ends_with(b"s\"") {
-            const ADDITIONS: [&[u8]; 3] =
-                [b"\"thinking_blocks\"", b"\"provider_specific_fields\"", b"\"reasoning_details\""];
-            const ANNOTATIONS: [&[u8]; 3] = [b"\"annotations\"", b"\"citations\"", b"\"images\""];
-            self.additions |= ADDITIONS.iter().any(|name| key.ends_with(name));
-            self.annotations |= ANNOTATIONS.iter().any(|name| key.ends_with(name));
-        }
-    }
-}
-
-/// Looks at every bracket of JSON text once; twice where there are many.
-pub(crate) fn brackets(bytes: &[u8], depth_max: usize) -> Brackets {
-    let mut found = Brackets::default();
-    let mut count = 0_usize;
-    for at in memchr2_iter(b'{', b'[', bytes) {
-        found.note(bytes, at);
-        count += 1;
-    }
-    // Most texts have too few brackets, quoted ones included.
-    found.too_deep = count > depth_max && deeper_than(bytes, depth_max);
-    found
-}
-
-fn deeper_than(bytes: &[u8], max: usize) -> bool {
-    let mut skim = Skim::new(bytes);
-    let mut depth = 0_usize;
-    while let Some(&byte) = bytes.get(skim.at) {
-        match byte {
-            b'"' => {
-                if skim.string().is_none() {
-                    return false;
-                }
-                continue;
-            }
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > max {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        skim.at += 1;
-    }
-    false
-}
-
 /// A string's text, from what stands between its quotes; `None` where that is
 /// not text or longer than `max_bytes`.
 pub(crate) fn unescape(raw: &[u8], max_bytes: usize) -> Option<String> {
@@ -263,31 +192,6 @@ mod tests {
         for text in ["", "{", "{\"a", "{\"a\\", "[1", "\"", "{\"a\":", "[[[", "]", ","] {
             assert_eq!(Skim::new(text.as_bytes()).value(), None, "{text}");
         }
-    }
-
-    #[test]
-    fn brackets_tell_what_stands_before_them() {
-        let text = |text: &str| {
-            let found = brackets(text.as_bytes(), 9);
-            (found.cache_control, found.content_list)
-        };
-        assert_eq!(text(r#"{"messages":[{"content":"x"}]}"#), (false, false));
-        assert_eq!(text(r#"{"content" : [{"text":"x"}]}"#), (false, true));
-        assert_eq!(text("{\"cache_control\":\n {\"type\":1}}"), (true, false));
-        assert_eq!(text(r#"{"a":"{\"cache_control\":{\"content\":["}"#), (false, false));
-        assert_eq!(text(r#"{"cache_control":null,"content":{}}"#), (false, false));
-    }
-
-    #[test]
-    fn depth_counts_brackets_outside_strings_only() {
-        let deeper_than = |bytes: &[u8], max| brackets(bytes, max).too_deep;
-        let open = "[".repeat(300);
-        let quoted = format!("[\"{open}\"]");
-        assert!(!deeper_than(quoted.as_bytes(), 256));
-        let hidden = format!("[\"{}\",{open}{}]", "]".repeat(500), "]".repeat(300));
-        assert!(deeper_than(hidden.as_bytes(), 256));
-        assert!(deeper_than("[".repeat(257).as_bytes(), 256));
-        assert!(!deeper_than("[".repeat(256).as_bytes(), 256));
     }
 
     #[test]
