@@ -11,7 +11,7 @@
 //! | `refusal: null` on an assistant's message | OpenAI's clients | removed for providers that are not OpenAI |
 //! | `thinking` blocks with an empty signature | Anthropic's clients | written as `reasoning_content` where the provider takes it back; removed elsewhere ([`without_foreign`](crate::anthropic_messages::fit::without_foreign)) |
 //! | `web_search_result_location` citations with an empty `encrypted_index` | Anthropic's clients | removed |
-//! | tool ids that begin with `toolu_km_` | Anthropic's clients | read back as the provider's own ids (`anthropic_messages::ids`) |
+//! | tool ids that begin with `toolu_km_` | Anthropic's clients | read back as the provider's own ids (`tool_ids`) |
 //! | shortened tool names | nobody: put back in the answer ([`ToolNames`](crate::ToolNames)) | |
 //! | calls of [`JSON_TOOL`](crate::anthropic_messages::JSON_TOOL) | nobody: shown as the answer's text | |
 //! | `msg_` before a message's id; `native_finish_reason`, `stop_reason` beside a choice | both | not part of a message, so never sent back |
@@ -29,6 +29,9 @@ pub const CHAT_MEMBERS: [&str; 8] = [
     "citations",
     "images",
 ];
+
+/// The member beside a call that only Gemini's compatible path has.
+pub(crate) const EXTRA_CONTENT: &str = "extra_content";
 
 /// The member that holds an assistant's thinking as plain text.
 pub(crate) const REASONING_CONTENT: &str = "reasoning_content";

@@ -132,8 +132,8 @@ impl Folding {
         if !self.logprobs.is_empty()
             && let Ok(value) = Json::of(&Logprobs { content: Some(self.logprobs) })
         {
-            let (source, name) = (Dialect::OpenAiChat, "logprobs".to_owned());
-            extensions.push(Extension { source, name, value });
+            let (source, name) = (Dialect::OpenAiChat, "logprobs");
+            extensions.push(Extension::new(source, name, value));
         }
         Choice {
             parts: self.parts.into_values().collect(),

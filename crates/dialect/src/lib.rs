@@ -7,6 +7,7 @@
 pub mod additions;
 pub mod answer;
 pub mod anthropic_messages;
+mod blocks;
 pub mod count;
 pub mod dropped;
 pub mod embeddings;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod fold;
 pub mod head;
 pub mod json;
+mod media;
 pub mod model;
 pub mod openai_chat;
 pub mod openai_completions;
@@ -22,8 +24,10 @@ pub mod retouch;
 
 pub mod splice;
 pub mod sse;
+mod strict_schema;
 pub mod tap;
 pub mod target;
+mod tool_ids;
 pub mod tool_names;
 pub mod tool_schema;
 pub mod translate;

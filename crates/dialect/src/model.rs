@@ -129,6 +129,21 @@ pub struct Part {
     pub extensions: Vec<Extension>,
 }
 
+impl Part {
+    /// Its kind in a client's words, for errors.
+    pub(crate) fn kind(&self) -> String {
+        let kind = match &self.content {
+            Content::Image { .. } => "image_url",
+            Content::Document { .. } => "file",
+            Content::Audio { .. } => "input_audio",
+            Content::Opaque { kind, .. } if kind.is_empty() => "a part without a type",
+            Content::Opaque { kind, .. } => kind,
+            _ => "text",
+        };
+        kind.to_owned()
+    }
+}
+
 impl From<Content> for Part {
     fn from(content: Content) -> Self {
         Self { content, cache: None, extensions: Vec::new() }
@@ -199,8 +214,15 @@ pub enum Content {
     Opaque {
         /// The dialect it came from.
         source: Dialect,
+        /// Its `type` there.
+        kind: String,
         /// The whole block.
         block: Json,
+        /// The same in parts that every dialect has; `None` if it has no such
+        /// form.
+        plain: Option<Vec<Part>>,
+        /// Without a tool of its provider's own it means nothing.
+        speaks_to_tool: bool,
     },
 }
 
@@ -318,7 +340,14 @@ pub enum ToolChoice {
     Required,
     /// This tool.
     Named(String),
-    /// What only the source dialect has (`allowed_tools`).
+    /// Some of the tools, by their names.
+    Allowed {
+        /// One of them must be called.
+        required: bool,
+        /// Which.
+        names: Vec<String>,
+    },
+    /// What only the source dialect has.
     Opaque(Extension),
 }
 
@@ -412,7 +441,7 @@ impl Sampling {
 }
 
 /// A field that one dialect has and the model lacks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Extension {
     /// The dialect it came from.
     pub source: Dialect,
@@ -420,12 +449,34 @@ pub struct Extension {
     pub name: String,
     /// Its value.
     pub value: Json,
+    /// What leaving it out means; judged by the decoder of its dialect, for
+    /// fields of a request.
+    pub weight: Weight,
+}
+
+/// The weight follows from the rest.
+impl PartialEq for Extension {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.name == other.name && self.value == other.value
+    }
+}
+
+/// What leaving out a field of another dialect means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing: the model says the same, or the value says nothing.
+    #[default]
+    Nothing,
+    /// Nothing for the answer's meaning; it is named all the same.
+    Hint,
+    /// Another answer: it is refused, or left out where that is wanted.
+    Meaning,
 }
 
 impl Extension {
-    /// A field of `source`'s.
-    pub(crate) fn new(source: Dialect, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        Self { source, name: name.into(), value: value.into() }
+    /// A field of `source`'s, not yet weighed.
+    pub fn new(source: Dialect, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        Self { source, name: name.into(), value: value.into(), weight: Weight::default() }
     }
 
     /// What is left of an object of `source`'s, named `prefix` + key.

@@ -9,9 +9,8 @@
 //! client's own affair.
 
 use crate::Dialect;
-use crate::json::Json;
 use crate::model::{Content, Event, Opening, Part, Request, Response, Tool, ToolChoice};
-use crate::openai_chat::digest;
+use crate::tool_ids::digest;
 use std::collections::{HashMap, HashSet};
 
 /// The names of one request that were replaced: what goes up, and what it
@@ -62,12 +61,6 @@ impl ToolNames {
                 name.clone_from(short);
             }
         });
-        if let Some(ToolChoice::Opaque(choice)) = &mut request.tool_choice
-            && choice.source != theirs
-            && let Some(renamed) = in_json(&choice.value, &sent)
-        {
-            choice.value = renamed;
-        }
         Some(Self(meant))
     }
 
@@ -111,8 +104,10 @@ fn each(request: &mut Request, take: &mut impl FnMut(&mut String)) {
             take(name);
         }
     }
-    if let Some(ToolChoice::Named(name)) = &mut request.tool_choice {
-        take(name);
+    match &mut request.tool_choice {
+        Some(ToolChoice::Named(name)) => take(name),
+        Some(ToolChoice::Allowed { names, .. }) => names.iter_mut().for_each(&mut *take),
+        _ => {}
     }
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         if let Content::ToolCall { name, .. } = &mut part.content {
@@ -139,17 +134,6 @@ fn shortened(name: &str, longest: usize, salt: usize) -> String {
     let tail: String = tail.iter().collect();
     let between = if tail.is_empty() { "" } else { "_" };
     format!("{head}_{hash:012x}{between}{tail}")
-}
-
-/// A choice of the other dialect's, which names tools inside. A name that does
-/// not fit is no word of JSON's that stands there.
-fn in_json(choice: &Json, sent: &HashMap<String, String>) -> Option<Json> {
-    let mut text = choice.text().to_owned();
-    for (name, short) in sent {
-        let quoted = |name: &str| serde_json::to_string(name).ok();
-        text = text.replace(&quoted(name)?, &quoted(short)?);
-    }
-    Json::parse(text).ok()
 }
 
 #[cfg(test)]
@@ -230,16 +214,12 @@ mod tests {
     #[test]
     fn a_choice_among_some_tools_names_them_as_they_go_up() {
         let mut asked = request(&["files.read".to_owned(), "other".to_owned()]);
-        let value = r#"{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"files.read"}}]}}"#;
-        asked.tool_choice = Some(ToolChoice::Opaque(crate::model::Extension {
-            source: Dialect::OpenAiChat,
-            name: "tool_choice".to_owned(),
-            value: Json::parse(value.to_owned()).unwrap(),
-        }));
+        let allowed = vec!["files.read".to_owned()];
+        asked.tool_choice = Some(ToolChoice::Allowed { required: false, names: allowed });
         ToolNames::fit(&mut asked, Dialect::AnthropicMessages).unwrap();
         let short = names(&asked)[0].clone();
-        let Some(ToolChoice::Opaque(choice)) = &asked.tool_choice else { panic!() };
-        assert!(choice.value.text().contains(&format!(r#""name":"{short}""#)));
+        let Some(ToolChoice::Allowed { names, .. }) = &asked.tool_choice else { panic!() };
+        assert_eq!(names, &[short]);
     }
 
     proptest! {

@@ -102,6 +102,9 @@ fn say<'r>(
             }
             Content::Reasoning(thought)
                 if role != Role::Assistant || !replayable(part, thought) => {}
+            Content::Opaque { source, plain: Some(plain), .. } if *source != HERE => {
+                blocks.extend(plain.iter().map(Block::Part));
+            }
             _ if !block::can_say(part) => {
                 // What another provider's model said beside words is history
                 // that cannot be told; a user's part is a question lost.

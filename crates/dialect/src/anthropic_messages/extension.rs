@@ -3,9 +3,10 @@
 
 use super::HERE;
 use crate::Json;
+use crate::head::{Surface, keys};
 use crate::json::read::Object;
 use crate::json::write::ObjectWriter;
-use crate::model::Extension;
+use crate::model::{Extension, Weight};
 
 /// A field of this dialect.
 pub(super) fn extension(name: impl Into<String>, value: impl Into<Json>) -> Extension {
@@ -15,6 +16,22 @@ pub(super) fn extension(name: impl Into<String>, value: impl Into<Json>) -> Exte
 /// What is left of an object of this dialect, named `prefix` + key.
 pub(super) fn rest(prefix: &str, object: &Object<'_>) -> Vec<Extension> {
     Extension::of_rest(HERE, prefix, object)
+}
+
+/// The weight of a field of a request. One that no table knows is a hint: new
+/// releases of coding agents bring such fields, and none of them was meant for
+/// another target.
+pub(super) fn weight(field: &Extension) -> Weight {
+    match &*field.name {
+        _ if field.says_nothing() => Weight::Nothing,
+        // The model has it as the wish to think.
+        "output_config.effort" => Weight::Nothing,
+        "cache_control" | "context_management" | "anthropic_version" | "anthropic_beta"
+        | "inference_geo" | "speed" | "metadata" => Weight::Hint,
+        name if name.contains('.') => Weight::Hint,
+        name if !keys::knows(Surface::AnthropicMessages, name) => Weight::Hint,
+        _ => Weight::Meaning,
+    }
 }
 
 /// The value of this dialect's extension of that name.

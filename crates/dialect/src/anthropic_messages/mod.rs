@@ -29,8 +29,6 @@ mod conversation;
 pub mod error;
 mod extension;
 pub mod fit;
-mod ids;
-pub(crate) mod plainly;
 pub mod request;
 mod request_encode;
 pub mod response;
@@ -40,9 +38,7 @@ mod thinking;
 mod usage;
 pub mod wish;
 
-use crate::json::read::Raw;
-use crate::model::Part;
-use crate::{DecodeError, Dialect};
+use crate::Dialect;
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::AnthropicMessages;
@@ -50,53 +46,6 @@ const HERE: Dialect = Dialect::AnthropicMessages;
 /// The name of the tool that stands in for a JSON schema where the model has
 /// no `output_config.format`; a call of it is the answer's text.
 pub const JSON_TOOL: &str = "keymoat_json_answer";
-
-/// Returns true for blocks of a request that this dialect alone writes so:
-/// OpenAI's clients send them where they take the model for Claude.
-pub(crate) fn has_block(kind: &str) -> bool {
-    matches!(
-        kind,
-        "image"
-            | "document"
-            | "tool_use"
-            | "tool_result"
-            | "redacted_thinking"
-            | "search_result"
-            | "server_tool_use"
-            | "container_upload"
-    ) || kind.ends_with("_tool_result")
-}
-
-/// Returns true for blocks of a user's or of the system's turn that speak to
-/// one of Anthropic's own tools: without the tool they mean nothing.
-pub(crate) fn is_of_a_server_tool(kind: &str) -> bool {
-    matches!(kind, "container_upload" | "tool_addition" | "tool_removal" | "server_tool_use")
-        || kind.ends_with("_tool_result")
-}
-
-/// Reads one block, which stands at `path` of the client's request.
-pub(crate) fn decode_block(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
-    block::decode(raw).map_err(|error| error.within(path).into())
-}
-
-/// Whether a request extension of this dialect may be left out towards other
-/// dialects without changing what the answer means.
-pub fn is_hint(name: &str) -> bool {
-    matches!(
-        name,
-        "cache_control"
-            | "context_management"
-            | "anthropic_version"
-            | "anthropic_beta"
-            | "betas"
-            | "inference_geo"
-            | "speed"
-            | "diagnostics"
-            | "metadata"
-    ) || name.starts_with("thinking.")
-        || name.starts_with("output_config.")
-        || name.starts_with("tool_choice.")
-}
 
 /// Reads arbitrary bytes as everything that this dialect can be asked to
 /// read, and writes back what could be read. Must not panic.

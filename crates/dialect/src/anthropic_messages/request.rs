@@ -1,15 +1,15 @@
 //! Anthropic's request body: read here, written by `request_encode`.
 
 use super::HERE;
-use super::block::{cache_control, decode_content};
 pub use super::request_encode::encode;
-use crate::anthropic_messages::extension::{extension, rest};
+use crate::anthropic_messages::extension::{self, extension, rest};
+use crate::blocks::{cache_control, decode_content};
 use crate::json::read::{Object, Raw, Wrong, list};
 use crate::model::{
     Extension, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
     Turn,
 };
-use crate::openai_chat::strict;
+use crate::strict_schema;
 use crate::{DecodeError, Json};
 
 /// Reads a body of `POST /v1/messages` or `/v1/messages/count_tokens`; a
@@ -71,6 +71,9 @@ fn read(body: &[u8]) -> Result<Request, Wrong> {
     request.cache = cache;
     request.extensions.extend(unusual);
     request.extensions.extend(rest("", &fields));
+    for field in &mut request.extensions {
+        field.weight = extension::weight(field);
+    }
     Ok(request)
 }
 
@@ -112,7 +115,7 @@ fn tool(raw: Raw<'_>) -> Result<Tool, Wrong> {
     extensions.extend(unusual);
     // A promise that only Anthropic makes (optional properties) is its own.
     if strict == Some(true)
-        && parameters.as_ref().is_some_and(|p| !strict::fits(p))
+        && parameters.as_ref().is_some_and(|p| !strict_schema::fits(p))
         && let Ok(value) = Json::of(&true)
     {
         strict = None;
@@ -186,7 +189,7 @@ fn format(raw: Raw<'_>, name: &str, request: &mut Request) -> Result<(), Wrong> 
         name: None,
         description: None,
         // Anthropic promises it always, OpenAI where it is asked to and can.
-        strict: strict::fits(&schema).then_some(true),
+        strict: strict_schema::fits(&schema).then_some(true),
         schema,
     });
     Ok(())

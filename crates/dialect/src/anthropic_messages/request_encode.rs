@@ -4,10 +4,10 @@ use super::block::{self, Reader, write_cache};
 use super::thinking::{self, Allows, Plan};
 use super::{HERE, JSON_TOOL, conversation, schema};
 use crate::anthropic_messages::extension;
-use crate::head::{Surface, keys::knows};
 use crate::json::write::{ObjectWriter, array, put};
-use crate::model::{Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice};
-use crate::openai_chat::request::params::{self, Weight};
+use crate::model::{
+    Content, Extension, OutputFormat, Part, Reasoning, Request, Tool, ToolChoice, Weight,
+};
 use crate::{Dropped, EncodeError, Json, Target, tool_schema};
 use serde_json::Number;
 
@@ -86,28 +86,6 @@ fn is_ours(name: &str) -> bool {
     matches!(name, "context_management" | "mcp_servers" | "container" | "inference_geo" | "speed")
 }
 
-/// What leaving out another dialect's field means. A field that no table knows
-/// is a hint: it was meant for another target.
-fn weight(e: &Extension) -> Weight {
-    let name = &*e.name;
-    match name {
-        _ if e.says_nothing() || is_ours(name) || params::is_gateways(name) => Weight::Silent,
-        // Said again: the model has them as its wish to think.
-        "thinking" | "reasoning" | "stream_options" => Weight::Silent,
-        "store"
-        | "metadata"
-        | "verbosity"
-        | "prediction"
-        | "safety_identifier"
-        | "prompt_cache_key"
-        | "prompt_cache_retention"
-        | "prompt_cache_options" => Weight::Hint,
-        "modalities" if !e.value.text().contains("audio") => Weight::Silent,
-        name if !knows(Surface::OpenAiChat, name) => Weight::Hint,
-        _ => Weight::Meaning,
-    }
-}
-
 /// Names what Anthropic cannot be told.
 ///
 /// # Errors
@@ -129,8 +107,11 @@ fn leave_out(
         ("presence_penalty", set(&sampling.presence_penalty)),
         ("frequency_penalty", set(&sampling.frequency_penalty)),
     ];
-    let foreign = || request.extensions.iter().filter(|e: &&Extension| e.source != HERE);
-    let heavy = foreign().filter(|e| weight(e) == Weight::Meaning).map(|e| e.name.as_str());
+    let foreign = || {
+        let is_foreign = |e: &&Extension| e.source != HERE && !is_ours(&e.name);
+        request.extensions.iter().filter(is_foreign)
+    };
+    let heavy = foreign().filter(|e| e.weight == Weight::Meaning).map(|e| e.name.as_str());
     let refused = sampling.chosen().filter(|name| refuses(target, name));
     let unknown = unknown.iter().filter(|(_, present)| *present).map(|(name, _)| *name);
     let mut names: Vec<&str> = unknown.chain(refused).collect();
@@ -141,7 +122,7 @@ fn leave_out(
         }
         dropped.add(param);
     }
-    for e in foreign().filter(|e| weight(e) == Weight::Hint) {
+    for e in foreign().filter(|e| e.weight == Weight::Hint) {
         dropped.add(&e.name);
     }
     match request.system.iter().enumerate().find(|(_, part)| !block::can_say(part)) {
@@ -248,10 +229,14 @@ fn tools<'r>(
     dropped: &mut Dropped,
 ) -> Result<Vec<&'r Tool>, EncodeError> {
     let allowed = match &request.tool_choice {
-        Some(ToolChoice::Opaque(e)) if e.source != HERE => Some(
-            Allowed::of(&e.value)
-                .ok_or_else(|| EncodeError::Unsupported { param: "tool_choice".to_owned() })?,
-        ),
+        Some(ToolChoice::Allowed { names, .. }) => Some(names),
+        Some(ToolChoice::Opaque(e)) if e.source != HERE => {
+            if !target.drop_params {
+                return Err(EncodeError::Unsupported { param: "tool_choice".to_owned() });
+            }
+            dropped.add("tool_choice");
+            None
+        }
         _ => None,
     };
     let mut tools = Vec::with_capacity(request.tools.len());
@@ -279,7 +264,7 @@ fn tools<'r>(
                         message: "an object whose keys are not listed cannot be followed exactly; list them, or leave `strict` out".to_owned(),
                     });
                 }
-                if allowed.as_ref().is_none_or(|allowed| allowed.names.contains(name)) {
+                if allowed.is_none_or(|names| names.contains(name)) {
                     tools.push(tool);
                 }
             }
@@ -287,42 +272,6 @@ fn tools<'r>(
         }
     }
     Ok(tools)
-}
-
-/// OpenAI's `allowed_tools`: a choice among some of the tools.
-struct Allowed {
-    required: bool,
-    names: Vec<String>,
-}
-
-#[derive(serde::Deserialize)]
-struct AllowedWire {
-    allowed_tools: Option<Box<AllowedWire>>,
-    #[serde(default)]
-    mode: String,
-    #[serde(default)]
-    tools: Vec<AllowedTool>,
-}
-
-#[derive(serde::Deserialize)]
-struct AllowedTool {
-    name: Option<String>,
-    function: Option<Named>,
-}
-
-#[derive(serde::Deserialize)]
-struct Named {
-    name: String,
-}
-
-impl Allowed {
-    fn of(value: &Json) -> Option<Self> {
-        let wire: AllowedWire = value.read().ok()?;
-        let wire = wire.allowed_tools.map(|inner| *inner).or_else(|| value.read().ok())?;
-        let names: Vec<String> =
-            wire.tools.into_iter().filter_map(|t| t.function.map(|f| f.name).or(t.name)).collect();
-        (!names.is_empty()).then(|| Self { required: wire.mode == "required", names })
-    }
 }
 
 fn write_tools(out: &mut Vec<u8>, tools: &[&Tool], form: &Form<'_>, target: &Target<'_>) {
@@ -397,13 +346,13 @@ fn write_tool_choice(
     }
     let serial = request.parallel_tool_calls.map(|parallel| !parallel);
     let asked = match &request.tool_choice {
-        Some(ToolChoice::Auto) => Some(("auto", None)),
         Some(ToolChoice::None) => Some(("none", None)),
-        Some(ToolChoice::Required) => Some(("any", None)),
         Some(ToolChoice::Named(name)) => Some(("tool", Some(name.as_str()))),
-        Some(ToolChoice::Opaque(e)) => {
-            let required = Allowed::of(&e.value).is_some_and(|allowed| allowed.required);
-            Some((if required { "any" } else { "auto" }, None))
+        Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => {
+            Some(("any", None))
+        }
+        Some(ToolChoice::Auto | ToolChoice::Allowed { .. } | ToolChoice::Opaque(_)) => {
+            Some(("auto", None))
         }
         None => serial.map(|_| ("auto", None)),
     };

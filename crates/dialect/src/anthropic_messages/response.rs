@@ -24,7 +24,7 @@ fn read(body: &[u8]) -> Result<Response, Wrong> {
     let id = message.string("id")?.unwrap_or_default();
     let model = message.string("model")?.unwrap_or_default();
     let content = message.take("content").ok_or_else(|| Wrong::new("content", "is required"))?;
-    let mut parts = block::decode_content(content).map_err(|e| e.within("content"))?;
+    let mut parts = crate::blocks::decode_content(content).map_err(|e| e.within("content"))?;
     let stood_in = unwrap_stand_ins(&mut parts);
     let stop_reason = message.string("stop_reason")?;
     let finish = stop_reason.map(|word| finish(&word, stood_in && !calls(&parts)));

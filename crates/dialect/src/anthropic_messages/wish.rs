@@ -125,7 +125,12 @@ pub fn within(mut wish: Reasoning, limit_tokens: Option<u64>) -> Option<Reasonin
 fn leaves_room(request: &Request) -> bool {
     let forced = matches!(
         request.tool_choice,
-        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Opaque(_))
+        Some(
+            ToolChoice::Required
+                | ToolChoice::Named(_)
+                | ToolChoice::Allowed { .. }
+                | ToolChoice::Opaque(_)
+        )
     );
     !forced && request.sampling.chosen().next().is_none()
 }

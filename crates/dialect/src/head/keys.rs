@@ -3,8 +3,8 @@
 //! A key that is missing here is *unknown*: it goes upstream as it is, and
 //! under a money cap the call is taken to cost the most it can. So a key that
 //! cannot change the price is worth a row. Sources: OpenAI's and Anthropic's
-//! API references, LiteLLM's request fields, the differences of compatible
-//! servers (wire formats, section 7).
+//! API references, LiteLLM's request fields, the references of compatible
+//! servers.
 
 use super::Surface;
 
@@ -61,6 +61,11 @@ pub(crate) fn find(surface: Surface, name: &str) -> Option<&'static Key> {
         let at = table.binary_search_by(|key| key.name.cmp(name)).ok()?;
         table.get(at)
     })
+}
+
+/// Returns true if a key of a surface's requests is said to the gateway alone.
+pub(crate) fn is_for_gateway(surface: Surface, name: &str) -> bool {
+    find(surface, name).is_some_and(|key| matches!(key.role, Role::Gateway | Role::Credential))
 }
 
 /// The row that a reader who ignores case would take `name` for.
@@ -351,6 +356,7 @@ pub const GATEWAY: &[Key] = &[
     key("provider_specific_header", Credential),
     key("proxy_server_request", Gateway),
     key("region_name", Credential),
+    key("request_timeout", Gateway),
     key("retry_policy", Gateway),
     key("retry_strategy", Gateway),
     key("rpm", Gateway),

@@ -4,14 +4,15 @@
 //! names that its reasoning came under, because a provider takes its thinking
 //! back only as it gave it; answers need no such memory.
 
+use super::made_id;
 use super::part::{decode_content, plain};
-use super::{EXTRA_CONTENT, made_id, media};
 use crate::json::read::{Object, Raw, items, string};
 use crate::json::write::ObjectWriter;
+use crate::media;
 use crate::openai_chat::extension::{self, extension, own};
 use crate::{
     DecodeError, Dialect, Json, Target,
-    additions::{NO_REASONING, REASONING_CONTENT},
+    additions::{EXTRA_CONTENT, NO_REASONING, REASONING_CONTENT},
     model::{Citation, Content, Extension, Part, Thought, ToolKind},
 };
 

@@ -14,7 +14,7 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
-use crate::{Dialect, Dropped, Shown, Target, openai_completions};
+use crate::{Dialect, Dropped, Shown, Target};
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::OpenAiChat;
@@ -22,29 +22,16 @@ const HERE: Dialect = Dialect::OpenAiChat;
 mod assistant;
 pub(crate) mod extension;
 pub(crate) mod finish;
-pub(crate) mod media;
 pub(crate) mod part;
-pub(crate) mod strict;
 pub(crate) mod usage;
-
-/// The member beside a call that only Gemini's compatible path has.
-pub(crate) const EXTRA_CONTENT: &str = "extra_content";
 
 /// An id for a tool call that came without one: the same for the same answer
 /// and position, unlikely to meet another's.
 fn made_id(seed: &str, index: usize) -> String {
-    format!("call_{:016x}", digest(seed, index))
+    format!("call_{:016x}", crate::tool_ids::digest(seed, index))
 }
 
-/// FNV-1a: the same for the same text and number, unlikely for others.
-pub(crate) fn digest(text: &str, number: usize) -> u64 {
-    text.bytes().chain(number.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// Reads arbitrary bytes as everything that this dialect and the legacy one
-/// can be asked to read, and writes back what could be read. Must not panic.
+/// Reads arbitrary bytes as everything that this dialect can be asked to read, and writes back what could be read. Must not panic.
 pub fn fuzz(data: &[u8]) {
     if let Ok(request) = request::decode(data) {
         let text_only = Target { content_as_text: true, drop_params: true, ..Target::default() };
@@ -52,10 +39,8 @@ pub fn fuzz(data: &[u8]) {
             let _written = request::encode(&request, &target, &mut Dropped::default());
         }
     }
-    let _request = openai_completions::request::decode(data);
     if let Ok(answer) = response::decode(data) {
         let _written = response::encode(&answer, &FUZZ_SHOWN);
-        let _written = openai_completions::response::encode(&answer, &FUZZ_SHOWN);
     }
     for status in [200, 400, 429, 500] {
         let _written = error::encode(&error::decode(status, data));
@@ -72,11 +57,9 @@ pub fn fuzz(data: &[u8]) {
     }
     decoder.finish(&mut events);
     let mut encoder = stream::Encoder::new(&FUZZ_SHOWN);
-    let mut legacy = openai_completions::stream::Encoder::new(&FUZZ_SHOWN);
     let mut frames = Vec::new();
     for event in &events {
         encoder.push(event, &mut frames);
-        legacy.push(event, &mut frames);
     }
 }
 

@@ -4,13 +4,12 @@
 //! A part of a type that is not known stays whole and goes back out whole; a
 //! block that only another dialect has is said in plain parts or refused.
 
-use super::media;
+use super::HERE;
 use crate::json::read::{Object, Raw, items, string};
 use crate::json::write::{self, ObjectWriter};
 use crate::openai_chat::extension::{self, extension, rest};
 use crate::{
-    DecodeError, Dialect, Dropped, EncodeError, Json, Target,
-    anthropic_messages::{self, plainly},
+    DecodeError, Dropped, EncodeError, Json, Target, blocks, media,
     model::{CacheHint, Content, Extension, Media, Part, Thought},
 };
 use std::borrow::Cow;
@@ -92,9 +91,7 @@ fn decode(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
             let source = media::of_url(&url);
             Content::Document { source, title, context: None, citations: None }
         }
-        kind if anthropic_messages::has_block(kind) => {
-            return anthropic_messages::decode_block(raw, path);
-        }
+        kind if blocks::is_known(kind) => return blocks::decode_at_path(raw, path),
         "thinking" => {
             let signature = object.take("signature").and_then(string).filter(|s| !s.is_empty());
             extensions.push(extension("thinking", raw));
@@ -103,8 +100,13 @@ fn decode(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
             return Ok(Part { content: part, cache, extensions });
         }
         _ => {
-            let block = Json::from(raw);
-            let content = Content::Opaque { source: Dialect::OpenAiChat, block };
+            let content = Content::Opaque {
+                source: HERE,
+                kind,
+                block: raw.into(),
+                plain: None,
+                speaks_to_tool: false,
+            };
             return Ok(Part::from(content));
         }
     };
@@ -126,7 +128,7 @@ pub(super) fn thinking_text(raw: Raw<'_>) -> String {
 /// An extension that holds a string.
 pub(super) fn name_extension(name: &str, value: &str) -> Option<Extension> {
     let value = Json::of(value).ok()?;
-    Some(Extension { source: Dialect::OpenAiChat, name: name.to_owned(), value })
+    Some(extension(name, value))
 }
 
 fn image(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
@@ -214,17 +216,16 @@ pub(super) fn sayable<'p, P: Into<String>>(
     let mut said = Vec::new();
     for (place, part) in parts {
         let what = match &part.content {
-            Content::Opaque { source: Dialect::AnthropicMessages, block } => {
-                if let Some(plain) = plainly::plainly(block) {
-                    said.extend(plain.into_iter().map(Cow::Owned));
+            Content::Opaque { source, kind, plain, speaks_to_tool, .. } if *source != HERE => {
+                if let Some(plain) = plain {
+                    said.extend(plain.iter().map(Cow::Borrowed));
                     continue;
                 }
-                let kind = plainly::kind(block);
-                if target.drop_params && anthropic_messages::is_of_a_server_tool(&kind) {
+                if target.drop_params && *speaks_to_tool {
                     dropped.add(place.into());
                     continue;
                 }
-                kind
+                kind.clone()
             }
             Content::ToolCall { .. } => "tool_use".to_owned(),
             Content::ToolResult { .. } => "tool_result".to_owned(),
@@ -234,7 +235,7 @@ pub(super) fn sayable<'p, P: Into<String>>(
             Content::Document { source: Media::Url(_), .. } if link(part).is_none() => {
                 "a link to a document".to_owned()
             }
-            content if target.content_as_text && !is_text(content) => kind(part),
+            content if target.content_as_text && !is_text(content) => part.kind(),
             // A file has no field for what is to be known about it.
             Content::Document { source, context: Some(context), .. }
                 if !matches!(source, Media::Text(_)) =>
@@ -258,20 +259,6 @@ fn is_text(content: &Content) -> bool {
         Content::Document { source, .. } => matches!(source, Media::Text(_)),
         Content::Image { .. } | Content::Audio { .. } | Content::Opaque { .. } => false,
         _ => true,
-    }
-}
-
-/// The `type` of a part, for errors.
-pub(crate) fn kind(part: &Part) -> String {
-    match &part.content {
-        Content::Image { .. } => "image_url".to_owned(),
-        Content::Document { .. } => "file".to_owned(),
-        Content::Audio { .. } => "input_audio".to_owned(),
-        Content::Opaque { block, .. } => {
-            let kind = Object::of(block.into()).ok().and_then(|part| part.filled("type"));
-            kind.unwrap_or_else(|| "a part without a type".to_owned())
-        }
-        _ => "text".to_owned(),
     }
 }
 
@@ -299,7 +286,7 @@ pub(super) fn is_plain(part: &Part, keep_cache: bool) -> bool {
 
 /// This dialect's extensions.
 pub(super) fn own(extensions: &[Extension]) -> impl Iterator<Item = &Extension> {
-    extensions.iter().filter(|e| e.source == Dialect::OpenAiChat)
+    extensions.iter().filter(|e| e.source == HERE)
 }
 
 /// Writes a part of a `content` list; `false` if the part has no place there
@@ -325,7 +312,7 @@ pub(super) fn encode(
         Content::Document { .. } if link(part) == Some("\"document_url\"") => "document_url",
         Content::Document { .. } => "file",
         Content::Audio { .. } => "input_audio",
-        Content::Opaque { source: Dialect::OpenAiChat, block } => {
+        Content::Opaque { source: HERE, block, .. } => {
             write::put(out, block);
             return Ok(true);
         }

@@ -4,7 +4,6 @@ mod decode;
 mod encode;
 mod history;
 mod messages;
-pub(crate) mod params;
 
 use crate::json::read::{Raw, items};
 use crate::{Dropped, Target};

@@ -1,7 +1,7 @@
 //! Requests: a prompt becomes one user turn.
 
 use crate::json::read::{Object, items, string, whole};
-use crate::openai_chat::extension::rest;
+use crate::openai_chat::extension::fields_of_request;
 use crate::openai_chat::{part::plain, request::decode_parameters};
 use crate::{
     DecodeError,
@@ -37,7 +37,7 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
         request.sampling.top_logprobs = Some(count);
     }
     request.turns.push(Turn { role: Role::User, name: None, parts: vec![plain(text)] });
-    request.extensions = rest("", &fields);
+    request.extensions = fields_of_request(&fields);
     Ok(request)
 }
 

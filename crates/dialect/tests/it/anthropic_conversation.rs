@@ -3,7 +3,7 @@
 use dialect::anthropic_messages::{JSON_TOOL, request, response};
 use dialect::model::{
     Content, Extension, OutputFormat, Part, Reasoning, ReasoningMode, Request, Role, Sampling,
-    Thought, Tool, ToolChoice, ToolKind, Turn,
+    Thought, Tool, ToolChoice, ToolKind, Turn, Weight,
 };
 use dialect::{Dialect, Dropped, EncodeError, Json, Target};
 use serde_json::{Number, Value, json};
@@ -174,11 +174,7 @@ fn thinking_without_a_signature_or_with_anothers_is_not_replayed() {
         cache: None,
         extensions,
     };
-    let format = Extension {
-        source: Dialect::OpenAiChat,
-        name: "format".to_owned(),
-        value: json("\"google-gemini-v1\""),
-    };
+    let format = Extension::new(Dialect::OpenAiChat, "format", json("\"google-gemini-v1\""));
     let answer = vec![
         thought(None, vec![]),
         thought(Some("g"), vec![format]),
@@ -269,9 +265,8 @@ fn what_claude_cannot_do_is_refused_by_name_unless_dropped() {
     let with = |sampling| Request { sampling, ..asking(vec![user("go")]) };
     let audio = Content::Audio { data: "AAAA".to_owned(), format: "wav".to_owned() };
     let foreign = Extension {
-        source: Dialect::OpenAiChat,
-        name: "web_search_options".to_owned(),
-        value: json("{}"),
+        weight: Weight::Meaning,
+        ..Extension::new(Dialect::OpenAiChat, "web_search_options", json("{}"))
     };
     let half = Number::from_f64(0.5);
     for (request, param) in [
@@ -317,9 +312,8 @@ fn what_claude_cannot_do_is_refused_by_name_unless_dropped() {
 #[test]
 fn hints_for_other_providers_are_dropped_in_silence() {
     let hint = |name: &str| Extension {
-        source: Dialect::OpenAiChat,
-        name: name.to_owned(),
-        value: json("\"x\""),
+        weight: Weight::Hint,
+        ..Extension::new(Dialect::OpenAiChat, name, json("\"x\""))
     };
     let extensions =
         ["store", "verbosity", "prompt_cache_key", "metadata", "modalities"].map(hint).to_vec();
@@ -349,13 +343,9 @@ fn serial_tools_and_allowed_tools_are_said_anthropics_way() {
         json!({"type":"auto","disable_parallel_tool_use":true})
     );
     assert_eq!(sent(&serial)["tools"][0]["input_schema"], json!({"type":"object","properties":{}}));
-    let value = json(
-        r#"{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#,
-    );
-    let choice = Extension { source: Dialect::OpenAiChat, name: "allowed_tools".to_owned(), value };
     let some = Request {
         tools,
-        tool_choice: Some(ToolChoice::Opaque(choice)),
+        tool_choice: Some(ToolChoice::Allowed { required: true, names: vec!["g".to_owned()] }),
         ..asking(vec![user("go")])
     };
     assert_eq!(sent(&some)["tool_choice"], json!({"type":"any"}));

@@ -108,7 +108,7 @@ fn custom_call() -> impl Strategy<Value = Part> {
 /// An extension of OpenAI chat.
 pub(crate) fn extension(name: &str, value: &str) -> Extension {
     let value = Json::parse(value.to_owned()).unwrap();
-    Extension { source: Dialect::OpenAiChat, name: name.to_owned(), value }
+    Extension::new(Dialect::OpenAiChat, name, value)
 }
 
 fn user_turn() -> impl Strategy<Value = Turn> {
@@ -190,6 +190,8 @@ fn tool_choice() -> impl Strategy<Value = ToolChoice> {
         Just(ToolChoice::None),
         Just(ToolChoice::Required),
         name().prop_map(ToolChoice::Named),
+        (any::<bool>(), prop::collection::vec(name(), 1..3))
+            .prop_map(|(required, names)| ToolChoice::Allowed { required, names }),
         Just(ToolChoice::Opaque(extension("tool_choice", r#"{"type":"allowed_tools"}"#))),
     ]
 }

@@ -6,7 +6,7 @@ use dialect::{
     fold::Fold,
     model::Event,
     openai_chat::{self, request, response, stream},
-    sse,
+    openai_completions, sse,
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ const SHOWN: Shown<'static> =
 /// Every reader of bytes, on bytes of any kind.
 pub(crate) fn feed(data: &[u8]) {
     openai_chat::fuzz(data);
+    openai_completions::fuzz(data);
     if let Ok(text) = std::str::from_utf8(data) {
         let mut decoder = stream::Decoder::new();
         let mut events = Vec::new();

@@ -303,7 +303,7 @@ fn choke_points_are_the_only_way() {
 }
 
 /// Crates whose top-level modules import one way only.
-const ONE_WAY: [&str; 4] = ["pycode", "advisory", "guard", "incident"];
+const ONE_WAY: [&str; 5] = ["dialect", "pycode", "advisory", "guard", "incident"];
 
 /// The top-level modules of crate `of`, each with those that it imports.
 fn imports(of: &str) -> BTreeMap<String, BTreeSet<String>> {
@@ -332,8 +332,28 @@ fn imports(of: &str) -> BTreeMap<String, BTreeSet<String>> {
     imports
 }
 
+/// Folders of crate `dialect` that are a wire format each.
+const DIALECTS: [&str; 2] = ["openai_chat", "anthropic_messages"];
+
 #[test]
-fn modules_of_the_guards_crates_import_one_way() {
+fn dialects_do_not_know_each_other() {
+    let folder = root().join("crates/dialect/src");
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|s| s.is_rust()) {
+        let Ok(inside) = source.path.strip_prefix(&folder) else { continue };
+        let Some(own) = DIALECTS.iter().find(|name| inside.starts_with(name)) else { continue };
+        let names = |other: &&str| source.code().contains(&format!("{other}::"));
+        let others = DIALECTS.iter().filter(|other| *other != own).filter(|other| names(other));
+        broken.extend(others.map(|other| format!("{}: {other}", source.shown())));
+    }
+    assert_none("what two dialects need is kept beside their folders", &broken);
+    for name in DIALECTS {
+        assert!(folder.join(name).join("request.rs").is_file(), "{name} is a dialect's folder");
+    }
+}
+
+#[test]
+fn modules_import_one_way() {
     let mut circles = Vec::new();
     for of in ONE_WAY {
         let imports = imports(of);

@@ -6,12 +6,13 @@
 
 use super::super::response::{explanation, finish};
 use super::super::usage::Figures;
-use super::super::{HERE, JSON_TOOL, block, error, ids};
+use super::super::{JSON_TOOL, error};
 use crate::anthropic_messages::extension::{extension, rest};
 use crate::json::read::{Object, Raw, Wrong, list};
 use crate::json::write::ObjectWriter;
 use crate::model::{Content, Delta, Event, Extension, Finish, Opening, Part, Thought, ToolKind};
 use crate::{DecodeError, Json, sse};
+use crate::{blocks, tool_ids};
 use std::collections::BTreeMap;
 
 /// The largest block that is gathered, in bytes.
@@ -202,7 +203,7 @@ impl Decoder {
                 say(part, fields.string("text")?.map(Delta::Text), out);
                 if let Some(Ok(citations)) = fields.take("citations").map(list) {
                     for citation in citations {
-                        say(part, Some(Delta::Citation(block::citation(citation)?)), out);
+                        say(part, Some(Delta::Citation(blocks::citation(citation)?)), out);
                     }
                 }
             }
@@ -218,7 +219,7 @@ impl Decoder {
                 self.begin(index, whole, Kind::Done, out);
             }
             "tool_use" => {
-                let (id, carried) = ids::original(fields.required_string("id")?);
+                let (id, carried) = tool_ids::original(fields.required_string("id")?);
                 let name = fields.required_string("name")?;
                 let input = fields.take("input").map_or("{}", Raw::text).to_owned();
                 let stands_in = name == JSON_TOOL;
@@ -264,7 +265,7 @@ impl Decoder {
                 fields.string("signature")?.map(Delta::Signature)
             }
             ("citations_delta", Kind::Text) => match fields.take("citation") {
-                Some(raw) => Some(Delta::Citation(block::citation(raw)?)),
+                Some(raw) => Some(Delta::Citation(blocks::citation(raw)?)),
                 None => None,
             },
             ("input_json_delta", Kind::Call { stands_in, any, .. }) => {
@@ -294,7 +295,7 @@ impl Decoder {
                 let Some(block) = gathered.whole() else { return };
                 let part = self.next_part;
                 self.next_part = part.saturating_add(1);
-                let whole = Part::from(Content::Opaque { source: HERE, block });
+                let whole = Part::from(blocks::answered(block));
                 out.push(Event::Open { choice: 0, part, opening: Opening::Whole(whole) });
                 out.push(Event::Close { choice: 0, part });
             }

@@ -1,7 +1,7 @@
 //! A client's request, read.
 
 use crate::json::read::{Object, Raw, items, string, whole};
-use crate::openai_chat::extension::{extension, rest};
+use crate::openai_chat::extension::{extension, fields_of_request, rest};
 use crate::openai_chat::part::cache_hint;
 use crate::{
     DecodeError, Dialect, Json,
@@ -36,7 +36,7 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
     } else if let Some(wish) = fields.object("reasoning") {
         openrouter_reasoning(&wish, request.reasoning.get_or_insert_with(Reasoning::default));
     }
-    request.extensions = rest("", &fields);
+    request.extensions = fields_of_request(&fields);
     Ok(request)
 }
 
@@ -191,12 +191,34 @@ fn tool_choice(fields: &mut Object<'_>) -> Result<Option<ToolChoice>, DecodeErro
     let kind = choice.filled("type");
     let inner = choice.object("function");
     let named = inner.and_then(|f| f.filled("name")).or_else(|| choice.filled("name"));
+    if kind.as_deref() == Some("allowed_tools")
+        && let Some(allowed) = allowed(&choice)
+    {
+        return Ok(Some(allowed));
+    }
     match (kind.as_deref(), named) {
         (None | Some("function" | "tool"), Some(name)) => Ok(Some(ToolChoice::Named(name))),
         (Some(word), None) if word_choice(word).is_some() => Ok(word_choice(word)),
         (Some("function" | "tool") | None, None) => Err(wrong()),
         _ => Ok(Some(ToolChoice::Opaque(extension(name, raw)))),
     }
+}
+
+/// A choice among some of the tools, in chat's form or in that of responses;
+/// `None` if one of them is no function.
+fn allowed(choice: &Object<'_>) -> Option<ToolChoice> {
+    let inner = choice.object("allowed_tools");
+    let inner = inner.as_ref().unwrap_or(choice);
+    let name = |tool: Raw<'_>| {
+        let tool = Object::of(tool).ok()?;
+        let is_function = tool.text("type").is_none_or(|kind| kind == "function");
+        let named = tool.object("function").and_then(|function| function.filled("name"));
+        named.or_else(|| tool.filled("name")).filter(|_| is_function)
+    };
+    let names: Vec<String> =
+        items(inner.get("tools")?)?.into_iter().map(name).collect::<Option<_>>()?;
+    let required = inner.text("mode").as_deref() == Some("required");
+    (!names.is_empty()).then_some(ToolChoice::Allowed { required, names })
 }
 
 fn word_choice(word: &str) -> Option<ToolChoice> {

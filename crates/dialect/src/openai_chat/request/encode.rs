@@ -1,13 +1,12 @@
 //! A request, written for an OpenAI-compatible upstream.
 
 use super::history;
-use super::params::{self, Weight};
 use crate::json::write::{self, ObjectWriter, ToJson};
 use crate::openai_chat::extension::{self, own};
 use crate::openai_chat::part::encode_cache;
 use crate::{
     Dialect, Dropped, EncodeError, OutputLimitField, Target,
-    model::{Extension, OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice},
+    model::{Extension, OutputFormat, Reasoning, ReasoningMode, Request, Tool, ToolChoice, Weight},
     tool_schema,
 };
 
@@ -135,6 +134,14 @@ impl Body<'_, '_> {
                 choice.member("type", "function");
                 choice.object("function", |function| function.member("name", name));
             }),
+            ToolChoice::Allowed { required, names } => {
+                let names: Vec<&String> = names.iter().filter(|name| !is_dropped(name)).collect();
+                if names.is_empty() {
+                    self.dropped.add("tool_choice");
+                    return Ok(());
+                }
+                self.object.object("tool_choice", |choice| allowed(*required, &names, choice));
+            }
             ToolChoice::Opaque(extension) if extension.source == Dialect::OpenAiChat => {
                 self.object.member("tool_choice", &extension.value);
             }
@@ -258,18 +265,34 @@ impl Body<'_, '_> {
 
     fn extensions(&mut self, request: &Request) -> Result<(), EncodeError> {
         for extension in &request.extensions {
-            if extension.source != Dialect::OpenAiChat {
-                match params::weight(extension) {
-                    Weight::Silent => {}
-                    Weight::Hint => self.dropped.add(&extension.name),
-                    Weight::Meaning => self.refuse(&extension.name)?,
+            if extension.source == Dialect::OpenAiChat {
+                if self.wanted(&extension.name) {
+                    self.object.member(&extension.name, &extension.value);
                 }
-            } else if self.wanted(&extension.name) && !params::is_gateways(&extension.name) {
-                self.object.member(&extension.name, &extension.value);
+                continue;
+            }
+            match extension.weight {
+                Weight::Nothing => {}
+                Weight::Hint => self.dropped.add(&extension.name),
+                Weight::Meaning => self.refuse(&extension.name)?,
             }
         }
         Ok(())
     }
+}
+
+/// Writes a choice among some of the tools.
+fn allowed(required: bool, names: &[&String], choice: &mut ObjectWriter<'_>) {
+    choice.member("type", "allowed_tools");
+    choice.object("allowed_tools", |allowed| {
+        allowed.member("mode", if required { "required" } else { "auto" });
+        allowed.array("tools", names, |out, name| {
+            write::object(out, |tool| {
+                tool.member("type", "function");
+                tool.object("function", |function| function.member("name", *name));
+            });
+        });
+    });
 }
 
 /// Anthropic's word for not paying for speed is OpenAI's `default`.

@@ -192,7 +192,7 @@ impl<'r> History<'_, 'r> {
                 let others = part::sayable(others, self.target, self.dropped)?;
                 // A question of which nothing is left is not asked.
                 if let Some(part) = asked.filter(|_| others.is_empty() && !holds_results) {
-                    let what = part::kind(part);
+                    let what = part.kind();
                     return Err(EncodeError::Content { param: path(0), what });
                 }
                 let mut parts = std::mem::take(&mut self.moved);

@@ -7,13 +7,14 @@
 //! Every item of a list in a delta has its `index`: the official clients put
 //! pieces together by it, and fail without it at the second.
 
+use crate::additions::EXTRA_CONTENT;
 use crate::json::read::Object;
 use crate::json::write::{self, ObjectWriter};
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
 use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
 use crate::openai_chat::extension::{self, own};
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
-use crate::openai_chat::{EXTRA_CONTENT, error, finish, usage};
+use crate::openai_chat::{error, finish, usage};
 use crate::{Dialect, Json, Shown, Usage};
 
 /// Writes a chat completions stream, one event at a time.

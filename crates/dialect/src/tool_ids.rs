@@ -9,13 +9,13 @@
 //! call and no block has a place for (Gemini's thought signature): after a `-`,
 //! JSON spelled the same way.
 
-use crate::{Dialect, Json, model::Extension, openai_chat::EXTRA_CONTENT};
+use crate::{Dialect, Json, additions::EXTRA_CONTENT, model::Extension};
 use std::borrow::Cow;
 
 const MARK: &str = "toolu_km_";
 
 /// The id as an Anthropic client should see it, with what it must carry.
-pub(super) fn for_client<'i>(id: &'i str, beside: &[Extension]) -> Cow<'i, str> {
+pub(crate) fn for_client<'i>(id: &'i str, beside: &[Extension]) -> Cow<'i, str> {
     let is_extra = |e: &&Extension| e.source == Dialect::OpenAiChat && e.name == EXTRA_CONTENT;
     if let Some(extra) = beside.iter().find(is_extra) {
         let mut spelled = spell(id);
@@ -28,12 +28,12 @@ pub(super) fn for_client<'i>(id: &'i str, beside: &[Extension]) -> Cow<'i, str> 
 }
 
 /// The id as Anthropic accepts it.
-pub(super) fn for_upstream(id: &str) -> Cow<'_, str> {
+pub(crate) fn for_upstream(id: &str) -> Cow<'_, str> {
     if acceptable(id) { Cow::Borrowed(id) } else { Cow::Owned(spell(id)) }
 }
 
 /// The id that was spelled, or the id itself, and what it carried.
-pub(super) fn original(id: String) -> (String, Option<Extension>) {
+pub(crate) fn original(id: String) -> (String, Option<Extension>) {
     let Some(spelled) = id.strip_prefix(MARK) else { return (id, None) };
     let read = match spelled.split_once('-') {
         None => read(spelled).map(|original| (original, None)),
@@ -44,7 +44,7 @@ pub(super) fn original(id: String) -> (String, Option<Extension>) {
 
 fn carried(spelled: &str) -> Option<Extension> {
     let value = Json::parse(read(spelled)?).ok()?;
-    Some(Extension { source: Dialect::OpenAiChat, name: EXTRA_CONTENT.to_owned(), value })
+    Some(Extension::new(Dialect::OpenAiChat, EXTRA_CONTENT, value))
 }
 
 fn acceptable(id: &str) -> bool {
@@ -93,6 +93,13 @@ fn read(spelled: &str) -> Option<String> {
     (spell(&id).strip_prefix(MARK) == Some(spelled)).then_some(id)
 }
 
+/// FNV-1a: the same for the same text and number, unlikely for others.
+pub(crate) fn digest(text: &str, number: usize) -> u64 {
+    text.bytes().chain(number.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,8 +143,7 @@ mod tests {
         fn an_id_carries_what_stood_beside_its_call(id in ".{0,40}", signature in ".{0,40}") {
             let value = Json::of(&serde_json::json!({"google": {"thought_signature": signature}}));
             let value = value.unwrap();
-            let name = EXTRA_CONTENT.to_owned();
-            let extra = Extension { source: Dialect::OpenAiChat, name, value };
+            let extra = Extension::new(Dialect::OpenAiChat, EXTRA_CONTENT, value);
             let shown = for_client(&id, std::slice::from_ref(&extra));
             let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             prop_assert!(fits);

@@ -1,22 +1,16 @@
 //! What blocks that only Anthropic has say in parts that every dialect has:
 //! search results and documents given as content become words and pictures.
 //!
-//! What is not listed here cannot be said elsewhere; whoever writes for another
-//! dialect refuses it by the name that [`kind`] gives.
+//! What is not listed here cannot be said in another dialect, whose encoder
+//! refuses it by its kind.
 
-use super::block::{cache_control, decode_content};
-use crate::Json;
+use super::{cache_control, decode_content};
 use crate::json::read::{Object, Raw};
 use crate::model::{Content, Media, Part};
 
-/// The block's type, for messages.
-pub(crate) fn kind(block: &Json) -> String {
-    read(block).and_then(|mut fields| fields.string("type").ok().flatten()).unwrap_or_default()
-}
-
-/// The block in other dialects' parts; none where it has no such form.
-pub(crate) fn plainly(block: &Json) -> Option<Vec<Part>> {
-    let mut fields = read(block)?;
+/// The block in other dialects' parts; `None` if it has no such form.
+pub(super) fn of(block: Raw<'_>) -> Option<Vec<Part>> {
+    let mut fields = Object::of(block).ok()?;
     let cache = cache_control(&mut fields).ok()?.0;
     let mut parts = match fields.string("type").ok()??.as_str() {
         "search_result" => {
@@ -37,10 +31,6 @@ pub(crate) fn plainly(block: &Json) -> Option<Vec<Part>> {
         last.cache = cache;
     }
     Some(parts)
-}
-
-fn read(block: &Json) -> Option<Object<'_>> {
-    Object::of(block.into()).ok()
 }
 
 fn text(fields: &mut Object<'_>, name: &str) -> Option<String> {
@@ -91,8 +81,7 @@ mod tests {
     use super::*;
 
     fn said(block: &str) -> Option<Vec<Content>> {
-        let block = Json::parse(block.to_owned()).unwrap();
-        Some(plainly(&block)?.into_iter().map(|part| part.content).collect())
+        Some(of(Raw::check_text(block).unwrap())?.into_iter().map(|part| part.content).collect())
     }
 
     #[test]
@@ -105,14 +94,14 @@ mod tests {
     #[test]
     fn a_document_of_blocks_keeps_its_pictures_and_its_hint() {
         let block = r#"{"type":"document","title":"T","source":{"type":"content","content":[{"type":"image","source":{"type":"url","url":"u"}},{"type":"text","text":"w"}]},"cache_control":{"type":"ephemeral"}}"#;
-        let parts = plainly(&Json::parse(block.to_owned()).unwrap()).unwrap();
+        let parts = of(Raw::check_text(block).unwrap()).unwrap();
         let [text, picture] = parts.as_slice() else { panic!("{parts:?}") };
         assert!(matches!(&text.content, Content::Text { text, .. } if text == "T\n\nw"));
         assert!(matches!(&picture.content, Content::Image { .. }) && picture.cache.is_some());
     }
 
     #[test]
-    fn what_has_no_plain_form_has_none_and_a_name() {
+    fn what_has_no_plain_form_has_none() {
         for block in [
             r#"{"type":"container_upload","file_id":"f"}"#,
             r#"{"type":"document","source":{"type":"content","content":[{"type":"search_result"}]}}"#,
@@ -120,7 +109,5 @@ mod tests {
         ] {
             assert_eq!(said(block), None, "{block}");
         }
-        let block = Json::parse(r#"{"type":"container_upload"}"#.to_owned()).unwrap();
-        assert_eq!(kind(&block), "container_upload");
     }
 }
