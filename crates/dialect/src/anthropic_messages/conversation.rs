@@ -1,39 +1,16 @@
 //! The order that Anthropic demands of a conversation.
 //!
-//! Roles alternate; a user's message starts with the results of all calls of
-//! the message before; no text is blank; nothing is said that Anthropic has
-//! no block for. What is decided here is listed in the folder's `mod.rs`.
+//! The order itself is made by `crate::repair`; here no text is blank, and
+//! nothing is said that Anthropic has no block for. What is decided is listed
+//! in the folder's `mod.rs`.
 
 use super::HERE;
 use super::block::{self, Reader};
 use crate::json::write::{ObjectWriter, array};
-use crate::model::{CacheHint, Content, Part, Places, Request, Role, Thought, Turn};
-use crate::repair::NO_RESULT;
+use crate::model::{Content, Part, Places, Request, Role, Thought};
+use crate::repair::{self, Message, Order, Piece};
 use crate::{Dropped, EncodeError, Target};
 use std::borrow::Cow;
-use std::collections::HashMap;
-
-/// What stands before an assistant's words that open a conversation.
-const NO_BEGINNING: &str = "(The conversation begins.)";
-
-/// What follows the beginning of an answer where the model takes none.
-const GO_ON: &str = "(Go on.)";
-
-/// A message on its way to the wire.
-#[derive(Debug)]
-pub(super) struct Message<'r> {
-    role: Role,
-    blocks: Vec<Block<'r>>,
-}
-
-#[derive(Debug)]
-enum Block<'r> {
-    Part(&'r Part),
-    /// Text that stands for something else.
-    Text(Cow<'r, str>, Option<&'r CacheHint>),
-    /// The missing result of this call.
-    Stub(&'r str),
-}
 
 /// All messages of a request; adds to `dropped` the places of what a model said
 /// before and this dialect has no block for.
@@ -42,88 +19,85 @@ pub(super) fn arrange<'r>(
     target: &Target<'_>,
     dropped: &mut Dropped,
 ) -> Result<Vec<Message<'r>>, EncodeError> {
-    let mut messages: Vec<Message<'r>> = Vec::new();
-    for (at, turn) in request.turns.iter().enumerate() {
-        let (role, blocks) = say(turn, at, &request.places, dropped)?;
-        if blocks.is_empty() {
-            continue;
-        }
-        match messages.last_mut() {
-            Some(last) if last.role == role => last.blocks.extend(blocks),
-            _ => messages.push(Message { role, blocks }),
-        }
-    }
+    let mut last_said = None;
+    let order = Order::of_claude(target);
+    let mut messages = repair::arranged(&request.turns, order, |message| {
+        let message = say(message, &request.places, dropped)?;
+        let message = message.filter(|message| !message.pieces.is_empty());
+        last_said = message.as_ref().map(|message| message.role).or(last_said);
+        Ok(message)
+    })?;
     let ends_with_user = request.turns.last().is_some_and(|turn| turn.role == Role::User);
-    let said = messages.last().is_some_and(|last| last.role != Role::Assistant);
-    if messages.is_empty() || (ends_with_user && !said) {
-        return Err(invalid("there is no user message with content to answer"));
-    }
-    if messages.first().is_some_and(|first| first.role == Role::Assistant) {
-        let blocks = vec![Block::Text(Cow::Borrowed(NO_BEGINNING), None)];
-        messages.insert(0, Message { role: Role::User, blocks });
-    }
-    answer_calls(&mut messages)?;
-    if target.no_prefill && is_prefilled(&messages) {
-        let blocks = vec![Block::Text(Cow::Borrowed(GO_ON), None)];
-        messages.push(Message { role: Role::User, blocks });
+    if last_said.is_none_or(|role| ends_with_user && role == Role::Assistant) {
+        let message = "there is no user message with content to answer".to_owned();
+        return Err(EncodeError::Invalid { param: "messages".to_owned(), message });
     }
     trim_prefill(&mut messages);
     Ok(messages)
 }
 
-/// A turn's role on the wire and what of it can be said.
+/// What of a turn can be said, under its role on the wire.
 fn say<'r>(
-    turn: &'r Turn,
-    at: usize,
+    mut message: Message<'r>,
     places: &Places,
     dropped: &mut Dropped,
-) -> Result<(Role, Vec<Block<'r>>), EncodeError> {
-    let mut blocks = Vec::with_capacity(turn.parts.len());
+) -> Result<Option<Message<'r>>, EncodeError> {
+    let is_own =
+        |piece: &Piece<'_>| matches!(piece.part.content, Content::Opaque { source: HERE, .. });
     // Only newer models know the role; what needs it names itself so.
-    let own = turn.role == Role::System
-        && turn
-            .parts
-            .iter()
-            .any(|part| matches!(part.content, Content::Opaque { source: HERE, .. }));
-    let role = match turn.role {
-        Role::System if !own => Role::User,
-        role => role,
-    };
+    let mut tags = false;
+    if message.role == Role::System && !message.pieces.iter().any(is_own) {
+        tags = true;
+        message.role = Role::User;
+    }
+    let role = message.role;
     let cannot =
         |place: String, part: &Part| EncodeError::Content { param: place, what: block::kind(part) };
-    for (n, part) in turn.parts.iter().enumerate() {
-        if block::is_blank(part) {
+    let mut said = Vec::with_capacity(message.pieces.len());
+    for piece in std::mem::take(&mut message.pieces) {
+        if block::is_blank(&piece.part) {
             continue;
         }
-        match &part.content {
-            Content::Text { text, .. } if turn.role == Role::System && !own => {
-                let tagged = format!("<system-message>\n{text}\n</system-message>");
-                blocks.push(Block::Text(Cow::Owned(tagged), part.cache.as_ref()));
-            }
-            Content::Reasoning(thought)
+        match (&piece.part.content, &piece.part) {
+            (Content::Reasoning(thought), part)
                 if role != Role::Assistant || !replayable(part, thought) => {}
-            Content::Opaque { source, plain: Some(plain), .. } if *source != HERE => {
-                blocks.extend(plain.iter().map(Block::Part));
+            (Content::Opaque { source, plain: Some(_), .. }, _) if *source != HERE => {
+                said.extend(plain(&piece));
             }
-            _ if !block::can_say(part) => {
+            (_, part) if !block::can_say(part) => {
                 // What another provider's model said beside words is history
                 // that cannot be told; a user's part is a question lost.
-                if turn.role != Role::Assistant {
-                    return Err(cannot(places.part(at, n), part));
+                if role != Role::Assistant {
+                    return Err(cannot(piece.place(places), part));
                 }
-                dropped.add(places.part(at, n));
+                dropped.add(piece.place(places));
             }
-            Content::ToolResult { parts, .. } => {
+            (Content::ToolResult { parts, .. }, _) => {
                 let unsayable = parts.iter().enumerate().find(|(_, part)| !block::can_say(part));
                 if let Some((inner, part)) = unsayable {
-                    return Err(cannot(places.result_part(at, n, inner), part));
+                    return Err(cannot(piece.inner_place(places, inner), part));
                 }
-                blocks.push(Block::Part(part));
+                said.push(piece);
             }
-            _ => blocks.push(Block::Part(part)),
+            _ => said.push(piece),
         }
     }
-    Ok((role, blocks))
+    message.pieces = said;
+    if tags {
+        message.tag_system();
+    }
+    Ok(Some(message))
+}
+
+/// The plain parts of a block of another dialect's.
+fn plain<'r>(piece: &Piece<'r>) -> Vec<Piece<'r>> {
+    let parts: Vec<Cow<'r, Part>> = match &piece.part {
+        Cow::Borrowed(Part { content: Content::Opaque { plain: Some(plain), .. }, .. }) => {
+            plain.iter().map(Cow::Borrowed).collect()
+        }
+        _ => Vec::new(),
+    };
+    parts.into_iter().map(|part| piece.replaced(part)).collect()
 }
 
 /// Whether Anthropic would recognise the thinking as its own: signed or
@@ -136,162 +110,34 @@ fn replayable(part: &Part, thought: &Thought) -> bool {
         && !foreign
 }
 
-/// Puts results first, one for every call of the message before.
-fn answer_calls<'r>(messages: &mut Vec<Message<'r>>) -> Result<(), EncodeError> {
-    let mut calls: Vec<&'r str> = Vec::new();
-    let mut at = 0;
-    while let Some(message) = messages.get_mut(at) {
-        match message.role {
-            Role::User => settle(message, &std::mem::take(&mut calls))?,
-            // The API has no place for a result but the next message.
-            _ if !calls.is_empty() => {
-                let mut stubs = Message { role: Role::User, blocks: Vec::new() };
-                settle(&mut stubs, &std::mem::take(&mut calls))?;
-                messages.insert(at, stubs);
-            }
-            Role::Assistant => {
-                calls = message.blocks.iter().filter_map(Block::call).collect();
-                no_results(message)?;
-            }
-            Role::System => no_results(message)?,
-        }
-        at += 1;
-    }
-    if !calls.is_empty() {
-        let mut stubs = Message { role: Role::User, blocks: Vec::new() };
-        settle(&mut stubs, &calls)?;
-        messages.push(stubs);
-    }
-    Ok(())
-}
-
-fn settle<'r>(message: &mut Message<'r>, calls: &[&'r str]) -> Result<(), EncodeError> {
-    // The answer to each call, and its rank among the answers.
-    let mut answers: HashMap<&str, Option<(usize, Block<'r>)>> =
-        calls.iter().map(|call| (*call, None)).collect();
-    let mut others = Vec::with_capacity(message.blocks.len());
-    for (rank, block) in std::mem::take(&mut message.blocks).into_iter().enumerate() {
-        let Some(id) = block.result() else {
-            others.push(block);
-            continue;
-        };
-        let answer = answers.get_mut(id).ok_or_else(|| orphan(id))?;
-        let rank = answer.as_ref().map_or(rank, |(first, _)| *first);
-        *answer = Some((rank, block));
-    }
-    let mut results = Vec::with_capacity(calls.len());
-    let mut stubs = Vec::new();
-    for call in calls {
-        match answers.remove(call) {
-            Some(Some(result)) => results.push(result),
-            Some(None) => stubs.push(Block::Stub(call)),
-            // Two calls of one id, which a single result answers.
-            None => {}
-        }
-    }
-    results.sort_by_key(|(rank, _)| *rank);
-    message.blocks =
-        results.into_iter().map(|(_, block)| block).chain(stubs).chain(others).collect();
-    Ok(())
-}
-
-fn no_results(message: &Message<'_>) -> Result<(), EncodeError> {
-    match message.blocks.iter().find_map(Block::result) {
-        Some(id) => Err(orphan(id)),
-        None => Ok(()),
-    }
-}
-
-fn orphan(id: &str) -> EncodeError {
-    invalid(&format!(
-        "the result of tool call `{id}` does not follow the assistant message that made the call; send both, in that order"
-    ))
-}
-
-fn invalid(message: &str) -> EncodeError {
-    EncodeError::Invalid { param: "messages".to_owned(), message: message.to_owned() }
-}
-
 /// An answer's beginning may not end in white space.
 fn trim_prefill(messages: &mut [Message<'_>]) {
     let Some(last) = messages.last_mut().filter(|last| last.role == Role::Assistant) else {
         return;
     };
-    if let Some(block) = last.blocks.last_mut()
-        && let Block::Part(Part {
-            content: Content::Text { text, citations },
-            cache: None,
-            extensions,
-        }) = block
+    if let Some(piece) = last.pieces.last_mut()
+        && let Part { content: Content::Text { text, citations }, cache: None, extensions } =
+            &*piece.part
         && citations.is_empty()
         && extensions.is_empty()
         && text.trim_end() != text
     {
-        *block = Block::Text(Cow::Borrowed(text.trim_end()), None);
+        let text = text.trim_end().to_owned();
+        piece.part = Cow::Owned(Content::Text { text, citations: Vec::new() }.into());
     }
 }
 
-/// Whether the open tool loop, if there is one, starts with thinking.
+/// Returns true if the open tool loop, if there is one, starts with thinking.
 pub(super) fn has_signed_loop(messages: &[Message<'_>]) -> bool {
     let [.., assistant, user] = messages else { return true };
-    let open = user.blocks.iter().any(|block| block.answers().is_some());
-    !open
-        || matches!(
-            assistant.blocks.first(),
-            Some(Block::Part(Part { content: Content::Reasoning(_), .. }))
-        )
+    let is_open = user.pieces.iter().any(|piece| piece.result().is_some());
+    let first = assistant.pieces.first().map(|piece| &piece.part.content);
+    !is_open || matches!(first, Some(Content::Reasoning(_)))
 }
 
-/// Whether the conversation ends in the beginning of an answer.
+/// Returns true if the conversation ends in the beginning of an answer.
 pub(super) fn is_prefilled(messages: &[Message<'_>]) -> bool {
     messages.last().is_some_and(|last| last.role == Role::Assistant)
-}
-
-impl<'r> Block<'r> {
-    /// The id of the call that this is.
-    fn call(&self) -> Option<&'r str> {
-        match self {
-            Self::Part(Part { content: Content::ToolCall { id, .. }, .. }) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// The id of the call that this is the client's result of.
-    fn result(&self) -> Option<&'r str> {
-        match self {
-            Self::Part(Part { content: Content::ToolResult { id, .. }, .. }) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// The id of the call that this answers, by a result or a stub.
-    fn answers(&self) -> Option<&'r str> {
-        match self {
-            Self::Stub(id) => Some(id),
-            _ => self.result(),
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Part(part) => block::encode(out, part, Reader::Upstream),
-            Self::Text(text, cache) => {
-                let mut object = ObjectWriter::new(out);
-                object.member("type", "text");
-                object.member("text", text);
-                block::write_cache(&mut object, *cache, &[]);
-                object.end();
-            }
-            Self::Stub(id) => {
-                let mut object = ObjectWriter::new(out);
-                object.member("type", "tool_result");
-                object.member("tool_use_id", block::tool_id(id, &[], Reader::Upstream).as_ref());
-                object.member("content", NO_RESULT);
-                object.member("is_error", &true);
-                object.end();
-            }
-        }
-    }
 }
 
 /// Writes the list of messages.
@@ -306,7 +152,9 @@ pub(super) fn write(out: &mut Vec<u8>, messages: &[Message<'_>]) {
                 Role::System => "system",
             },
         );
-        array(object.key("content"), &message.blocks, |out, block| block.write(out));
+        array(object.key("content"), &message.pieces, |out, piece| {
+            block::encode(out, &piece.part, Reader::Upstream);
+        });
         object.end();
     });
 }

@@ -228,7 +228,7 @@ pub(super) fn arguments_or_empty(arguments: &str, kind: ToolKind) -> &str {
 
 /// Writes the `tool_calls` member, if there are calls; what stands beside a
 /// call, where the reader knows it.
-pub(super) fn encode_calls(parts: &[Part], knows_extra: bool, message: &mut ObjectWriter<'_>) {
+pub(super) fn encode_calls(parts: &[&Part], knows_extra: bool, message: &mut ObjectWriter<'_>) {
     let calls: Vec<_> = parts
         .iter()
         .filter_map(|part| match &part.content {
@@ -254,7 +254,7 @@ pub(super) fn encode_calls(parts: &[Part], knows_extra: bool, message: &mut Obje
 /// under `reasoning_content` where that is taken. LiteLLM's blocks prove
 /// something to Anthropic only.
 pub(super) fn encode_history_thoughts(
-    parts: &[Part],
+    parts: &[&Part],
     target: &Target<'_>,
     message: &mut ObjectWriter<'_>,
 ) {

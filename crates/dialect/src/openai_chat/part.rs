@@ -208,7 +208,7 @@ fn audio(object: &mut Object<'_>, path: &str) -> Result<Content, DecodeError> {
 /// # Errors
 /// Names the first part that has no form here: content is never left out. What
 /// belongs to a server tool goes with the tool, where that is to be dropped.
-pub(super) fn sayable<'p, P: Into<String>>(
+pub(super) fn sayable<'p, P: FnOnce() -> String>(
     parts: impl IntoIterator<Item = (P, &'p Part)>,
     target: &Target<'_>,
     dropped: &mut Dropped,
@@ -222,7 +222,7 @@ pub(super) fn sayable<'p, P: Into<String>>(
                     continue;
                 }
                 if target.drop_params && *speaks_to_tool {
-                    dropped.add(place.into());
+                    dropped.add(place());
                     continue;
                 }
                 kind.clone()
@@ -248,7 +248,7 @@ pub(super) fn sayable<'p, P: Into<String>>(
                 continue;
             }
         };
-        return Err(EncodeError::Content { param: place.into(), what });
+        return Err(EncodeError::Content { param: place(), what });
     }
     Ok(said)
 }

@@ -176,7 +176,7 @@ fn encode_message(choice: &Choice, message: &mut ObjectWriter<'_>) {
         message.member("annotations", &annotations);
     }
     encode_thoughts(parts, message);
-    assistant::encode_calls(parts, true, message);
+    assistant::encode_calls(&parts.iter().collect::<Vec<_>>(), true, message);
     let images: Vec<&Part> = parts.iter().filter(|part| is_image(part)).collect();
     if !images.is_empty() {
         message.array("images", images.into_iter().enumerate(), |out, (at, part)| {

@@ -12,13 +12,13 @@
 //! conversation are joined in it.
 
 use crate::json::write::ObjectWriter;
-use crate::openai_chat::assistant;
 use crate::openai_chat::extension::own;
 use crate::openai_chat::part::{self, encode_cache, is_plain, plain};
+use crate::openai_chat::{HERE, assistant};
 use crate::{
-    Dialect, Dropped, EncodeError, Target,
-    model::{Content, Extension, Media, Part, Places, Request, Role, Turn},
-    repair,
+    Dropped, EncodeError, Target,
+    model::{Content, Extension, Media, Part, Places, Request, Role},
+    repair::{self, Message, Order},
 };
 use std::borrow::Cow;
 
@@ -30,7 +30,6 @@ pub(super) fn encode(
     dropped: &mut Dropped,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let mut turns = repair::answered(&request.turns);
     let mut system: Vec<(String, &Part)> = (0..)
         .zip(&request.system)
         .map(|(at, part): (usize, _)| (format!("system[{at}]"), part))
@@ -42,17 +41,17 @@ pub(super) fn encode(
                 system.extend(parts.map(|(part, p)| (request.places.part(at, part), p)));
             }
         }
-        turns.retain(|(_, turn)| turn.role != Role::System);
     }
-    if target.alternates {
-        turns = repair::alternating(turns);
-    }
+    let order = Order::of_chat(target);
+    let messages = repair::arranged(&request.turns, order, |message| {
+        Ok(Some(message).filter(|message| !target.system_first || message.role != Role::System))
+    })?;
     let mut history =
         History { target, places: &request.places, dropped, out, written: 0, moved: Vec::new() };
     history.out.push(b'[');
     history.system(&system)?;
-    for (at, turn) in &turns {
-        history.turn(turn, *at)?;
+    for message in &messages {
+        history.turn(message)?;
     }
     history.flush()?;
     history.out.push(b']');
@@ -104,7 +103,7 @@ impl<'r> History<'_, 'r> {
     fn system(&mut self, parts: &[(String, &'r Part)]) -> Result<(), EncodeError> {
         let mut said = Vec::with_capacity(parts.len());
         for (path, part) in parts {
-            said.extend(part::sayable([(path.as_str(), *part)], self.target, self.dropped)?);
+            said.extend(part::sayable([(|| path.clone(), *part)], self.target, self.dropped)?);
         }
         if self.target.system_first {
             return if said.is_empty() { Ok(()) } else { self.one_system(&refs(&said)) };
@@ -153,51 +152,50 @@ impl<'r> History<'_, 'r> {
         })
     }
 
-    fn turn(&mut self, turn: &'r Turn, at: usize) -> Result<(), EncodeError> {
-        let is_result = |part: &Part| matches!(part.content, Content::ToolResult { .. });
-        let holds_results = turn.parts.iter().any(is_result);
+    fn turn(&mut self, turn: &'r Message<'_>) -> Result<(), EncodeError> {
+        let places = self.places;
         if turn.role != Role::User {
             self.flush()?;
         }
-        let places = self.places;
-        let path = |part: usize| places.part(at, part);
         match turn.role {
             Role::System => {
-                let asked = !turn.parts.is_empty();
-                let parts = turn.parts.iter().enumerate().map(|(n, part)| (path(n), part));
+                let parts = turn.pieces.iter().map(|piece| (|| piece.place(places), &*piece.part));
                 let parts = part::sayable(parts, self.target, self.dropped)?;
-                if asked && parts.is_empty() {
+                if parts.is_empty() && !turn.pieces.is_empty() {
                     return Ok(());
                 }
-                self.instructions(turn.name.as_deref(), &refs(&parts))
+                self.instructions(turn.name, &refs(&parts))
             }
-            Role::Assistant => self.assistant(turn, at),
+            Role::Assistant => self.assistant(turn),
             Role::User => {
+                let mut holds_results = false;
                 let mut others = Vec::new();
-                for (n, part) in turn.parts.iter().enumerate() {
-                    if let Content::ToolResult { id, parts, is_error } = &part.content {
+                for piece in &turn.pieces {
+                    if let Content::ToolResult { id, parts, is_error } = &piece.part.content {
+                        holds_results = true;
                         let inner = parts.iter().enumerate();
                         let inner =
-                            inner.map(|(inner, part)| (places.result_part(at, n, inner), part));
+                            inner.map(|(n, part)| (move || piece.inner_place(places, n), part));
                         let parts = part::sayable(inner, self.target, self.dropped)?;
-                        self.result(part, id, parts, *is_error)?;
+                        self.result(&piece.part, id, parts, *is_error)?;
                     } else {
-                        others.push((path(n), part));
+                        others.push(piece);
                     }
                 }
                 if others.is_empty() && holds_results {
                     return Ok(());
                 }
-                let asked = others.first().map(|(_, part)| *part);
+                let asked = others.first().copied();
+                let others = others.into_iter().map(|piece| (|| piece.place(places), &*piece.part));
                 let others = part::sayable(others, self.target, self.dropped)?;
                 // A question of which nothing is left is not asked.
-                if let Some(part) = asked.filter(|_| others.is_empty() && !holds_results) {
-                    let what = part.kind();
-                    return Err(EncodeError::Content { param: path(0), what });
+                if let Some(piece) = asked.filter(|_| others.is_empty() && !holds_results) {
+                    let (param, what) = (piece.place(places), piece.part.kind());
+                    return Err(EncodeError::Content { param, what });
                 }
                 let mut parts = std::mem::take(&mut self.moved);
                 parts.extend(others);
-                self.user(turn.name.as_deref(), &refs(&parts))
+                self.user(turn.name, &refs(&parts))
             }
         }
     }
@@ -260,24 +258,24 @@ impl<'r> History<'_, 'r> {
         })
     }
 
-    fn assistant(&mut self, turn: &Turn, at: usize) -> Result<(), EncodeError> {
-        for (n, part) in turn.parts.iter().enumerate() {
-            if matches!(&part.content, Content::Opaque { source, .. } if *source != Dialect::OpenAiChat)
-            {
-                self.dropped.add(self.places.part(at, n));
+    fn assistant(&mut self, turn: &Message<'_>) -> Result<(), EncodeError> {
+        for piece in &turn.pieces {
+            if matches!(&piece.part.content, Content::Opaque { source, .. } if *source != HERE) {
+                self.dropped.add(piece.place(self.places));
             }
         }
+        let parts: Vec<&Part> = turn.pieces.iter().map(|piece| &*piece.part).collect();
         self.message(|message, target, path| {
             message.member("role", "assistant");
             message.maybe("name", turn.name.as_ref());
-            let spoken: Vec<&Part> = turn
-                .parts
+            let spoken: Vec<&Part> = parts
                 .iter()
+                .copied()
                 .filter(|part| match &part.content {
                     Content::Text { text, .. } => {
                         !text.is_empty() || part.cache.is_some() && target.cache_control
                     }
-                    Content::Opaque { source, .. } => *source == Dialect::OpenAiChat,
+                    Content::Opaque { source, .. } => *source == HERE,
                     // Mistral takes its thinking back where it stood.
                     Content::Reasoning(_) => own(&part.extensions).any(|e| e.name == "thinking"),
                     _ => false,
@@ -285,8 +283,7 @@ impl<'r> History<'_, 'r> {
                 .collect();
             if !spoken.is_empty() {
                 content(message, &spoken, "", target, path)?;
-            } else if turn
-                .parts
+            } else if parts
                 .iter()
                 .any(|part| matches!(part.content, Content::ToolCall { .. } | Content::Refusal(_)))
             {
@@ -294,16 +291,16 @@ impl<'r> History<'_, 'r> {
             } else {
                 message.member("content", "");
             }
-            let refusal = turn.parts.iter().find_map(|part| match &part.content {
+            let refusal = parts.iter().find_map(|part| match &part.content {
                 Content::Refusal(text) => Some(text),
                 _ => None,
             });
             message.maybe("refusal", refusal);
-            assistant::encode_history_thoughts(&turn.parts, target, message);
+            assistant::encode_history_thoughts(&parts, target, message);
             // A model of Google's must get its signatures back, wherever it is.
             let knows_extra = !target.only_openais_fields || target.model.contains("gemini");
-            assistant::encode_calls(&turn.parts, knows_extra, message);
-            fields(message, &turn.parts.iter().collect::<Vec<_>>());
+            assistant::encode_calls(&parts, knows_extra, message);
+            fields(message, &parts);
             Ok(())
         })
     }
@@ -382,7 +379,7 @@ fn joined(parts: &[&Part], between: &str, path: &str) -> Result<String, EncodeEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CacheHint;
+    use crate::model::{CacheHint, Turn};
 
     fn written(turns: Vec<Turn>) -> String {
         let request = Request { turns, ..Request::default() };
