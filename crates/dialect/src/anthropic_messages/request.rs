@@ -4,7 +4,7 @@ use super::HERE;
 pub use super::request_encode::encode;
 use crate::anthropic_messages::extension::{self, extension, rest};
 use crate::blocks::{cache_control, decode_content};
-use crate::json::read::{Object, Raw, Wrong, list};
+use crate::json::read::{Body, Object, Raw, Wrong, list};
 use crate::model::{
     Extension, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
     Turn,
@@ -22,7 +22,8 @@ pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
 }
 
 fn read(body: &[u8]) -> Result<Request, Wrong> {
-    let mut fields = Object::of_body(body)?;
+    let body = Body::check(body)?;
+    let mut fields = body.object()?;
     let mut request = Request {
         model: fields.required_string("model")?,
         turns: turns(fields.take("messages"))?,

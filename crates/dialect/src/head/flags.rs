@@ -20,7 +20,7 @@ pub(crate) struct Flags {
 
 impl Watch for Flags {
     #[inline]
-    fn opens(&mut self, key: &[u8], bracket: u8) {
+    fn opens(&mut self, key: &[u8], bracket: u8, _: usize) {
         match key {
             b"content" => self.content_list |= bracket == b'[',
             b"cache_control" => self.cache_control = true,

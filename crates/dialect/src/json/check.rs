@@ -20,17 +20,21 @@ pub(crate) enum Fault {
     TooDeep,
 }
 
-/// Learns of the brackets that open below a key.
+/// Learns where values are while they are checked.
 pub(crate) trait Watch {
-    /// An object (`{`) or list (`[`) opens as the value of `key`, which is the
-    /// text between the key's quotes, escapes as they are.
-    fn opens(&mut self, key: &[u8], bracket: u8);
+    /// An object (`{`) or list (`[`) opens at `start` as the value of `key`,
+    /// which is the text between the key's quotes, escapes as they are.
+    fn opens(&mut self, _key: &[u8], _bracket: u8, _start: usize) {}
+
+    /// The innermost object or list ends before `end`.
+    fn closes(&mut self, _end: usize) {}
+
+    /// A string, quotes included, that is a value.
+    fn string(&mut self, _start: usize, _end: usize) {}
 }
 
 /// Nothing is to be learned.
-impl Watch for () {
-    fn opens(&mut self, _: &[u8], _: u8) {}
-}
+impl Watch for () {}
 
 /// The brackets that are open: a bit each, set for objects.
 #[derive(Debug, Default)]
@@ -121,8 +125,8 @@ impl<'a> Checker<'a> {
     }
 
     /// A whole text that is one value.
-    pub(crate) fn only_value(mut self) -> Result<(), Fault> {
-        self.value(b"", 0, &mut ())?;
+    pub(crate) fn only_value(mut self, watch: &mut impl Watch) -> Result<(), Fault> {
+        self.value(b"", 0, watch)?;
         self.end()
     }
 
@@ -147,17 +151,20 @@ impl<'a> Checker<'a> {
         loop {
             match self.peek()? {
                 b'"' => {
+                    let start = self.at;
                     self.at += 1;
                     self.string()?;
+                    watch.string(start, self.at);
                 }
                 open @ (b'{' | b'[') => {
+                    watch.opens(key, open, self.at);
                     self.at += 1;
-                    watch.opens(key, open);
                     brackets.push(open == b'{')?;
                     key = b"";
                     let is_object = open == b'{';
                     if self.peek()? == if is_object { b'}' } else { b']' } {
                         self.at += 1;
+                        watch.closes(self.at);
                         in_object = brackets.pop();
                     } else {
                         in_object = is_object;
@@ -187,8 +194,10 @@ impl<'a> Checker<'a> {
                         }
                         break;
                     }
-                    b'}' if in_object => in_object = brackets.pop(),
-                    b']' if !in_object => in_object = brackets.pop(),
+                    b'}' | b']' if in_object == (byte == b'}') => {
+                        watch.closes(self.at);
+                        in_object = brackets.pop();
+                    }
                     _ => return Err(Fault::Syntax),
                 }
             }
@@ -258,7 +267,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     fn is_json(text: &str) -> bool {
-        Checker::new(text.as_bytes()).only_value().is_ok()
+        Checker::new(text.as_bytes()).only_value(&mut ()).is_ok()
     }
 
     /// The same text with one byte changed, at any place: most faults that
@@ -330,7 +339,7 @@ mod tests {
     #[test]
     fn nesting_is_limited() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        let check = |text: &str| Checker::new(text.as_bytes()).only_value();
+        let check = |text: &str| Checker::new(text.as_bytes()).only_value(&mut ());
         assert_eq!(check(&nested(DEPTH_MAX)), Ok(()));
         assert_eq!(check(&nested(DEPTH_MAX + 1)), Err(Fault::TooDeep));
         let mixed = "[{\"a\":".repeat(100) + "1" + &"}]".repeat(100);

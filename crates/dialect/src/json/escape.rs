@@ -5,6 +5,7 @@
 //! then `"\ude00"`; each alone is no text. [`Joiner`] puts the halves of one
 //! stream together; elsewhere a half becomes U+FFFD.
 
+use super::text::next_special;
 use memchr::{memchr, memmem};
 use std::borrow::Cow;
 
@@ -31,15 +32,15 @@ impl Joiner {
         let bytes = inner.as_bytes();
         let mut at = 0;
         while at < bytes.len() {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let run = memchr(b'\\', rest).unwrap_or(rest.len());
-            if run > 0 {
+            // In checked text no other special byte is left.
+            let next = next_special(bytes, at).unwrap_or(bytes.len());
+            if next > at {
                 self.give_up(text);
-                text.push_str(inner.get(at..at + run).unwrap_or_default());
-                at += run;
+                text.push_str(inner.get(at..next).unwrap_or_default());
+                at = next;
                 continue;
             }
-            at += self.escape(rest, text);
+            at += self.escape(bytes.get(at..).unwrap_or_default(), text);
         }
     }
 

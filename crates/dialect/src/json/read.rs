@@ -17,6 +17,7 @@
 use super::Json;
 use super::check::{Checker, DEPTH_MAX, Fault};
 use super::escape::unescaped;
+use super::index::{Index, LONG};
 use super::skim::Skim;
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
@@ -45,19 +46,64 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// A whole body, checked, with an index of its long values.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    text: &'a str,
+    /// `None` for a body that is too long for it.
+    index: Option<Index>,
+}
+
+impl<'a> Body<'a> {
+    /// Checks bytes that are one JSON value.
+    ///
+    /// # Errors
+    /// Where they are none.
+    pub(crate) fn check(body: &'a [u8]) -> Result<Self, Wrong> {
+        let malformed = |fault| not_an_object(&Malformed::new(body, fault));
+        let text = std::str::from_utf8(body).map_err(|_| malformed(Fault::Syntax))?;
+        let checker = Checker::new(body);
+        if u32::try_from(body.len()).is_err() {
+            checker.only_value(&mut ()).map_err(malformed)?;
+            return Ok(Self { text, index: None });
+        }
+        let mut index = Index::default();
+        checker.only_value(&mut index).map_err(malformed)?;
+        Ok(Self { text, index: Some(index) })
+    }
+
+    /// The body as an object.
+    ///
+    /// # Errors
+    /// Where it is another value.
+    pub(crate) fn object(&self) -> Result<Object<'_>, Wrong> {
+        let raw = Raw { text: self.text, at: 0, index: self.index.as_ref() };
+        Object::of(raw).map_err(|_| not_an_object(&"it has another type"))
+    }
+}
+
+fn not_an_object(what: &dyn fmt::Display) -> Wrong {
+    Wrong::new("", format!("the body is not a JSON object: {what}"))
+}
+
 /// A JSON value as its source wrote it, checked, without white space around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Raw<'a>(&'a str);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw<'a> {
+    text: &'a str,
+    /// Where it begins in the text that the index is of.
+    at: usize,
+    index: Option<&'a Index>,
+}
 
 impl<'a> From<&'a RawValue> for Raw<'a> {
     fn from(raw: &'a RawValue) -> Self {
-        Self(raw.get())
+        Self::checked(raw.get())
     }
 }
 
 impl<'a> From<&'a Json> for Raw<'a> {
     fn from(json: &'a Json) -> Self {
-        Self(json.text())
+        Self::checked(json.text())
     }
 }
 
@@ -72,40 +118,60 @@ impl<'a> Raw<'a> {
 
     /// Checks text that is one JSON value.
     pub(crate) fn check_text(text: &'a str) -> Result<Self, Malformed> {
-        match Checker::new(text.as_bytes()).only_value() {
-            Ok(()) => Ok(Self(text.trim_matches([' ', '\n', '\r', '\t']))),
+        match Checker::new(text.as_bytes()).only_value(&mut ()) {
+            Ok(()) => Ok(Self::checked(text.trim_matches([' ', '\n', '\r', '\t']))),
             Err(fault) => Err(Malformed::new(text.as_bytes(), fault)),
         }
     }
 
     /// Text of a value in a body that was checked as a whole.
     pub(crate) fn checked(text: &'a str) -> Self {
-        Self(text)
+        Self { text, at: 0, index: None }
     }
 
     /// The text.
     pub(crate) fn text(self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// Returns true for a string.
     pub(crate) fn is_string(self) -> bool {
-        self.0.starts_with('"')
+        self.text.starts_with('"')
     }
 
     /// Returns true for `null`.
     pub(crate) fn is_null(self) -> bool {
-        self.0 == "null"
+        self.text == "null"
     }
 
     /// The value as a `T`, if it is one. For small values: it is checked again.
     pub(crate) fn read<T: Deserialize<'a>>(self) -> Option<T> {
-        serde_json::from_str(self.0).ok()
+        serde_json::from_str(self.text).ok()
     }
 
     /// The text of a string.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
-        self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(unescaped)
+        self.text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(unescaped)
+    }
+}
+
+impl Raw<'_> {
+    /// The value inside this one that `skim` is before; moves it past.
+    #[inline]
+    fn inner(self, skim: &mut Skim<'_>) -> Option<Self> {
+        let opening = skim.peek()?;
+        let start = skim.at();
+        let indexed = match (opening, self.index) {
+            (b'{' | b'[', Some(index)) => index.end(self.at + start),
+            (b'"', Some(index)) if !skim.is_short_string(LONG) => index.end(self.at + start),
+            _ => None,
+        };
+        match indexed.and_then(|end| end.checked_sub(self.at)) {
+            Some(end) => skim.jump(end),
+            None => skim.skip()?,
+        }
+        let text = self.text.get(start..skim.at())?;
+        Some(Self { text, at: self.at + start, index: self.index })
     }
 }
 
@@ -116,14 +182,13 @@ pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, Raw<'a>)>);
 impl<'a> Members<'a> {
     /// The members of an object; `None` for another value.
     pub(crate) fn of(raw: Raw<'a>) -> Option<Self> {
-        let text = raw.0;
+        let text = raw.text;
         let mut skim = Skim::new(text.as_bytes());
         let mut members = Vec::with_capacity(8);
         let mut more = skim.enter(b'{')?;
         while more {
             let key = text.get(skim.key_span()?)?;
-            let value = text.get(skim.value()?)?;
-            members.push((unescaped(key), Raw(value)));
+            members.push((unescaped(key), raw.inner(&mut skim)?));
             more = skim.more(b'}')?;
         }
         Some(Self(members))
@@ -190,13 +255,10 @@ impl<'a> Object<'a> {
         Self::of(raw).map_err(|_| Malformed("it is no object".to_owned()))
     }
 
-    /// Checks and reads a whole body.
+    /// Checks and reads a whole body that is short, or of which little is read.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Wrong> {
-        let wrong = |what: &dyn fmt::Display| {
-            Wrong::new("", format!("the body is not a JSON object: {what}"))
-        };
-        let raw = Raw::check(body).map_err(|malformed| wrong(&malformed))?;
-        Self::of(raw).map_err(|_| wrong(&"it has another type"))
+        let raw = Raw::check(body).map_err(|malformed| not_an_object(&malformed))?;
+        Self::of(raw).map_err(|_| not_an_object(&"it has another type"))
     }
 
     /// The value of `key`.
@@ -264,12 +326,11 @@ impl<'a> Object<'a> {
 
 /// The items of a list, if it is one; nulls stay.
 pub(crate) fn items(raw: Raw<'_>) -> Option<Vec<Raw<'_>>> {
-    let text = raw.0;
-    let mut skim = Skim::new(text.as_bytes());
+    let mut skim = Skim::new(raw.text.as_bytes());
     let mut items = Vec::new();
     let mut more = skim.enter(b'[')?;
     while more {
-        items.push(Raw(text.get(skim.value()?)?));
+        items.push(raw.inner(&mut skim)?);
         more = skim.more(b']')?;
     }
     Some(items)

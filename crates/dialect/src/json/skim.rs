@@ -82,6 +82,13 @@ impl<'a> Skim<'a> {
         self.bytes.get(start..end)
     }
 
+    /// Returns true if a string, which is next, ends within `most` bytes.
+    pub(crate) fn is_short_string(&self, most: usize) -> bool {
+        let rest = self.bytes.get(self.at + 1..).unwrap_or_default();
+        let near = rest.get(..most).unwrap_or(rest);
+        text::end::<false>(near, 0).is_some()
+    }
+
     /// Where a member's key is, without its quotes; moves past its colon.
     pub(crate) fn key_span(&mut self) -> Option<Range<usize>> {
         self.peek()?;

@@ -3,8 +3,8 @@
 //! Strings are nearly all of a long request, and escapes are frequent in them
 //! (each line of code has some). A branch for each escape is what a processor
 //! cannot predict, so 64 bytes are judged at once, in a form that compilers
-//! turn into vector instructions: either they are all inside the string, with
-//! the usual escapes in them, or they are looked at one by one.
+//! turn into vector instructions: either all are inside the string, with the
+//! usual escapes in them, or they are looked at one by one.
 
 /// Bytes that are judged at once.
 const BLOCK: usize = 64;
@@ -14,23 +14,34 @@ const BLOCK: usize = 64;
 const SHORT: usize = 32;
 
 /// Returns true if a string does not end in a block and there is nothing in it
-/// to look at: no control character, and after each backslash one of the
-/// letters that are usual there. A second backslash is not, so each backslash
-/// of such a block begins an escape. `following` begins one byte later.
+/// to look at: no control character, no escape but those that are usual, and no
+/// more than three backslashes in a row. `window` is the block with the four
+/// bytes before it, which belong to the same string.
 #[expect(clippy::needless_bitwise_bool, reason = "branches keep compilers from vectors")]
-fn is_inside(block: &[u8; BLOCK], following: &[u8; BLOCK]) -> bool {
-    let mut found = block.first() == Some(&b'"');
-    for (this, next) in block.iter().zip(following) {
-        let escapes = *this == b'\\';
-        let usual = (*next == b'n') | (*next == b'"') | (*next == b't') | (*next == b'r');
-        let ends = (*next == b'"') & !escapes;
-        found |= (*this < 0x20) | ends | (escapes & !usual);
+fn is_inside(window: &[u8; BLOCK + 4]) -> bool {
+    let from = |n: usize| window.get(n..).and_then(<[u8]>::first_chunk::<BLOCK>);
+    let (Some(bytes), Some(first), Some(second), Some(third), Some(fourth)) =
+        (from(4), from(3), from(2), from(1), from(0))
+    else {
+        return false;
+    };
+    let mut found = false;
+    // Each byte with the first to the fourth before it.
+    let before = first.iter().zip(second).zip(third.iter().zip(fourth));
+    for (byte, ((first, second), (third, fourth))) in bytes.iter().zip(before) {
+        let [first, second, third, fourth] =
+            [*first == b'\\', *second == b'\\', *third == b'\\', *fourth == b'\\'];
+        let is_escaped = first & !(second & !third);
+        let is_usual = (*byte == b'n')
+            | (*byte == b'"')
+            | (*byte == b'\\')
+            | (*byte == b't')
+            | (*byte == b'r');
+        let ends = (*byte == b'"') & !is_escaped;
+        let is_odd = (is_escaped & !is_usual) | (first & second & third & fourth);
+        found |= (*byte < 0x20) | ends | is_odd;
     }
     !found
-}
-
-fn block(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
-    bytes.get(at..)?.first_chunk()
 }
 
 /// Returns the place of the quote that ends the string whose text begins at
@@ -48,12 +59,15 @@ pub(super) fn end<const STRICT: bool>(bytes: &[u8], start: usize) -> Option<usiz
                 _ => at += 1,
             }
         }
-        while let (Some(block), Some(following)) = (block(bytes, at), block(bytes, at + 1)) {
-            if !is_inside(block, following) {
-                break;
-            }
-            // An escape that begins with the last byte goes on after it.
-            at += BLOCK + usize::from(block.last() == Some(&b'\\'));
+        let first = at;
+        while bytes.get(at - 4..).and_then(<[u8]>::first_chunk).is_some_and(is_inside) {
+            at += BLOCK;
+        }
+        if at > first {
+            // The last byte may begin an escape.
+            let inside = bytes.get(start..at).unwrap_or_default();
+            let backslashes = inside.iter().rev().take_while(|byte| **byte == b'\\').count();
+            at -= backslashes % 2;
         }
         until = at + BLOCK;
     }

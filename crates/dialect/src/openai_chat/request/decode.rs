@@ -1,6 +1,6 @@
 //! A client's request, read.
 
-use crate::json::read::{Object, Raw, items, string, whole};
+use crate::json::read::{Body, Object, Raw, items, string, whole};
 use crate::openai_chat::extension::{extension, fields_of_request, rest};
 use crate::openai_chat::part::cache_hint;
 use crate::{
@@ -15,7 +15,8 @@ use serde::Deserialize;
 /// Where the body is no JSON object, lacks `messages`, or a known parameter has
 /// the wrong type; the message names the parameter.
 pub fn decode(body: &[u8]) -> Result<Request, DecodeError> {
-    let mut fields = Object::of_body(body)?;
+    let body = Body::check(body)?;
+    let mut fields = body.object()?;
     let messages = fields.take("messages");
     let messages =
         messages.ok_or_else(|| DecodeError::invalid("messages", "`messages` is missing"))?;
