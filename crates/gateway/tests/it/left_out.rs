@@ -148,11 +148,17 @@ async fn a_key_for_one_model_cannot_choose_another_at_a_gateway_upstream() {
     let (upstream, bench) = bench(&[], "").await;
     let body = r#"{"model":"served","extra_body":{"model":"dear"},"messages":[{"role":"user","content":"Hi"}]}"#;
     let key = bench.key(|key| key.models = vec!["served".into()]).await;
-    let answer = bench.post("/v1/chat/completions", &key, body).answer().await;
-    assert_eq!(
-        (answer.status.as_u16(), &answer.json()["error"]["param"]),
-        (400, &"extra_body".into())
-    );
+    for (path, rest) in [
+        ("/v1/chat/completions", r#""messages":[{"role":"user","content":"Hi"}]"#),
+        ("/v1/messages", r#""max_tokens":9,"messages":[{"role":"user","content":"Hi"}]"#),
+        ("/v1/completions", r#""prompt":"Hi""#),
+        ("/v1/embeddings", r#""input":"Hi""#),
+    ] {
+        let body = format!(r#"{{"model":"served","extra_body":{{"model":"dear"}},{rest}}}"#);
+        let answer = bench.post(path, &key, body).answer().await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert!(answer.message().contains("extra_body"), "{path}: {}", answer.text());
+    }
     assert!(upstream.received().is_empty());
     let free = bench.key(|_| {}).await;
     assert_eq!(bench.post("/v1/chat/completions", &free, body).answer().await.status, 200);

@@ -9,6 +9,7 @@ mod empty;
 mod encodings;
 mod endings;
 mod evidence;
+mod evidence_anthropic;
 mod gone;
 mod harness;
 mod hostile;
