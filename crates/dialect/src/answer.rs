@@ -1,7 +1,7 @@
 //! Answers that hold nothing.
 //!
 //! A provider that answers 200 and says nothing has failed, whatever it calls
-//! it: no choice; at Anthropic neither content nor a reason for the end. A
+//! it: no choice; no vector; at Anthropic neither content nor a reason for the end. A
 //! choice without content is an answer, if a poor one: providers send them
 //! (OpenRouter, recorded).
 
@@ -19,8 +19,7 @@ pub fn is_empty(surface: Surface, body: &[u8]) -> bool {
         }),
         Surface::OpenAiEmbeddings => top(&mut skim, |key, skim| {
             let is_list = skim.peek()? == b'[';
-            skim.skip()?;
-            Some(key == b"data" && is_list)
+            Some(says_something(skim)? && key == b"data" && is_list)
         }),
         Surface::AnthropicMessages => top(&mut skim, |key, skim| match key {
             b"content" | b"stop_reason" => says_something(skim),
@@ -109,6 +108,7 @@ mod tests {
             (OpenAiCompletions, r#"{"choices":[{"text":""}]}"#, false),
             (OpenAiCompletions, r#"{"choices":[{"text":"a"}]}"#, false),
             (OpenAiEmbeddings, "{}", true),
+            (OpenAiEmbeddings, r#"{"data":[]}"#, true),
             (OpenAiEmbeddings, r#"{"data":[{}]}"#, false),
             (AnthropicMessages, r#"{"content":[],"stop_reason":null}"#, true),
             (AnthropicMessages, r#"{"content":[],"stop_reason":"end_turn"}"#, false),

@@ -414,6 +414,10 @@ fn output_that_no_text_measures_is_noticed() {
         observed(Surface::OpenAiChat, &[&event]).has_unmeasured_output
     };
     assert!(chat(r#"{"audio":{"data":"AAAA"}}"#));
+    assert!(chat(
+        r#"{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}"#
+    ));
+    assert!(chat(r#"{"thinking_blocks":[{"type":"redacted_thinking","data":"x"}]}"#));
     assert!(chat(r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]}"#));
     assert!(chat(r#"{"hologram":"x"}"#), "a member that nobody knows");
     assert!(!chat(r#"{"role":"assistant","content":"a","refusal":null,"hologram":null}"#));

@@ -110,3 +110,19 @@ async fn claudes_silence_is_an_answer_where_it_says_why_it_ended() {
         assert_eq!(found.status, 502, "{path}: {}", found.text());
     }
 }
+
+#[tokio::test]
+async fn embeddings_without_a_vector_are_a_502_too() {
+    let (bad, _, bench) =
+        two("openai/text-embedding-3-small", "router_settings: {num_retries: 0}\n").await;
+    for answer in [
+        "{}",
+        r#"{"object":"list","data":[]}"#,
+        r#"{"object":"list","data":null,"usage":{"prompt_tokens":3,"total_tokens":3}}"#,
+    ] {
+        bad.script(Script::on("").json(200, answer));
+        let body = r#"{"model":"m","input":"Hi"}"#;
+        let found = bench.post("/v1/embeddings", MASTER, body).answer().await;
+        assert_eq!(found.status, 502, "{answer}: {}", found.text());
+    }
+}

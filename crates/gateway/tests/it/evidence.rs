@@ -332,6 +332,30 @@ async fn a_rate_of_tokens_keeps_what_it_held_where_the_usage_is_not_known() {
 }
 
 #[tokio::test]
+async fn a_long_stream_counts_in_the_minute_in_which_it_streams() {
+    let (upstream, bench, _) = capped("openai/gpt-up").await;
+    let key = bench.key(|key| key.tpm_limit = Some(100_000)).await;
+    let gate = Gate::new();
+    let text = chunk(&json!({"content": "word ".repeat(800)}), &json!(null));
+    let events = canned::openai_chat_events(&Reply::text("gpt", &["end"]));
+    let head = Script::on("").sse_head().sse_events([&text]).stall(&gate);
+    upstream.script(head.sse_events(&events[1..]).sse_end());
+    let tokens =
+        || bench.usage(Allowance::tokens_per_minute(Subject::Key(bench.hash(&key)), 100_000));
+    let mut body = bench.post(PATH, &key, STREAM).send().await.into_body();
+    read_until(&mut body, "word").await;
+    advance(&gate, 2).await;
+    assert_eq!(tokens().spent, 0, "the stream has not looked at the clock yet");
+    read_until(&mut body, ": keep-alive").await;
+    assert!(tokens().spent >= 1_000, "{:?}", tokens());
+    tokio::time::resume();
+    gate.open();
+    read(body).await;
+    bench.record().await;
+    assert_eq!(tokens().held, 0);
+}
+
+#[tokio::test]
 async fn a_translated_stream_that_fails_at_once_keeps_its_place_while_it_is_read() {
     let (upstream, bench, _) = capped("openai/gpt-up").await;
     let key = bench.key(|key| key.max_parallel_requests = Some(1)).await;

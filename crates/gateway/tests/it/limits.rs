@@ -165,6 +165,19 @@ async fn fields_that_mistral_refuses_never_reach_it() {
     }
 }
 
+/// Cerebras and Google AI Studio refuse `store`; the first takes no other member of
+/// OpenAI's account either.
+#[tokio::test]
+async fn fields_of_openais_account_never_reach_providers_that_refuse_them() {
+    for model in ["cerebras/llama", "gemini/gemini-2.5-pro"] {
+        let one = one(model, "").await;
+        let sent = one.chat(json!({"store": true, "safety_identifier": "u"})).await;
+        assert_eq!(keys(&sent), ["messages", "model"], "{model}");
+    }
+    let openai = one("openai/gpt-4o", "").await;
+    assert_eq!(openai.chat(json!({"store": true})).await["store"], true);
+}
+
 #[tokio::test]
 async fn a_tools_alternatives_are_folded_where_the_provider_refuses_them() {
     let schema = json!({"type": "object",
