@@ -205,6 +205,17 @@ def test_doctor_finds_what_cannot_be_reached_and_what_is_taken(doctor):
     assert [verdict for verdict, about, _ in findings if verdict == "problem"] == ["problem"] * 2
 
 
+def test_doctor_names_a_variable_that_moves_a_key_to_another_host(doctor, upstream):
+    config = standard_config(upstream.url)
+    config["model_list"].append(
+        {"model_name": "moved", "litellm_params": {"model": "groq/llama", "api_key": "sk-provider-groq"}}
+    )
+    env = {"GROQ_API_BASE": "https://elsewhere.example/v1"}
+    moved = [finding for finding in doctor(config, "--offline", env=env) if "GROQ_API_BASE" in finding[2]]
+    assert moved and moved[0][0] == "risk", moved
+    assert "elsewhere.example" in moved[0][2]
+
+
 def test_doctor_finds_what_is_risky(doctor, upstream, tmp_path):
     open_dir = tmp_path / "open-to-all"
     open_dir.mkdir()

@@ -1,18 +1,22 @@
 """Requests that are refused before their bodies are read: every client sees the answer, every time."""
 
+import asyncio
 import collections
 import http.client
 import json
+import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 
+import aiohttp
 import httpx
 import pytest
 
-from test_listener import client_of, tls_gateway  # noqa: F401 (a fixture)
+from test_listener import AUTHORITY, client_of, tls_gateway  # noqa: F401 (a fixture)
 
 TRIES = 200
 SMALL, LARGE = 2_000, 5 << 20
@@ -76,16 +80,63 @@ def test_http_client_uses_its_connection_again_after_each_refusal(gateway, size)
     assert connection.sock is first, "one connection serves them all"
 
 
-@pytest.mark.parametrize("via", ["http", "fetch"])
-@pytest.mark.parametrize("size,pause_ms", [(SMALL, 20), (LARGE, 0)])
-def test_node_sees_every_refusal(gateway, size, pause_ms, via):
+async def aiohttp_outcomes(url, context, size):
+    async def pieces():
+        await asyncio.sleep(0.02 if size == SMALL else 0)
+        for at in range(0, size, 65536):
+            yield b"x" * min(65536, size - at)
+
+    seen = collections.Counter()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=1)) as session:
+        for _ in range(tries(size)):
+            try:
+                headers = {**WRONG, "content-length": str(size)}
+                async with session.post(url + "/v1/chat/completions", data=pieces(), headers=headers) as answer:
+                    await answer.read()
+                    seen[answer.status] += 1
+            except aiohttp.ClientError as problem:
+                seen[repr(problem)] += 1
+    return seen
+
+
+def by_name(gateway):
+    """The URL with the name that is in its certificate."""
+    return f"https://localhost:{httpx.URL(gateway.url).port}"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_aiohttp_sees_every_refusal(gateway, size):
+    assert asyncio.run(aiohttp_outcomes(gateway.url, True, size)) == {401: tries(size)}
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_aiohttp_sees_every_refusal_over_tls(tls_gateway, size):  # noqa: F811
+    context = ssl.create_default_context(cafile=str(AUTHORITY))
+    assert asyncio.run(aiohttp_outcomes(by_name(tls_gateway), context, size)) == {401: tries(size)}
+
+
+def node_outcomes(url, size, via):
     node = shutil.which("node")
     if not node:
         pytest.skip("SKIPPED: node is not installed, so that what its clients see is not tested")
     script = pathlib.Path(__file__).with_name("early.mjs")
-    command = [node, str(script), gateway.url, str(TRIES), str(size), str(pause_ms), via]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
-    assert json.loads(done.stdout) == {"401": TRIES}
+    pause_ms = 20 if size == SMALL else 0
+    command = [node, str(script), url, str(tries(size)), str(size), str(pause_ms), via]
+    env = {**os.environ, "NODE_EXTRA_CA_CERTS": str(AUTHORITY)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True, env=env)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("via", ["http", "fetch", "http2"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_node_sees_every_refusal(gateway, size, via):
+    assert node_outcomes(gateway.url, size, via) == {"401": tries(size)}
+
+
+@pytest.mark.parametrize("via", ["http", "fetch", "http2"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_node_sees_every_refusal_over_tls(tls_gateway, size, via):  # noqa: F811
+    assert node_outcomes(by_name(tls_gateway), size, via) == {"401": tries(size)}
 
 
 def test_curl_gets_its_refusal_instead_of_a_100(gateway):

@@ -21,7 +21,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from support import MASTER_KEY
+from support import MASTER_KEY, standard_config
+from test_listener import client_of, secure
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BODY = json.dumps({"model": "openai/gpt-pause-50", "stream": True, "messages": [{"role": "user", "content": "x"}]}).encode()
@@ -340,26 +341,53 @@ def test_odd_paths_open_no_other_door(gateway, path):
             assert 400 <= status < 500, (method, path, answer[:300])
 
 
-def test_unfinished_heads_of_many_connections_share_their_memory(own_gateway):
-    """60 KB of a head that never ends, a thousand times, by somebody without a key."""
+def endless_http2_head():
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", "/v1/chat/completions"), (":authority", "x")]
+    block = hpack.Encoder().encode([*fields, ("x", "y" * 60_000)], huffman=False)
+    pieces = [block[at : at + 15_000] for at in range(0, 60_000, 15_000)]
+    first = HeadersFrame(1, pieces[0], flags=[])
+    rest = [ContinuationFrame(1, piece, flags=[]) for piece in pieces[1:]]
+    return PREFACE + b"".join(frame.serialize() for frame in [SettingsFrame(0), first, *rest])
+
+
+UNFINISHED = {
+    "http1": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 60_000,
+    "http2": endless_http2_head(),
+    # A ClientHello of 60,000 bytes, of which two records come.
+    "tls": b"\x16\x03\x01\x40\x00\x01\x00\xea\x60\x03\x03" + b"y" * 16_374 + b"\x16\x03\x01\x40\x00" + b"y" * 16_384,
+}
+
+
+@pytest.mark.parametrize("kind", UNFINISHED)
+def test_unfinished_heads_of_many_connections_share_their_memory(own_gateway, upstream, kind):
+    """60 KB of a head, or 32 KB of a handshake, that never end, a thousand times, by somebody without a key."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = 1000
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * count), hard))
-    gateway = own_gateway()
+    config = standard_config(upstream.url)
+    if kind == "tls":
+        config["keymoat"] = {"listen": {"tls": secure("localhost")}}
+    gateway = own_gateway(config)
     url = httpx.URL(gateway.url)
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 60_000
     held = []
+
+    def is_served():
+        if kind != "tls":
+            return gateway.chat().status_code == 200
+        with client_of(gateway) as client:
+            return client.get("/health/liveliness").status_code == 200
+
     try:
-        assert gateway.get("/health/liveliness").status_code == 200
+        assert is_served()
         before = gateway.rss_kb()
         for _ in range(count):
             held.append(socket.create_connection((url.host, url.port), timeout=5))
             # The connection is closed where there is no room for it.
             with contextlib.suppress(ConnectionError):
-                held[-1].sendall(head)
+                held[-1].sendall(UNFINISHED[kind])
         grown = gateway.rss_kb() - before
-        assert grown < 45_000, f"{grown} kB, of 60,000 kB that were sent"
-        assert gateway.chat().status_code == 200, "others are served"
+        assert grown < 45_000, f"{grown} kB, of {len(UNFINISHED[kind])} kB that were sent"
+        assert is_served(), "others are served"
     finally:
         for connection in held:
             connection.close()

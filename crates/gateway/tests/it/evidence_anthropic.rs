@@ -47,7 +47,7 @@ async fn what_comes_after_an_error_event_counts() {
     for path in [MESSAGES, CHAT] {
         let (upstream, bench, key) = claude("").await;
         let (first, rest) = halves();
-        upstream.script(Script::on("").sse(&[&first[..], &[ERROR.into()], &rest[..]].concat()));
+        upstream.script(Script::on("").sse([&first[..], &[ERROR.into()], &rest[..]].concat()));
         let answer = bench.post(path, &key, STREAM).answer().await;
         assert!(answer.text().contains("oops"), "{path}: {}", answer.text());
         let record = bench.record().await;
@@ -63,7 +63,7 @@ async fn usage_after_an_event_that_is_too_long_is_read() {
     let long =
         format!("event: ping\ndata: {{\"type\":\"ping\",\"x\":\"{}\"}}\n\n", "y".repeat(17 << 20));
     let (first, rest) = halves();
-    upstream.script(Script::on("").sse(&[&first[..], &[long], &rest[..]].concat()));
+    upstream.script(Script::on("").sse([&first[..], &[long], &rest[..]].concat()));
     let answer = bench.post(MESSAGES, &key, STREAM).answer().await;
     assert!(answer.body.len() > 17 << 20 && answer.text().contains("message_stop"));
     let record = bench.record().await;
