@@ -40,8 +40,11 @@ impl Input {
     /// Reads the JSON value of `input` or `prompt`; `None` where it has no form
     /// of the above (a list of both texts and numbers, an object).
     pub fn of(raw: &[u8]) -> Option<Self> {
-        let bytes = raw.len() as u64;
-        let mut skim = Skim::new(raw);
+        Self::read(Skim::new(raw), raw.len() as u64)
+    }
+
+    /// Reads a value of `bytes` bytes.
+    pub(crate) fn read(mut skim: Skim<'_>, bytes: u64) -> Option<Self> {
         if skim.peek()? == b'"' {
             skim.skip()?;
             return Some(Self { kind: InputKind::Text, items: 1, tokens: None, bytes });

@@ -13,8 +13,10 @@ mod read;
 
 use crate::Dialect;
 use crate::json::check::{Checker, Fault};
+use crate::json::index::Index;
 use crate::json::read::Malformed;
-use flags::Flags;
+use crate::json::skim::Skim;
+use flags::{Signs, Watcher};
 use keys::{Key, Role};
 use std::ops::Range;
 
@@ -169,7 +171,9 @@ pub struct Head {
     /// After the opening brace.
     pub(crate) inside: usize,
     pub(crate) members: Vec<Member>,
-    pub(crate) flags: Flags,
+    signs: Signs,
+    index: Index,
+    values: usize,
     pub(crate) facts: Facts,
 }
 
@@ -227,7 +231,7 @@ impl Head {
             Fault::Syntax => HeadError::Syntax(Malformed::new(body, fault).to_string()),
         };
         let mut checker = Checker::new(body);
-        let mut flags = Flags::default();
+        let mut watcher = Watcher::default();
         let mut members: Vec<Member> = Vec::with_capacity(16);
         let mut more = checker.enter_object().map_err(fault)?;
         let inside = text.find('{').map_or(0, |at| at + 1);
@@ -242,12 +246,15 @@ impl Head {
                 return Err(HeadError::Duplicate { key: key.map_or("", |key| key.name) });
             }
             let name = body.get(quoted.start + 1..quoted.end - 1).unwrap_or_default();
-            let value = checker.value(name, 1, &mut flags).map_err(fault)?;
+            let value = checker.value(name, 1, &mut watcher).map_err(fault)?;
             members.push(Member::new(&quoted, &value, key));
             more = checker.more_members().map_err(fault)?;
         }
+        let values = checker.values();
         checker.end().map_err(fault)?;
-        let mut head = Self { surface, inside, members, flags, facts: Facts::default() };
+        let Watcher { signs, index, .. } = watcher;
+        let facts = Facts::default();
+        let mut head = Self { surface, inside, members, signs, index, values, facts };
         head.facts = read::facts(&head, text)?;
         Ok(head)
     }
@@ -297,25 +304,63 @@ impl Head {
         &self.facts.tags
     }
 
-    /// Whether cache hints of Anthropic's form stand somewhere in the body.
+    /// The number of JSON values, those inside others too.
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
+    /// Returns true if the body may have hints of Anthropic's form for a cache.
     pub fn has_cache_control(&self) -> bool {
-        self.flags.cache_control
+        self.signs.has(Signs::CACHE_CONTROL)
     }
 
-    /// Whether the content of a message is a list, somewhere in the body.
+    /// Returns true if the content of a message may be a list.
     pub fn has_content_list(&self) -> bool {
-        self.flags.content_list
+        self.signs.has(Signs::CONTENT_LIST)
     }
 
-    /// Returns true if something in the body looks like a member that the
-    /// gateway put into an earlier answer, see [`additions`](crate::additions).
+    /// Returns true if the body may have members that the gateway put into an
+    /// earlier answer, see [`additions`](crate::additions).
     pub fn has_additions(&self) -> bool {
-        self.flags.additions
+        self.signs.has(Signs::ADDITIONS)
     }
 
     /// The same of members that OpenAI's own answers have too.
     pub fn has_annotations(&self) -> bool {
-        self.flags.annotations
+        self.signs.has(Signs::ANNOTATIONS)
+    }
+
+    /// Returns true if a message may have a member for thinking.
+    pub fn has_reasoning(&self) -> bool {
+        self.signs.has(Signs::REASONING)
+    }
+
+    /// Returns true if a message may have the member `refusal`.
+    pub fn has_refusal(&self) -> bool {
+        self.signs.has(Signs::REFUSAL)
+    }
+
+    /// Returns true if a message may have the member `tool_calls`.
+    pub fn has_tool_calls(&self) -> bool {
+        self.signs.has(Signs::TOOL_CALLS)
+    }
+
+    /// Returns true if a message may have the role `developer`.
+    pub fn has_developer(&self) -> bool {
+        self.signs.has(Signs::DEVELOPER)
+    }
+
+    /// Returns true if there may be thinking without a signature, or citations
+    /// that no provider can check.
+    pub fn has_unsigned(&self) -> bool {
+        self.signs.has(Signs::UNSIGNED)
+    }
+
+    /// Returns true if a system message may come after others, or, where
+    /// `alternates`, two messages of one role in a row.
+    pub fn may_be_disordered(&self, system_first: bool, alternates: bool) -> bool {
+        (system_first && self.signs.has(Signs::LATE_SYSTEM))
+            || (alternates && self.signs.has(Signs::REPEATED_ROLE))
     }
 
     /// What should become of `metadata` upstream.
@@ -368,6 +413,13 @@ impl Head {
         };
         let raw = body.get(member.value_span())?;
         (raw != b"null").then_some(raw)
+    }
+
+    /// A walk over a key's value, where [`Head::raw`] has one.
+    pub(crate) fn skim<'b>(&'b self, body: &'b [u8], name: &str) -> Option<Skim<'b>> {
+        let raw = self.raw(body, name)?;
+        let start = raw.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+        Some(Skim::indexed(raw, Some(&self.index), start))
     }
 
     /// Whether a known key stands in the body, null or not.

@@ -4,7 +4,7 @@
 
 pub(crate) mod check;
 pub(crate) mod escape;
-mod index;
+pub(crate) mod index;
 pub(crate) mod read;
 pub(crate) mod rewrite;
 pub(crate) mod skim;

@@ -310,7 +310,7 @@ impl Admission {
     /// # Errors
     /// What is wrong with it.
     pub fn decode(&self) -> Result<Request, DecodeError> {
-        expansion::check(&self.body.bytes)?;
+        expansion::check(&self.head)?;
         let mut edits = Edits::new(&self.head, &self.body.bytes);
         edits.remove_gateway_keys();
         wire::decode_request(self.call.surface, &splice::apply(&self.body.bytes, &edits))

@@ -29,7 +29,7 @@ pub(crate) fn apply(
     {
         edits.set_text("tools", tools);
     }
-    let foreign = head.raw(body, "messages").filter(|raw| fit::may_hold_foreign(raw));
+    let foreign = head.raw(body, "messages").filter(|_| head.has_unsigned());
     if let Some(messages) = foreign.and_then(fit::without_foreign) {
         edits.set_text("messages", messages);
         if fit::forbids_thinking(body, &candidate.target(false)) {

@@ -257,7 +257,7 @@ impl<'a> Effective<'a> {
 /// The client's request with the deployment's parameters, in one full parse.
 fn decoded(admission: &Admission, candidate: &Candidate) -> Result<Request, DecodeError> {
     let (head, body) = (&admission.head, &admission.body.bytes);
-    expansion::check(body)?;
+    expansion::check(head)?;
     let mut edits = Edits::new(head, body);
     edits.remove_gateway_keys();
     defaults::before(&mut edits, head, body, candidate);

@@ -15,7 +15,6 @@ use dialect::openai_chat::request::rearranged;
 use dialect::splice::Edits;
 use dialect::{Dialect, Dropped, tool_schema};
 use ledger::KeyHasher;
-use memchr::memmem;
 use serde_json::value::RawValue;
 
 /// What else the edits of one body depend on.
@@ -134,16 +133,15 @@ const PROVIDERS_OWN: [&str; 7] = [
     "refusal",
 ];
 
-/// Messages as the provider takes them. Signs that the scan has seen, and
-/// searches for words, tell whether they need to be read.
+/// Messages as the provider takes them. Signs that the scan has seen say if they
+/// need to be read.
 fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a Candidate) {
     let quirks = &candidate.deployment.provider.quirks;
     let traits = &candidate.facts.traits;
     let Some(raw) = head.raw(body, "messages") else { return };
-    let has = |word: &str| memmem::find(raw, word.as_bytes()).is_some();
     let keeps_hints = quirks.keeps_cache_control || traits.cache_control;
     let system_first = !quirks.system_anywhere;
-    if (system_first || quirks.alternates)
+    if head.may_be_disordered(system_first, quirks.alternates)
         && fit::is_disordered(raw, system_first, quirks.alternates)
     {
         let mut target = candidate.target(false);
@@ -157,14 +155,14 @@ fn messages<'a>(edits: &mut Edits<'a>, head: &Head, body: &[u8], candidate: &'a 
     let is_unknown = is_unknown_server(candidate);
     let takes_back: &[&str] = if is_unknown { &PROVIDERS_OWN } else { &quirks.takes_back };
     let brought = head.has_additions()
-        || (!is_unknown && has("\"reasoning"))
-        || (!quirks.openai_models && (head.has_annotations() || has("\"refusal\"")));
+        || (!is_unknown && head.has_reasoning())
+        || (!quirks.openai_models && (head.has_annotations() || head.has_refusal()));
     let fit = Fit {
         no_cache_control: !keeps_hints && head.has_cache_control(),
         text_content: quirks.text_content && head.has_content_list(),
-        no_developer: !quirks.developer_role && has("\"developer\""),
+        no_developer: !quirks.developer_role && head.has_developer(),
         takes_back: brought.then_some(takes_back),
-        needs_reasoning: traits.needs_reasoning && has("\"tool_calls\""),
+        needs_reasoning: traits.needs_reasoning && head.has_tool_calls(),
     };
     if fit != Fit::default()
         && let Some(messages) = fit.messages(raw)

@@ -10,22 +10,11 @@ use crate::json::read::{Members, Raw, items};
 use crate::json::rewrite::{Change, list, object};
 use crate::model::ReasoningMode;
 use crate::{Dropped, Target};
-use memchr::memmem;
 use std::borrow::Cow;
 
-/// Returns true if `messages` may hold thinking or citations that another
-/// provider's model made and the gateway wrote as blocks of Anthropic's.
-pub fn may_hold_foreign(raw: &[u8]) -> bool {
-    [r#""signature""#, r#""encrypted_index""#].into_iter().any(|key| {
-        memmem::find_iter(raw, key).any(|at| {
-            let rest = raw.get(at + key.len()..).unwrap_or_default().trim_ascii_start();
-            let value = rest.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-            value.starts_with(b"\"\"")
-        })
-    })
-}
-
-/// The value of `messages` without them; `None` if it holds none.
+/// The value of `messages` without thinking and citations that another
+/// provider's model made and the gateway wrote as blocks of Anthropic's; `None`
+/// if it holds none.
 pub fn without_foreign(raw: &[u8]) -> Option<String> {
     let messages = items(Raw::check(raw).ok()?)?;
     let changes: Vec<Option<String>> = messages.iter().map(|raw| message(*raw)).collect();
@@ -137,10 +126,8 @@ mod tests {
     fn thinking_that_nobody_signed_goes_and_claudes_own_stays() {
         let text = r#"{"type":"text","text":"t"}"#;
         let mixed = said(&format!("[{SIGNED},{UNSIGNED}, {text}]"));
-        assert!(may_hold_foreign(mixed.as_bytes()));
         let expected = said(&format!("[{SIGNED},{text}]"));
         assert_eq!(without_foreign(mixed.as_bytes()), Some(expected.clone()));
-        assert!(!may_hold_foreign(expected.as_bytes()));
         assert_eq!(without_foreign(expected.as_bytes()), None);
         let only = said(&format!("[{UNSIGNED}]"));
         let expected = r#"[{"role":"user","content":"q"},{"role":"user","content":"r"}]"#;
@@ -153,7 +140,6 @@ mod tests {
         let made = own.replace("\"x\"", "\"\"");
         let text = |citations: &str| said(&format!(r#"[{{"type":"text","text":"t"{citations}}}]"#));
         let both = text(&format!(r#","citations":[{made},{own}]"#));
-        assert!(may_hold_foreign(both.as_bytes()));
         let expected = text(&format!(r#","citations":[{own}]"#));
         assert_eq!(without_foreign(both.as_bytes()), Some(expected));
         let alone = text(&format!(r#","citations":[{made}]"#));

@@ -125,7 +125,8 @@ impl Head {
     /// What must be reserved for beside the bytes. Walks the messages once,
     /// only when asked.
     pub fn cost_signals(&self, body: &[u8]) -> CostSignals {
-        let tools = self.raw(body, "tools").and_then(|raw| Tools { surface: self.surface }.of(raw));
+        let tools =
+            self.skim(body, "tools").and_then(|skim| Tools { surface: self.surface }.of(skim));
         let functions = self.raw(body, "functions").is_some();
         let server_tools = tools.unwrap_or_default();
         let price_keys = self
@@ -141,12 +142,12 @@ impl Head {
             .any(|name| self.raw(body, name).is_some());
         let plain = match self.surface {
             Surface::OpenAiChat => self.plain(body, "messages", PLAIN_KEYS),
-            Surface::OpenAiCompletions => self.raw(body, "prompt").is_none_or(is_plain_input),
-            Surface::OpenAiEmbeddings => self.raw(body, "input").is_none_or(is_plain_input),
+            Surface::OpenAiCompletions => self.skim(body, "prompt").is_none_or(is_plain_input),
+            Surface::OpenAiEmbeddings => self.skim(body, "input").is_none_or(is_plain_input),
             Surface::AnthropicMessages | Surface::AnthropicCountTokens => {
                 self.plain(body, "messages", ANTHROPIC_KEYS)
-                    && self.raw(body, "system").is_none_or(|raw| {
-                        is_plain_content(&mut Skim::new(raw), ANTHROPIC_KEYS) == Some(true)
+                    && self.skim(body, "system").is_none_or(|mut skim| {
+                        is_plain_content(&mut skim, ANTHROPIC_KEYS) == Some(true)
                     })
             }
         };
@@ -160,7 +161,7 @@ impl Head {
     }
 
     fn plain(&self, body: &[u8], name: &str, keys: &[&[u8]]) -> bool {
-        self.raw(body, name).is_none_or(|raw| are_plain_messages(raw, keys) == Some(true))
+        self.skim(body, name).is_none_or(|skim| are_plain_messages(skim, keys) == Some(true))
     }
 }
 
@@ -188,13 +189,12 @@ struct Tools {
 
 impl Tools {
     /// None where the list is empty.
-    fn of(&self, raw: &[u8]) -> Option<ServerTools> {
-        self.walk(raw).unwrap_or(Some(ServerTools::Unbounded))
+    fn of(&self, skim: Skim<'_>) -> Option<ServerTools> {
+        self.walk(skim).unwrap_or(Some(ServerTools::Unbounded))
     }
 
     #[expect(clippy::option_option, reason = "the outer one is the skimmer's: no JSON")]
-    fn walk(&self, raw: &[u8]) -> Option<Option<ServerTools>> {
-        let mut skim = Skim::new(raw);
+    fn walk(&self, mut skim: Skim<'_>) -> Option<Option<ServerTools>> {
         let mut found: Option<ServerTools> = None;
         let mut more = skim.enter(b'[')?;
         while more {
@@ -263,8 +263,7 @@ fn anthropic_tool(kind: &[u8], max_uses: Option<u64>) -> ServerTools {
     ServerTools::Unbounded
 }
 
-fn are_plain_messages(raw: &[u8], keys: &[&[u8]]) -> Option<bool> {
-    let mut skim = Skim::new(raw);
+fn are_plain_messages(mut skim: Skim<'_>, keys: &[&[u8]]) -> Option<bool> {
     let mut more = skim.enter(b'[')?;
     while more {
         if !is_plain_object(&mut skim, keys)? {
@@ -332,6 +331,6 @@ fn content_at(skim: &mut Skim<'_>, keys: &[&[u8]], depth: u8) -> Option<bool> {
 }
 
 /// A prompt or an embedding's input: strings and token numbers, in lists.
-fn is_plain_input(raw: &[u8]) -> bool {
-    crate::embeddings::Input::of(raw).is_some()
+fn is_plain_input(skim: Skim<'_>) -> bool {
+    crate::embeddings::Input::read(skim, 0).is_some()
 }

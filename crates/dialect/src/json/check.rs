@@ -20,17 +20,20 @@ pub(crate) enum Fault {
     TooDeep,
 }
 
-/// Learns where values are while they are checked.
+/// Learns what is in a text while it is checked. Keys and strings are given as
+/// the text between their quotes, escapes as they are.
 pub(crate) trait Watch {
-    /// An object (`{`) or list (`[`) opens at `start` as the value of `key`,
-    /// which is the text between the key's quotes, escapes as they are.
+    /// A member's key.
+    fn member(&mut self, _key: &[u8]) {}
+
+    /// An object (`{`) or list (`[`) opens at `start` as the value of `key`.
     fn opens(&mut self, _key: &[u8], _bracket: u8, _start: usize) {}
 
     /// The innermost object or list ends before `end`.
     fn closes(&mut self, _end: usize) {}
 
-    /// A string, quotes included, that is a value.
-    fn string(&mut self, _start: usize, _end: usize) {}
+    /// A string that is the value of `key` and whose first quote is at `start`.
+    fn string(&mut self, _key: &[u8], _start: usize, _inner: &[u8]) {}
 }
 
 /// Nothing is to be learned.
@@ -66,12 +69,18 @@ impl Brackets {
 pub(crate) struct Checker<'a> {
     bytes: &'a [u8],
     at: usize,
+    values: usize,
 }
 
 impl<'a> Checker<'a> {
     /// At the beginning.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, values: 0 }
+    }
+
+    /// Values so far, those inside others too.
+    pub(crate) fn values(&self) -> usize {
+        self.values
     }
 
     /// The next byte that is not white space; moves up to it.
@@ -149,12 +158,14 @@ impl<'a> Checker<'a> {
         let mut in_object = false;
         let mut key = key;
         loop {
+            self.values += 1;
             match self.peek()? {
                 b'"' => {
                     let start = self.at;
                     self.at += 1;
                     self.string()?;
-                    watch.string(start, self.at);
+                    let inner = self.bytes.get(start + 1..self.at - 1).unwrap_or_default();
+                    watch.string(key, start, inner);
                 }
                 open @ (b'{' | b'[') => {
                     watch.opens(key, open, self.at);
@@ -170,6 +181,7 @@ impl<'a> Checker<'a> {
                         in_object = is_object;
                         if is_object {
                             key = self.inner_key()?;
+                            watch.member(key);
                         }
                         continue;
                     }
@@ -189,8 +201,10 @@ impl<'a> Checker<'a> {
                 self.at += 1;
                 match byte {
                     b',' => {
+                        key = b"";
                         if in_object {
                             key = self.inner_key()?;
+                            watch.member(key);
                         }
                         break;
                     }

@@ -8,8 +8,8 @@ pub(super) const LONG: usize = 64;
 
 /// The first byte and the end of each long string, object and list, by the
 /// first byte.
-#[derive(Debug, Default)]
-pub(super) struct Index {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Index {
     spans: Vec<(u32, u32)>,
     /// The places in `spans` of those that are open.
     open: Vec<usize>,
@@ -44,9 +44,10 @@ impl Watch for Index {
     }
 
     #[inline]
-    fn string(&mut self, start: usize, end: usize) {
-        if end - start >= LONG {
-            self.spans.push((start as u32, end as u32));
+    fn string(&mut self, _: &[u8], start: usize, inner: &[u8]) {
+        let length = inner.len() + 2;
+        if length >= LONG {
+            self.spans.push((start as u32, (start + length) as u32));
         }
     }
 }

@@ -17,7 +17,7 @@
 use super::Json;
 use super::check::{Checker, DEPTH_MAX, Fault};
 use super::escape::unescaped;
-use super::index::{Index, LONG};
+use super::index::Index;
 use super::skim::Skim;
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
@@ -155,23 +155,16 @@ impl<'a> Raw<'a> {
     }
 }
 
-impl Raw<'_> {
+impl<'a> Raw<'a> {
+    fn skim(self) -> Skim<'a> {
+        Skim::indexed(self.text.as_bytes(), self.index, self.at)
+    }
+
     /// The value inside this one that `skim` is before; moves it past.
-    #[inline]
     fn inner(self, skim: &mut Skim<'_>) -> Option<Self> {
-        let opening = skim.peek()?;
-        let start = skim.at();
-        let indexed = match (opening, self.index) {
-            (b'{' | b'[', Some(index)) => index.end(self.at + start),
-            (b'"', Some(index)) if !skim.is_short_string(LONG) => index.end(self.at + start),
-            _ => None,
-        };
-        match indexed.and_then(|end| end.checked_sub(self.at)) {
-            Some(end) => skim.jump(end),
-            None => skim.skip()?,
-        }
-        let text = self.text.get(start..skim.at())?;
-        Some(Self { text, at: self.at + start, index: self.index })
+        let span = skim.value()?;
+        let at = self.at + span.start;
+        Some(Self { text: self.text.get(span)?, at, index: self.index })
     }
 }
 
@@ -183,7 +176,7 @@ impl<'a> Members<'a> {
     /// The members of an object; `None` for another value.
     pub(crate) fn of(raw: Raw<'a>) -> Option<Self> {
         let text = raw.text;
-        let mut skim = Skim::new(text.as_bytes());
+        let mut skim = raw.skim();
         let mut members = Vec::with_capacity(8);
         let mut more = skim.enter(b'{')?;
         while more {
@@ -326,7 +319,7 @@ impl<'a> Object<'a> {
 
 /// The items of a list, if it is one; nulls stay.
 pub(crate) fn items(raw: Raw<'_>) -> Option<Vec<Raw<'_>>> {
-    let mut skim = Skim::new(raw.text.as_bytes());
+    let mut skim = raw.skim();
     let mut items = Vec::new();
     let mut more = skim.enter(b'[')?;
     while more {

@@ -4,6 +4,7 @@
 //! the rest, and gives up (`None`) where the text is not JSON. Escaped keys
 //! match nothing. Recursion-free, so no nesting hurts it.
 
+use super::index::{Index, LONG};
 use super::text;
 use std::ops::Range;
 
@@ -12,11 +13,33 @@ use std::ops::Range;
 pub(crate) struct Skim<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where its long values end, and where it begins in the text that the
+    /// index is of.
+    index: Option<(&'a Index, usize)>,
 }
 
 impl<'a> Skim<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, index: None }
+    }
+
+    /// Text that begins at `start` of the text that `index` is of.
+    pub(crate) fn indexed(bytes: &'a [u8], index: Option<&'a Index>, start: usize) -> Self {
+        Self { bytes, at: 0, index: index.map(|index| (index, start)) }
+    }
+
+    /// The end of the value that is next, where it is known.
+    #[inline]
+    fn known_end(&self) -> Option<usize> {
+        let (index, start) = self.index?;
+        if self.bytes.get(self.at) == Some(&b'"') {
+            let rest = self.bytes.get(self.at + 1..)?;
+            let near = rest.get(..LONG).unwrap_or(rest);
+            if text::end::<false>(near, 0).is_some() {
+                return None;
+            }
+        }
+        index.end(start + self.at)?.checked_sub(start)
     }
 
     /// Goes on from another place.
@@ -82,13 +105,6 @@ impl<'a> Skim<'a> {
         self.bytes.get(start..end)
     }
 
-    /// Returns true if a string, which is next, ends within `most` bytes.
-    pub(crate) fn is_short_string(&self, most: usize) -> bool {
-        let rest = self.bytes.get(self.at + 1..).unwrap_or_default();
-        let near = rest.get(..most).unwrap_or(rest);
-        text::end::<false>(near, 0).is_some()
-    }
-
     /// Where a member's key is, without its quotes; moves past its colon.
     pub(crate) fn key_span(&mut self) -> Option<Range<usize>> {
         self.peek()?;
@@ -108,7 +124,14 @@ impl<'a> Skim<'a> {
 
     /// Moves past a value.
     pub(crate) fn skip(&mut self) -> Option<()> {
-        match self.peek()? {
+        let first = self.peek()?;
+        if matches!(first, b'"' | b'{' | b'[')
+            && let Some(end) = self.known_end()
+        {
+            self.at = end;
+            return Some(());
+        }
+        match first {
             b'"' => {
                 self.string()?;
             }

@@ -9,7 +9,6 @@ use crate::json::read::{Members, Raw, items, string};
 use crate::json::rewrite::{Change, list, object};
 use crate::json::skim::Skim;
 use crate::json::write::quoted;
-use memchr::memmem;
 use std::borrow::Cow;
 
 /// What a server refuses.
@@ -116,18 +115,9 @@ fn says_nothing(value: Raw<'_>) -> bool {
 }
 
 /// Returns true if `messages` has a system or developer message that is not its
-/// first, or, where `alternates`, two messages of one role in a row. Walks all
-/// messages only where the words for roles say that it may.
+/// first, or, where `alternates`, two messages of one role in a row.
 pub fn is_disordered(raw: &[u8], system_first: bool, alternates: bool) -> bool {
-    if !alternates {
-        let words = |role: &str| memmem::find_iter(raw, role).take(2).count();
-        match words("\"system\"") + words("\"developer\"") {
-            0 => return false,
-            1 if roles(raw, 1).is_some_and(|first| first == [Role::System]) => return false,
-            _ => {}
-        }
-    }
-    let Some(roles) = roles(raw, usize::MAX) else { return false };
+    let Some(roles) = roles(raw) else { return false };
     let late = roles.iter().skip(1).any(|role| *role == Role::System);
     let repeated = roles.windows(2).any(|pair| match pair {
         [one, other] => one == other && matches!(one, Role::User | Role::Assistant),
@@ -145,12 +135,12 @@ enum Role {
     Other,
 }
 
-/// The roles of the first `most` messages; `None` if the text is not JSON.
-fn roles(raw: &[u8], most: usize) -> Option<Vec<Role>> {
+/// The roles of all messages; `None` if the text is not JSON.
+fn roles(raw: &[u8]) -> Option<Vec<Role>> {
     let mut skim = Skim::new(raw);
     let mut roles = Vec::new();
     let mut more_messages = skim.enter(b'[')?;
-    while more_messages && roles.len() < most {
+    while more_messages {
         let mut role = Role::Other;
         let mut more = skim.enter(b'{')?;
         while more {
