@@ -80,6 +80,11 @@ pub(crate) fn read(
             "reject_clientside_metadata_tags" => {
                 access.rules.reject_client_tags = reader.bool(&field).unwrap_or(false);
             }
+            "forward_client_headers_to_llm_api" => {
+                let note = "headers that begin with x-, but for those that may carry a credential";
+                let field = field.approximately(note);
+                access.rules.forward_client_headers = reader.bool(&field).unwrap_or(false);
+            }
             "enforce_fallback_model_access" => {
                 let note = "a fallback that the key may not use is left out, whatever this says";
                 reader.bool(&field.approximately(note));

@@ -432,7 +432,8 @@ pub(crate) const GENERAL: Section = Section {
         global_max_parallel_requests max_request_size_mb user_api_key_cache_ttl \
         dangerously_permit_weak_or_unset_master_key allowed_ips allowed_routes admin_only_routes \
         enforce_user_param enforced_params reject_clientside_metadata_tags \
-        enforce_fallback_model_access user_header_name user_header_mappings",
+        enforce_fallback_model_access user_header_name user_header_mappings \
+        forward_client_headers_to_llm_api",
     protective: &[
         (
             "enable_jwt_auth enable_oauth2_auth enable_oauth2_proxy_auth",
@@ -498,10 +499,9 @@ pub(crate) const GENERAL: Section = Section {
             "name the proxies that are believed in keymoat.listen.trusted_proxies",
         ),
         (
-            "forward_client_headers_to_llm_api forward_openai_org_id \
-        forward_llm_provider_auth_headers use_client_credentials_pass_through_routes \
-        allow_client_side_credentials",
-            "headers and credentials of the client are not forwarded to providers",
+            "forward_openai_org_id forward_llm_provider_auth_headers \
+        use_client_credentials_pass_through_routes allow_client_side_credentials",
+            "credentials and the organisation of the client are not forwarded to providers",
         ),
         (
             "completion_model embedding_model image_generation_model moderation_model \

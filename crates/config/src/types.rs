@@ -243,6 +243,8 @@ pub struct Rules {
     pub enforced_params: Vec<String>,
     /// A client's own tags are refused.
     pub reject_client_tags: bool,
+    /// Headers of clients that begin with `x-` go to providers.
+    pub forward_client_headers: bool,
 }
 
 /// Limits of virtual keys.

@@ -1,11 +1,11 @@
 //! Headers, both ways: what goes upstream, what comes back, and LiteLLM's.
 
 use crate::admission::Admission;
-use crate::betas;
 use crate::call::Call;
 use crate::deployment::Candidate;
 use crate::permit::Settled;
 use crate::route::Route;
+use crate::{betas, client_headers};
 use base::{NanoUsd, Redactor};
 use dialect::{Dialect, Dropped};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
@@ -52,6 +52,11 @@ pub fn upstream(
     }
     if candidate.dialect() == Dialect::AnthropicMessages {
         headers.entry(VERSION_OF_ANTHROPIC).or_insert(ANTHROPIC_VERSION);
+    }
+    let runtime = &admission.runtime;
+    if runtime.rules.forward_client_headers {
+        let key_header = runtime.key_header_name.as_deref();
+        client_headers::forward(&admission.client_headers, key_header, &mut headers);
     }
     let own = &candidate.deployment.extra_headers;
     for (name, value) in own {

@@ -14,6 +14,7 @@ mod bytes_queue;
 pub mod call;
 pub mod canary;
 mod claude;
+mod client_headers;
 pub mod coding;
 pub mod controls;
 pub mod defaults;

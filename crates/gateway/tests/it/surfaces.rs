@@ -33,6 +33,26 @@ async fn tokens_are_counted_by_anthropic_at_no_cost() {
 }
 
 #[tokio::test]
+async fn a_clients_own_headers_reach_the_provider_where_the_operator_says_so() {
+    for (general, expected) in [("", None), ("forward_client_headers_to_llm_api: true", Some("1"))]
+    {
+        let upstream = Upstream::start_with(provider::answer).await;
+        let list = config(&[deployment("m", "openai/gpt-up", &upstream.url())], "");
+        let bench = Bench::with_general(&list, general).await;
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
+        for path in ["/v1/chat/completions", "/v1/messages"] {
+            let call = bench.post(path, MASTER, body).header("x-trace-id", "1");
+            let answer = call.header("x-api-key", MASTER).answer().await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        for sent in upstream.received() {
+            assert_eq!(sent.header("x-trace-id"), expected);
+            assert_eq!(sent.header("x-api-key"), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_guessed_where_the_provider_counts_none() {
     let (upstream, bench) = one("openai/gpt-up", "").await;
     let answer = bench.post("/v1/messages/count_tokens", MASTER, COUNT).answer().await;
