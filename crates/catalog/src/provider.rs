@@ -7,7 +7,7 @@
 
 use crate::billing::Billing;
 use base::{Decimal, Origin};
-use dialect::{Dialect, OutputLimitField};
+use dialect::{Dialect, Endpoint, OutputLimitField};
 use std::borrow::Cow;
 
 /// Who serves models, and how to speak to them.
@@ -176,54 +176,6 @@ pub struct Quirks {
     pub claude_elsewhere: bool,
 }
 
-/// What can be asked of a provider over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// OpenAI chat completions.
-    Chat,
-    /// OpenAI's older text completions; also fill-in-the-middle.
-    Completions,
-    /// OpenAI embeddings.
-    Embeddings,
-    /// OpenAI responses.
-    Responses,
-    /// Anthropic messages.
-    Messages,
-    /// Anthropic's token count of a messages request.
-    CountTokens,
-    /// The list of models.
-    Models,
-}
-
-impl Endpoint {
-    const ALL: [Self; 7] = [
-        Self::Chat,
-        Self::Completions,
-        Self::Embeddings,
-        Self::Responses,
-        Self::Messages,
-        Self::CountTokens,
-        Self::Models,
-    ];
-
-    /// As the table spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completions => "completions",
-            Self::Embeddings => "embeddings",
-            Self::Responses => "responses",
-            Self::Messages => "messages",
-            Self::CountTokens => "count_tokens",
-            Self::Models => "models",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == text)
-    }
-}
-
 /// Why a base URL template could not be filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
@@ -245,24 +197,11 @@ impl Provider {
         if let Some((_, path)) = self.paths.iter().find(|(of, _)| *of == endpoint) {
             return *path;
         }
-        match (self.dialect, endpoint) {
-            (Dialect::OpenAiChat, Endpoint::Chat) => Some("/chat/completions"),
-            (Dialect::OpenAiChat, Endpoint::Completions) => Some("/completions"),
-            (Dialect::OpenAiChat, Endpoint::Embeddings) => Some("/embeddings"),
-            (Dialect::OpenAiChat, Endpoint::Models) => Some("/models"),
-            (Dialect::OpenAiChat, Endpoint::Responses) => self.if_served(endpoint, "/responses"),
-            (Dialect::OpenAiChat, Endpoint::Messages) => self.if_served(endpoint, "/messages"),
-            (Dialect::AnthropicMessages, Endpoint::Messages) => Some("/v1/messages"),
-            (Dialect::AnthropicMessages, Endpoint::CountTokens) => {
-                Some("/v1/messages/count_tokens")
-            }
-            (Dialect::AnthropicMessages, Endpoint::Models) => Some("/v1/models"),
-            _ => None,
-        }
-    }
-
-    fn if_served(&self, endpoint: Endpoint, path: &'static str) -> Option<&'static str> {
-        self.also.contains(&endpoint).then_some(path)
+        let contract = self.dialect.contract();
+        let further: &[_] =
+            if self.also.contains(&endpoint) { contract.further_endpoints } else { &[] };
+        let mut served = contract.endpoints.iter().chain(further);
+        served.find(|(served, _)| *served == endpoint).map(|(_, path)| *path)
     }
 
     /// The environment variables that stand as `{NAME}` in the base URL.

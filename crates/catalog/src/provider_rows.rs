@@ -19,9 +19,9 @@
 //! | all others | the field of `Quirks` of that name |
 
 use crate::billing::Billing;
-use crate::provider::{Auth, Endpoint, Metadata, OutputLimit, Provider, Quirks, Unsupported};
+use crate::provider::{Auth, Metadata, OutputLimit, Provider, Quirks, Unsupported};
 use crate::table::{cell, find, rows};
-use dialect::Dialect;
+use dialect::{Dialect, Endpoint};
 use std::sync::OnceLock;
 
 const TABLE: &str = include_str!("../data/providers.tsv");
@@ -73,11 +73,7 @@ fn list(text: &'static str) -> Box<[&'static str]> {
 fn parse(row: &'static str) -> Option<Provider> {
     let [id, name, dialect, base_url, base_url_envs, key_envs, traits] =
         [0, 1, 2, 3, 4, 5, 6].map(|column| cell(row, column));
-    let dialect = match dialect {
-        "openai" => Dialect::OpenAiChat,
-        "anthropic" => Dialect::AnthropicMessages,
-        _ => return None,
-    };
+    let dialect = Dialect::by_name(dialect)?;
     let mut made = Provider {
         id,
         aliases: Box::default(),

@@ -7,7 +7,7 @@
 //! an `api_base`, as OpenAI-compatible; else an error that says what is near.
 
 use crate::model::by_key;
-use crate::provider::{Endpoint, Provider, Unsupported};
+use crate::provider::{Provider, Unsupported};
 use crate::provider_rows::{provider, providers, unsupported};
 use dialect::Dialect;
 
@@ -121,18 +121,17 @@ fn supported(id: &str) -> Result<Option<&'static Provider>, Unresolved> {
 
 /// The provider whose own host `api_base` is on. Servers on loopback are anyone's.
 fn at_base(api_base: &str) -> Option<&'static Provider> {
-    // Several OpenAI-like providers also serve Anthropic's format under such a path.
-    let anthropic_path = api_base.split('/').skip(3).any(|segment| segment == "anthropic");
+    // Several providers serve another dialect under a path of its name.
+    let named = api_base.split('/').skip(3).find_map(Dialect::by_name);
     let path_fits = |provider: &Provider| {
         provider.base_url.is_some_and(|own| api_base.trim_end_matches('/').starts_with(own))
     };
     providers()
         .filter(|provider| !provider.local && provider.owns(api_base))
-        .filter(|provider| provider.dialect != Dialect::OpenAiChat || !anthropic_path)
+        .filter(|provider| named.is_none_or(|dialect| dialect == provider.dialect))
         .min_by_key(|provider| {
-            let chats = provider.path(Endpoint::Chat).is_some()
-                || provider.path(Endpoint::Messages).is_some();
-            (!chats, !path_fits(provider))
+            let chats = provider.dialect.conversation().row().endpoint;
+            (provider.path(chats).is_none(), !path_fits(provider))
         })
 }
 

@@ -10,9 +10,8 @@ use crate::reply::{self, Answer};
 use crate::token_counter::input_tokens;
 use axum::extract::Request;
 use catalog::{Prices, Tier};
-use dialect::Usage;
-use dialect::head::Surface;
 use dialect::tap::Tap;
+use dialect::{Dialect, Usage};
 use gateway::deployment::Candidate;
 use gateway::principal::{Principal, resolve_model};
 use gateway::{Failure, Runtime};
@@ -61,11 +60,12 @@ fn used(answer: &str) -> Result<(Option<String>, Usage), Failure> {
     let wrong = |why: &str| invalid("completion_response", why);
     let envelope: Envelope =
         serde_json::from_str(answer).map_err(|_| wrong("must be a whole answer, as it came"))?;
-    let surface = match envelope.kind.as_deref() {
-        Some("message") => Surface::AnthropicMessages,
-        _ => Surface::OpenAiChat,
-    };
-    let observed = Tap::unary(surface, answer.as_bytes());
+    let [first, ..] = Dialect::ALL;
+    let dialect = envelope.kind.as_deref().and_then(|kind| {
+        Dialect::ALL.into_iter().find(|dialect| dialect.contract().answer_type == Some(kind))
+    });
+    let dialect = dialect.unwrap_or(first);
+    let observed = Tap::unary(dialect.conversation(), answer.as_bytes());
     let usage = observed.usage.ok_or_else(|| wrong("has no `usage`"))?;
     Ok((envelope.model, usage))
 }

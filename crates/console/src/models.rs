@@ -11,10 +11,11 @@ use crate::reply::{self, Answer};
 use axum::RequestPartsExt as _;
 use axum::extract::{Path, Request};
 use catalog::Model;
-use dialect::Dialect;
+use dialect::contract::ModelList;
 use gateway::principal::{Principal, check_model};
 use gateway::routing::{Alias, Group, wildcard};
 use gateway::{Compat, Failure, Runtime};
+use http::HeaderMap;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -92,7 +93,7 @@ pub(crate) async fn list(app: App, request: Request) -> Answer {
         let now_ms = app.gateway.ticks_ms();
         names.retain(|name| is_healthy(&runtime, name, now_ms));
     }
-    if reply::dialect_of(&parts.headers) == Dialect::AnthropicMessages {
+    if is_paged(&parts.headers) {
         return anthropic_page(&names, &params);
     }
     let fallbacks = fallbacks(&params)?;
@@ -117,10 +118,15 @@ pub(crate) async fn one(app: App, request: Request) -> Answer {
         );
         return Err(not_found(message).param("model"));
     }
-    if reply::dialect_of(&parts.headers) == Dialect::AnthropicMessages {
+    if is_paged(&parts.headers) {
         return reply::json(&anthropic_model(&id));
     }
     reply::json(&openai_model(&runtime, &id, None))
+}
+
+/// Returns true if the client lists models in pages.
+fn is_paged(headers: &HeaderMap) -> bool {
+    reply::dialect_of(headers).contract().model_list == ModelList::Paged
 }
 
 /// All names that the caller may ask for and that can be served, each once, in

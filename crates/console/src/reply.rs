@@ -29,13 +29,15 @@ pub(crate) fn with_type(body: impl Into<Body>, media_type: HeaderValue) -> Respo
     response
 }
 
-/// Whose error shape a client reads: Anthropic's SDKs always name their version.
+/// The dialect whose errors and lists a client reads: the one whose own headers it
+/// sends (Anthropic's SDKs always name their version), else the first.
 pub(crate) fn dialect_of(headers: &HeaderMap) -> Dialect {
-    if headers.contains_key("anthropic-version") {
-        Dialect::AnthropicMessages
-    } else {
-        Dialect::OpenAiChat
-    }
+    let [first, ..] = Dialect::ALL;
+    let is_spoken = |dialect: &Dialect| {
+        let own = dialect.contract().default_headers;
+        own.iter().any(|(name, _)| headers.contains_key(*name))
+    };
+    Dialect::ALL.into_iter().find(is_spoken).unwrap_or(first)
 }
 
 /// The failure as a response; its cause goes to the log.

@@ -29,7 +29,7 @@ impl Routes {
         method: &'static str,
         to: MethodRouter<App>,
     ) -> Self {
-        self.listed.push(Listed { path, method, what });
+        self.listed.push(Listed { path: path.into(), method, what });
         self.router = self.router.route(path, to);
         self
     }
@@ -56,10 +56,11 @@ impl Routes {
             ("/routes", "Lists all routes."),
             ("/openapi.json", "Describes all routes as an OpenAPI document."),
         ];
-        let listed = |(path, what)| Listed { path, method: "GET", what };
+        let listed =
+            |(path, what): (&'static str, _)| Listed { path: path.into(), method: "GET", what };
         self.listed.extend(LISTS.into_iter().map(listed));
         let surfaces = paths::all().map(|path| Listed {
-            path,
+            path: path.into(),
             method: "POST",
             what: "Calls a model, in the dialect of the path.",
         });

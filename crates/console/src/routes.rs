@@ -2,13 +2,14 @@
 
 use crate::reply::{self, Answer};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One path with one method.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Listed {
     /// As the router writes it: `/key/{key}/regenerate`.
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     /// In upper case.
     pub(crate) method: &'static str,
     /// What it does, in a sentence.
@@ -31,7 +32,7 @@ struct Route {
 /// LiteLLM's list of routes.
 pub(crate) fn list(all: &[Listed]) -> Answer {
     let route = |listed: &Listed| Route {
-        path: template(listed.path),
+        path: template(&listed.path),
         methods: [listed.method],
         name: listed.what,
         endpoint: (),
@@ -113,7 +114,7 @@ struct Scheme {
 pub(crate) fn document(all: &[Listed]) -> Answer {
     let mut paths: BTreeMap<String, BTreeMap<String, Operation>> = BTreeMap::new();
     for listed in all {
-        let path = template(listed.path);
+        let path = template(&listed.path);
         let operation = operation(listed, &path);
         let methods = paths.entry(path).or_default();
         methods.insert(listed.method.to_ascii_lowercase(), operation);

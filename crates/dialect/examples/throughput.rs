@@ -8,7 +8,8 @@
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 
 use bytes::Bytes;
-use dialect::head::{Head, Surface};
+use dialect::Surface;
+use dialect::head::Head;
 use dialect::splice::{self, Edits};
 use dialect::{Dialect, Dropped, Target};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@
 //! choice without content is an answer, if a poor one: providers send them
 //! (OpenRouter, recorded).
 
-use crate::head::Surface;
+use crate::Surface;
 use crate::json::skim::Skim;
 
 /// Returns true if a whole answer to a request of this surface is JSON and

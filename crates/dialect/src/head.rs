@@ -11,7 +11,7 @@ mod identity;
 pub mod keys;
 mod read;
 
-use crate::Dialect;
+use crate::Surface;
 use crate::json::check::{Checker, Fault};
 use crate::json::index::Index;
 use crate::json::read::Malformed;
@@ -35,33 +35,6 @@ pub const USER_MAX_BYTES: usize = 4096;
 pub const LIST_MAX: usize = 64;
 /// The longest tag, in bytes.
 pub const TAG_MAX_BYTES: usize = 1024;
-
-/// A door that clients come in by: whose body, for which call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Surface {
-    /// `POST /v1/chat/completions`.
-    OpenAiChat,
-    /// `POST /v1/completions`.
-    OpenAiCompletions,
-    /// `POST /v1/embeddings`.
-    OpenAiEmbeddings,
-    /// `POST /v1/messages`.
-    AnthropicMessages,
-    /// `POST /v1/messages/count_tokens`.
-    AnthropicCountTokens,
-}
-
-impl Surface {
-    /// The wire format's family: which errors and events its clients read.
-    pub fn dialect(self) -> Dialect {
-        match self {
-            Self::OpenAiChat | Self::OpenAiCompletions | Self::OpenAiEmbeddings => {
-                Dialect::OpenAiChat
-            }
-            Self::AnthropicMessages | Self::AnthropicCountTokens => Dialect::AnthropicMessages,
-        }
-    }
-}
 
 /// Why a body is not passed on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,16 +1,18 @@
 //! Wire formats to and from one neutral model.
 //!
-//! Pure functions: no I/O, no async, no clock. Each dialect is one folder with
-//! the same files (`request`, `response`, `stream`, `error`), so that who has
-//! read one knows all.
+//! Pure functions: no I/O, no async, no clock. Each dialect is one folder that
+//! fills the same [`Contract`](contract::Contract); each endpoint that clients call
+//! is a row of [`SURFACES`](surfaces::SURFACES).
 
 pub mod additions;
 pub mod answer;
 pub mod anthropic_messages;
 mod blocks;
+pub mod contract;
 pub mod count;
 pub mod dropped;
 pub mod embeddings;
+mod endpoint;
 pub mod error;
 pub mod fold;
 pub mod head;
@@ -25,6 +27,8 @@ pub mod retouch;
 pub mod splice;
 pub mod sse;
 mod strict_schema;
+mod surface;
+pub mod surfaces;
 pub mod tap;
 pub mod target;
 mod tool_ids;
@@ -35,11 +39,12 @@ pub mod unfold;
 pub mod usage;
 
 pub use dropped::Dropped;
+pub use endpoint::Endpoint;
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
+pub use surface::Surface;
 pub use target::{OutputLimitField, Reasons, Refused, Shown, Target};
 pub use tool_names::ToolNames;
-pub use translate::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;
 
 /// A wire format. A provider is data; this is what the data chooses from.
@@ -49,4 +54,9 @@ pub enum Dialect {
     OpenAiChat,
     /// Anthropic's `POST /v1/messages`.
     AnthropicMessages,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OpenAiChat, Self::AnthropicMessages];
 }

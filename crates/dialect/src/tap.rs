@@ -9,7 +9,7 @@ mod openai;
 mod problem;
 pub mod usage;
 
-use crate::{Dialect, Usage, head::Surface, sse};
+use crate::{Dialect, Surface, Usage, sse};
 
 pub use problem::Problem;
 

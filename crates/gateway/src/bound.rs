@@ -11,9 +11,10 @@ use crate::deployment::Facts;
 use crate::price_keys::{self, Added};
 use base::NanoUsd;
 use catalog::Tier;
+use dialect::Surface;
 use dialect::embeddings::entries_max;
 use dialect::head::cost::ROUNDS_MAX;
-use dialect::head::{Head, ServerTools, Surface};
+use dialect::head::{Head, ServerTools};
 
 /// What providers put around tool definitions (Anthropic states 313 to 804
 /// tokens by model and tool choice, July 2026).
@@ -251,11 +252,7 @@ fn input(sent: &Sent<'_>, facts: &Facts, added: &mut Added) -> Bound {
 
 /// Texts of a batch: each has a window and an answer of its own.
 fn items(sent: &Sent<'_>) -> u64 {
-    let name = match sent.head.surface() {
-        Surface::OpenAiCompletions => "prompt",
-        Surface::OpenAiEmbeddings => "input",
-        _ => return 1,
-    };
+    let Some(name) = sent.head.surface().row().batch else { return 1 };
     sent.head.raw(sent.body, name).map_or(1, entries_max)
 }
 
@@ -269,12 +266,12 @@ fn says_nought(sent: &Sent<'_>) -> bool {
 
 /// Whether a surface's answers have output tokens.
 pub fn generates(surface: Surface) -> bool {
-    !matches!(surface, Surface::OpenAiEmbeddings | Surface::AnthropicCountTokens)
+    surface.row().generates()
 }
 
 /// Whether providers take nothing for it.
 pub fn is_free(surface: Surface) -> bool {
-    surface == Surface::AnthropicCountTokens
+    surface.row().is_free
 }
 
 /// The most that it costs.

@@ -3,7 +3,7 @@
 use crate::detach::Client;
 use crate::principal::Principal;
 use base::CallId;
-use dialect::head::Surface;
+use dialect::Surface;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -134,7 +134,8 @@ fn refused(name: &'static str, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::check;
-    use dialect::head::{Head, Surface};
+    use dialect::Surface;
+    use dialect::head::Head;
 
     fn param(body: &str) -> Option<String> {
         let head = Head::scan(body.as_bytes(), Surface::OpenAiChat).unwrap();

@@ -8,8 +8,9 @@
 //! of this: it goes raw.
 
 use crate::deployment::{Candidate, Deployment};
+use dialect::Surface;
 use dialect::anthropic_messages::wish;
-use dialect::head::{Head, Surface, keys::knows};
+use dialect::head::{Head, keys::knows};
 use dialect::model::{Reasoning, Request};
 use dialect::splice::Edits;
 use dialect::{Dialect, Json};

@@ -4,9 +4,9 @@
 use crate::health::Health;
 use crate::traits::Traits;
 use base::Origin;
-use catalog::{Endpoint, Prices, Provider};
-use dialect::head::Surface;
-use dialect::{Dialect, Json, OutputLimitField, Target};
+use catalog::{Prices, Provider};
+use dialect::surfaces::Kind;
+use dialect::{Dialect, Endpoint, Json, OutputLimitField, Surface, Target};
 use http::HeaderValue;
 use ledger::Cell;
 use serde_json::value::RawValue;
@@ -149,17 +149,6 @@ fn own_searches(model: &str, prices: &Prices) -> u64 {
     u64::from(searches && catalog::worst_case_searches(prices, 1) > base::NanoUsd::ZERO)
 }
 
-/// The endpoint that takes a surface's bodies.
-pub fn endpoint(surface: Surface) -> Endpoint {
-    match surface {
-        Surface::OpenAiChat => Endpoint::Chat,
-        Surface::OpenAiCompletions => Endpoint::Completions,
-        Surface::OpenAiEmbeddings => Endpoint::Embeddings,
-        Surface::AnthropicMessages => Endpoint::Messages,
-        Surface::AnthropicCountTokens => Endpoint::CountTokens,
-    }
-}
-
 /// A deployment chosen for a call, with what depends on the call's model.
 #[derive(Clone)]
 pub struct Candidate {
@@ -204,22 +193,17 @@ impl Candidate {
     /// the dialect's conversation where it is not. Text completions of a model
     /// that is known to chat are such a conversation too.
     pub fn surface_for(&self, surface: Surface) -> Surface {
-        match (surface, self.dialect()) {
-            (Surface::OpenAiCompletions, Dialect::OpenAiChat)
-                if self.chats() || !self.serves(surface) =>
-            {
-                Surface::OpenAiChat
-            }
-            (_, theirs) if surface.dialect() == theirs => surface,
-            (_, Dialect::OpenAiChat) => Surface::OpenAiChat,
-            (_, Dialect::AnthropicMessages) => Surface::AnthropicMessages,
-        }
+        let theirs = self.dialect();
+        let is_completion = surface.row().kind == Kind::Completion;
+        let goes_as_it_is = surface.dialect() == theirs
+            && !(is_completion && (self.chats() || !self.serves(surface)));
+        if goes_as_it_is { surface } else { theirs.conversation() }
     }
 
     /// Whether the provider has the surface's own endpoint.
     pub fn serves(&self, surface: Surface) -> bool {
         surface.dialect() == self.dialect()
-            && self.deployment.provider.path(endpoint(surface)).is_some()
+            && self.deployment.provider.path(surface.row().endpoint).is_some()
     }
 
     /// Whether it is configured to chat, or known to.

@@ -1,7 +1,6 @@
 //! An attempt leaves: seal its body, authenticate outward, egress.
 
 use crate::admission::Admission;
-use crate::deployment::endpoint;
 use crate::effective::Effective;
 use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::off_worker::off_worker;
@@ -9,7 +8,7 @@ use crate::permit::Permit;
 use crate::route::Failed;
 use crate::{coding, headers, wire};
 use bytes::Bytes;
-use dialect::head::Surface;
+use dialect::Surface;
 use dialect::{Dialect, Dropped, ErrorClass, ToolNames};
 use http::{Method, Response, StatusCode};
 use ledger::Ending;
@@ -64,7 +63,7 @@ pub async fn dispatch(
     let (body, exchange) = off_worker(admission.body.bytes.len(), seal).await;
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
-    let Some(path) = candidate.path(endpoint(exchange.surface)) else {
+    let Some(path) = candidate.path(exchange.surface.row().endpoint) else {
         let failure = wire::cannot_serve(admission.call.surface, deployment.provider.name);
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });

@@ -9,15 +9,17 @@
 
 use crate::admission::Admission;
 use crate::bound::Sent;
-use crate::deployment::{Candidate, Deployment, endpoint};
+use crate::deployment::{Candidate, Deployment};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
 use crate::quirks::{self, Rules};
 use crate::{betas, defaults, expansion, wire};
 use bytes::Bytes;
-use dialect::head::{Head, Surface};
+use dialect::Surface;
+use dialect::head::Head;
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
+use dialect::surfaces::Kind;
 use dialect::{DecodeError, Dialect, Dropped, OutputLimitField, ToolNames};
 use http::HeaderMap;
 use std::borrow::Cow;
@@ -50,7 +52,7 @@ impl<'a> Effective<'a> {
         let surface = admission.call.surface;
         let sent_as = candidate.surface_for(surface);
         let provider = candidate.deployment.provider;
-        if provider.path(endpoint(sent_as)).is_none() {
+        if provider.path(sent_as.row().endpoint).is_none() {
             return Err(Box::new(wire::cannot_serve(surface, provider.name)));
         }
         let drop_params = admission.drop_params() || candidate.deployment.drop_params;
@@ -58,7 +60,7 @@ impl<'a> Effective<'a> {
         let own = || Self::spliced(&admission.head, &admission.body.bytes, candidate, rules);
         let effective = if surface == sent_as {
             own()?
-        } else if wire::translates(surface) {
+        } else if surface.row().codec.is_some() {
             match decoded(admission, candidate) {
                 Ok(request) => Self::translated(admission, candidate, request, sent_as, rules)?,
                 // What chat cannot say may yet be served: token ids, a suffix.
@@ -208,7 +210,7 @@ impl<'a> Effective<'a> {
     /// The betas that a body of our own writing needs.
     pub fn betas(&self) -> Vec<&'static str> {
         self.translated
-            .map_or_else(Vec::new, |theirs| betas::of_body(theirs, &self.head, &self.body))
+            .map_or_else(Vec::new, |theirs| (theirs.contract().betas)(&self.head, &self.body))
     }
 
     /// The body to send, with the output limit that its permit holds.
@@ -277,8 +279,7 @@ fn of_deployment<'a>(
     let deployment = &candidate.deployment;
     quirks::apply(edits, head, body, candidate, rules, dropped);
     for (name, value) in &deployment.extra_body {
-        if head.surface() != Surface::AnthropicCountTokens
-            || defaults::belongs(head.surface(), name)
+        if head.surface().row().kind != Kind::TokenCount || defaults::belongs(head.surface(), name)
         {
             edits.set(name, value);
         }
@@ -320,7 +321,7 @@ fn scanned(surface: Surface, body: &[u8]) -> Result<Head, Box<Failure>> {
 
 /// Whether the surface has `stream_options`.
 fn streams_with_options(surface: Surface) -> bool {
-    matches!(surface, Surface::OpenAiChat | Surface::OpenAiCompletions)
+    surface.row().has_usage_option
 }
 
 /// What the output limit is called.
@@ -339,7 +340,8 @@ mod tests {
     use crate::quirks::Rules;
     use base::NanoUsd;
     use bytes::Bytes;
-    use dialect::head::{Head, Surface};
+    use dialect::Surface;
+    use dialect::head::Head;
     use http::HeaderMap;
     use ledger::KeyHasher;
     use std::sync::Arc;

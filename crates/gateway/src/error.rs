@@ -196,10 +196,10 @@ impl Failure {
     }
 }
 
-/// The error in the client's dialect. In OpenAI's, LiteLLM's own words for what
-/// went wrong stand as the `type`, where it has one.
+/// The error in the client's dialect. If that shows kinds, LiteLLM's own word for
+/// what went wrong is the `type`.
 fn encode(dialect: Dialect, error: &ApiError) -> Vec<u8> {
-    let Some(kind) = error.kind.as_deref().filter(|_| dialect == Dialect::OpenAiChat) else {
+    let Some(kind) = error.kind.as_deref().filter(|_| dialect.contract().shows_error_kinds) else {
         return dialect.encode_error(error);
     };
     let body = LiteLlm {

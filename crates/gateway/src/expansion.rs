@@ -28,7 +28,8 @@ pub(crate) fn check(head: &Head) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::check;
-    use dialect::head::{Head, Surface};
+    use dialect::Surface;
+    use dialect::head::Head;
 
     #[test]
     fn values_are_counted_and_text_is_not() {

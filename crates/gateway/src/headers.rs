@@ -25,9 +25,6 @@ const VERSION_OF_ANTHROPIC: HeaderName = HeaderName::from_static("anthropic-vers
 /// Forwarded under another value: see [`idempotency_key`].
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The version of the Messages API that our encoder writes.
-const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
-
 /// What goes upstream, without the credential; `needed` are betas that the body
 /// needs.
 pub fn upstream(
@@ -50,8 +47,9 @@ pub fn upstream(
             headers.insert(IDEMPOTENCY_KEY, value);
         }
     }
-    if candidate.dialect() == Dialect::AnthropicMessages {
-        headers.entry(VERSION_OF_ANTHROPIC).or_insert(ANTHROPIC_VERSION);
+    for (name, value) in candidate.dialect().contract().default_headers {
+        let name = HeaderName::from_static(name);
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     let runtime = &admission.runtime;
     if runtime.rules.forward_client_headers {
@@ -226,11 +224,8 @@ const OVERHEAD: HeaderName = HeaderName::from_static("x-litellm-overhead-duratio
 /// An answer's id, under LiteLLM's name and under the client's own.
 pub fn of_id(id: &str, dialect: Dialect, into: &mut HeaderMap) {
     let Ok(value) = HeaderValue::from_str(id) else { return };
-    let own = match dialect {
-        Dialect::OpenAiChat => REQUEST_ID,
-        Dialect::AnthropicMessages => ANTHROPIC_REQUEST_ID,
-    };
-    into.insert(own, value.clone());
+    let own = dialect.contract().request_id_header;
+    into.insert(HeaderName::from_static(own), value.clone());
     into.insert(CALL_ID, value);
 }
 

@@ -11,7 +11,7 @@ use crate::error::Compat;
 use crate::pace::KEEP_ALIVE;
 use crate::wire;
 use bytes::Bytes;
-use dialect::head::Surface;
+use dialect::Surface;
 use dialect::{Dialect, ErrorClass};
 use http::StatusCode;
 use std::future::Future;

@@ -7,7 +7,7 @@ use crate::deployment::Candidate;
 use crate::error::Failure;
 use crate::headers;
 use dialect::count::{self, Hidden};
-use dialect::head::Surface;
+use dialect::surfaces::Kind;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 
@@ -21,7 +21,7 @@ pub fn answer(
     candidate: &Candidate,
 ) -> Option<Result<Response<Body>, Failure>> {
     let surface = admission.call.surface;
-    if surface != Surface::AnthropicCountTokens || candidate.dialect() == surface.dialect() {
+    if surface.row().kind != Kind::TokenCount || candidate.dialect() == surface.dialect() {
         return None;
     }
     Some(admission.decode().map_err(Failure::of_decode).map(|request| {

@@ -5,12 +5,12 @@
 use crate::error::is_about_credential;
 use crate::gateway::Gateway;
 use bytes::Bytes;
-use dialect::head::Surface;
+use dialect::Surface;
+use dialect::contract::{StreamDecoder, StreamEncoder};
 use dialect::model::Event;
 use dialect::retouch::{self, ModelName};
 use dialect::sse;
 use dialect::tap::Class;
-use dialect::translate::{StreamDecoder, StreamEncoder};
 use dialect::{ApiError, Dialect, ToolNames, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub(crate) enum Mode {
 
 /// Both ends of a translated stream.
 pub(crate) struct Translator {
-    pub(crate) decoder: StreamDecoder,
-    pub(crate) encoder: StreamEncoder,
+    pub(crate) decoder: Box<dyn StreamDecoder>,
+    pub(crate) encoder: Box<dyn StreamEncoder>,
     pub(crate) events: Vec<Event>,
     /// Names of tools to put back.
     pub(crate) names: Option<Arc<ToolNames>>,

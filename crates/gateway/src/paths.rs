@@ -1,7 +1,8 @@
 //! Which surface a path is. Only these cost something; the rest is the
 //! console's.
 
-use dialect::head::Surface;
+use dialect::Surface;
+use dialect::surfaces::SURFACES;
 use std::borrow::Cow;
 
 /// A path that leads into the pipeline.
@@ -15,68 +16,46 @@ pub struct Matched {
     pub model: Option<String>,
 }
 
-/// The plain paths, with and without `/v1`.
-const PLAIN: [(&str, Surface, &str); 5] = [
-    ("/chat/completions", Surface::OpenAiChat, "/chat/completions"),
-    ("/completions", Surface::OpenAiCompletions, "/completions"),
-    ("/embeddings", Surface::OpenAiEmbeddings, "/embeddings"),
-    ("/messages", Surface::AnthropicMessages, "/v1/messages"),
-    ("/messages/count_tokens", Surface::AnthropicCountTokens, "/v1/messages/count_tokens"),
-];
+/// Prefixes of paths that name a model: legacy engines and Azure's deployments.
+const MODEL_PREFIXES: [&str; 2] = ["/engines/", "/openai/deployments/"];
 
-/// The paths that name a model: legacy engines and Azure's deployments.
-const NAMING: [(&str, &str); 2] =
-    [("/engines/", "/engines/{model}"), ("/openai/deployments/", "/openai/deployments/{model}")];
-
-/// The templates of all paths that [`surface`] knows, each with `/v1` where it
-/// exists with and without.
-pub fn all() -> impl Iterator<Item = &'static str> {
-    [
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/embeddings",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/engines/{model}/chat/completions",
-        "/engines/{model}/completions",
-        "/engines/{model}/embeddings",
-        "/openai/deployments/{model}/chat/completions",
-        "/openai/deployments/{model}/completions",
-        "/openai/deployments/{model}/embeddings",
-        "/openai/v1/chat/completions",
-        "/openai/v1/completions",
-        "/openai/v1/embeddings",
-    ]
-    .into_iter()
+/// Templates of all paths that [`surface`] knows, each with `/v1` if it exists with
+/// and without.
+pub fn all() -> impl Iterator<Item = String> {
+    let versioned = SURFACES.iter().map(|row| format!("/v1{}", row.paths.path));
+    let variants = SURFACES.iter().map(|row| &row.paths).filter(|paths| paths.has_variants);
+    let of_azure = variants.clone().map(|paths| format!("/openai/v1{}", paths.path));
+    let with_model = MODEL_PREFIXES.into_iter().flat_map(move |prefix| {
+        variants.clone().map(move |paths| format!("{prefix}{{model}}{}", paths.path))
+    });
+    versioned.chain(with_model).chain(of_azure)
 }
 
-/// The surface of a path, if it is one.
+/// Returns the surface of a path, if it is one.
 pub fn surface(path: &str) -> Option<Matched> {
     // Azure's own prefix, with or without a version; its clients speak OpenAI's.
     let azure = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/"));
     let path = azure.unwrap_or(path);
     let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    if let Some((_, surface, route)) = PLAIN.iter().find(|(plain, ..)| *plain == bare) {
-        // Anthropic's paths exist under /v1 only.
-        let versioned = bare.len() != path.len();
-        let anthropic = bare.starts_with("/messages");
-        return (!anthropic || versioned && azure.is_none()).then_some(Matched {
-            surface: *surface,
-            route,
-            model: None,
-        });
+    if let Some(row) = SURFACES.iter().find(|row| row.paths.path == bare) {
+        let is_versioned = bare.len() != path.len();
+        let is_served = row.paths.has_variants || is_versioned && azure.is_none();
+        let route = row.paths.route;
+        return is_served.then_some(Matched { surface: row.surface, route, model: None });
     }
-    NAMING.iter().find_map(|(prefix, route)| {
+    MODEL_PREFIXES.iter().zip(MODEL_ROUTES).find_map(|(prefix, route)| {
         let rest = bare.strip_prefix(prefix)?;
-        let (plain, surface, _) = PLAIN
+        let row = SURFACES
             .iter()
-            .filter(|(_, surface, _)| surface.dialect() == dialect::Dialect::OpenAiChat)
-            .filter(|(plain, ..)| rest.ends_with(plain))
-            .max_by_key(|(plain, ..)| plain.len())?;
-        let model = rest.strip_suffix(plain).filter(|model| !model.is_empty())?;
-        Some(Matched { surface: *surface, route, model: Some(decoded(model)?.into_owned()) })
+            .filter(|row| row.paths.has_variants && rest.ends_with(row.paths.path))
+            .max_by_key(|row| row.paths.path.len())?;
+        let model = rest.strip_suffix(row.paths.path).filter(|model| !model.is_empty())?;
+        Some(Matched { surface: row.surface, route, model: Some(decoded(model)?.into_owned()) })
     })
 }
+
+/// Templates of [`MODEL_PREFIXES`], for records and metrics.
+const MODEL_ROUTES: [&str; 2] = ["/engines/{model}", "/openai/deployments/{model}"];
 
 /// Undoes percent-encoding; none where it is broken or not UTF-8.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
@@ -100,7 +79,7 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::surface;
-    use dialect::head::Surface;
+    use dialect::Surface;
 
     fn found(path: &str) -> Option<(Surface, Option<String>)> {
         surface(path).map(|matched| (matched.surface, matched.model))
@@ -133,10 +112,8 @@ mod tests {
         for path in super::all() {
             assert!(found(&path.replace("{model}", "m")).is_some(), "{path}");
         }
-        let plain = super::PLAIN.len();
-        // OpenAI's three, with a model in the path or under Azure's version.
-        let openai = (super::NAMING.len() + 1) * 3;
-        assert_eq!(super::all().count(), plain + openai);
+        // Five, and OpenAI's three with a model in the path or under Azure's version.
+        assert_eq!(super::all().count(), 5 + 3 * 3);
     }
 
     #[test]

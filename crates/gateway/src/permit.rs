@@ -18,7 +18,7 @@ use crate::price_keys::{self, Asked};
 use crate::pricing::{self, Charge, Conditions, Evidence, Row};
 use base::NanoUsd;
 use catalog::{Prices, Terms, Tier};
-use dialect::head::Surface;
+use dialect::Surface;
 use dialect::tap::Observed;
 use dialect::{ErrorClass, Usage};
 use http::StatusCode;

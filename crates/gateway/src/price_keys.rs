@@ -236,7 +236,8 @@ pub fn tier(name: &str) -> Tier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dialect::head::{Surface, keys};
+    use dialect::Surface;
+    use dialect::head::keys;
 
     const SURFACES: [Surface; 4] = [
         Surface::OpenAiChat,

@@ -2,8 +2,8 @@
 
 use crate::permit::Permit;
 use base::NanoUsd;
-use dialect::Usage;
-use dialect::head::Surface;
+use dialect::surfaces::SURFACES;
+use dialect::{Surface, Usage};
 use ledger::{CostSource, Ending, Opened, RecordId, SpendRecord, Timing, UsageCounts};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -12,27 +12,9 @@ use std::time::Duration;
 /// LiteLLM's name of the kind of call, one text for all records.
 pub fn call_type(surface: Surface) -> Arc<str> {
     static NAMES: LazyLock<HashMap<Surface, Arc<str>>> = LazyLock::new(|| {
-        SURFACES.iter().map(|surface| (*surface, Arc::from(call_type_text(*surface)))).collect()
+        SURFACES.iter().map(|row| (row.surface, Arc::from(row.call_type))).collect()
     });
-    NAMES.get(&surface).map_or_else(|| call_type_text(surface).into(), Arc::clone)
-}
-
-const SURFACES: [Surface; 5] = [
-    Surface::OpenAiChat,
-    Surface::OpenAiCompletions,
-    Surface::OpenAiEmbeddings,
-    Surface::AnthropicMessages,
-    Surface::AnthropicCountTokens,
-];
-
-fn call_type_text(surface: Surface) -> &'static str {
-    match surface {
-        Surface::OpenAiChat => "acompletion",
-        Surface::OpenAiCompletions => "atext_completion",
-        Surface::OpenAiEmbeddings => "aembedding",
-        Surface::AnthropicMessages => "anthropic_messages",
-        Surface::AnthropicCountTokens => "acount_tokens",
-    }
+    NAMES.get(&surface).map_or_else(|| surface.row().call_type.into(), Arc::clone)
 }
 
 /// The counts that are kept.

@@ -4,6 +4,7 @@ use crate::error::{Compat, Failure, Fault};
 use crate::headers::SHOULD_RETRY;
 use crate::permit::Refused;
 use base::NanoUsd;
+use dialect::contract::UnknownModel;
 use dialect::{Dialect, ErrorClass};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ledger::{Cause, Refusal, Subject, Unit};
@@ -97,13 +98,12 @@ pub fn of_left_out(model_group: &str, reason: &str) -> Failure {
 
 /// Nobody configured the model.
 pub fn of_unknown_model(route: &str, dialect: Dialect, model: &str) -> Failure {
-    let failure = match dialect {
-        Dialect::OpenAiChat => Failure::bad_request(format!(
+    let failure = match dialect.contract().unknown_model {
+        UnknownModel::BadRequest => Failure::bad_request(format!(
             "{{'error': '{route}: Invalid model name passed in model={model}. Call `/v1/models` to \
              view available models for your key.'}}"
         )),
-        // These clients know a 404, and show its sentence to people.
-        Dialect::AnthropicMessages => Failure::new(
+        UnknownModel::NotFound => Failure::new(
             ErrorClass::NotFound,
             Fault::Client,
             format!(

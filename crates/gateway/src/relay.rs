@@ -18,8 +18,8 @@ use crate::stream::{First, Stream};
 use crate::wire;
 use bytes::Bytes;
 use dialect::answer::is_empty;
-use dialect::head::Surface;
 use dialect::model::Response;
+use dialect::surfaces::Kind;
 use dialect::tap::Tap;
 use dialect::{ApiError, Dialect, Dropped, ErrorClass, Shown, embeddings, retouch};
 use http::{HeaderMap, StatusCode, header};
@@ -157,7 +157,7 @@ async fn unary(
         Some(_) => Ok(IgnoredAny),
         None => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
     };
-    let events = admission.call.stream && wire::streams(surface);
+    let events = admission.call.stream && surface.row().streams;
     let write = |_| {
         if events {
             told(&bytes, theirs, &exchange, admission)
@@ -222,7 +222,7 @@ fn shown(admission: &Admission, include_usage: bool) -> Shown<'_> {
 fn client_body(bytes: &Bytes, exchange: &Exchange, admission: &Admission) -> Result<Bytes, String> {
     let surface = admission.call.surface;
     let Some(theirs) = exchange.translated else {
-        let base64 = surface == Surface::OpenAiEmbeddings
+        let base64 = surface.row().kind == Kind::Embedding
             && admission.head.raw(&admission.body.bytes, "encoding_format") == Some(b"\"base64\"");
         let bytes = if base64 {
             embeddings::to_base64(bytes).map_err(|error| error.to_string())?.into()

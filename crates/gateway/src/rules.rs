@@ -7,7 +7,8 @@ use crate::proxy_budget::window;
 use base::NanoUsd;
 use config::Rules;
 use dialect::ErrorClass;
-use dialect::head::{Head, Surface};
+use dialect::head::Head;
+use dialect::surfaces::Kind;
 use http::HeaderMap;
 use ledger::Window;
 use serde_json::value::RawValue;
@@ -94,7 +95,7 @@ pub fn check_body(
     body: &[u8],
 ) -> Result<(), Failure> {
     // It generates nothing, and its body has no place for most of them.
-    if head.surface() == Surface::AnthropicCountTokens {
+    if head.surface().row().kind == Kind::TokenCount {
         return Ok(());
     }
     if rules.enforce_user_param && end_user(rules, headers, head).is_none() {
@@ -161,7 +162,8 @@ mod tests {
     use super::{check_asker, check_body, check_key_holder, end_user};
     use crate::principal::Asker;
     use config::Rules;
-    use dialect::head::{Head, Surface};
+    use dialect::Surface;
+    use dialect::head::Head;
     use http::{HeaderMap, HeaderValue};
 
     fn asker<'a>(headers: &'a HeaderMap, ip: Option<&'a str>, path: &'a str) -> Asker<'a> {

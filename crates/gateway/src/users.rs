@@ -74,7 +74,7 @@ fn names_a_person(user: &str) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use dialect::head::Surface;
+    use dialect::Surface;
     use dialect::splice;
 
     fn sent(provider: &str, surface: Surface, body: &str) -> String {

@@ -1,48 +1,22 @@
-//! What a surface needs beyond its dialect: OpenAI's older completions speak
-//! chat's errors and another body.
+//! A surface's own codec, between its clients and the neutral model.
 
 use crate::error::Failure;
 use bytes::Bytes;
-use dialect::head::Surface;
+use dialect::contract::StreamEncoder;
 use dialect::model::{Request, Response};
-use dialect::translate::StreamEncoder;
 use dialect::unfold::unfold;
-use dialect::{DecodeError, Dialect, Shown, openai_completions};
+use dialect::{DecodeError, Shown, Surface};
 
-/// Whether the surface can be served by another dialect.
-pub fn translates(surface: Surface) -> bool {
-    !matches!(surface, Surface::OpenAiEmbeddings)
-}
-
-/// Whether its answers may be streams.
-pub fn streams(surface: Surface) -> bool {
-    !matches!(surface, Surface::OpenAiEmbeddings | Surface::AnthropicCountTokens)
-}
-
-/// What the surface is called in messages.
-pub fn name(surface: Surface) -> &'static str {
-    match surface {
-        Surface::OpenAiChat => "chat completions",
-        Surface::OpenAiCompletions => "completions",
-        Surface::OpenAiEmbeddings => "embeddings",
-        Surface::AnthropicMessages => "messages",
-        Surface::AnthropicCountTokens => "count_tokens",
-    }
-}
-
-/// Keeps a silent stream's connection open; clients pass over it.
-pub fn keep_alive(surface: Surface) -> Bytes {
-    Bytes::from_static(match surface.dialect() {
-        Dialect::OpenAiChat => b": keep-alive\n\n",
-        Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
-    })
-}
-
-/// The provider has no such endpoint.
+/// Failure of a call to a provider that has no such endpoint.
 pub fn cannot_serve(surface: Surface, provider: &str) -> Failure {
-    Failure::bad_request(format!("{provider} has no {} endpoint.", name(surface)))
+    Failure::bad_request(format!("{provider} has no {} endpoint.", surface.row().name))
         .param("model")
         .kind("unsupported_endpoint")
+}
+
+/// Bytes that keep a silent stream's connection open.
+pub fn keep_alive(surface: Surface) -> Bytes {
+    Bytes::from_static(surface.dialect().contract().keep_alive)
 }
 
 /// Reads a client's request.
@@ -50,30 +24,30 @@ pub fn cannot_serve(surface: Surface, provider: &str) -> Failure {
 /// # Errors
 /// What is wrong with it.
 pub fn decode_request(surface: Surface, body: &[u8]) -> Result<Request, DecodeError> {
-    match surface {
-        Surface::OpenAiCompletions => openai_completions::request::decode(body),
-        other => other.dialect().decode_request(body),
+    match &surface.row().codec {
+        Some(codec) => (codec.decode_request)(body),
+        None => surface.dialect().decode_request(body),
     }
 }
 
 /// Writes a client's answer.
 pub fn encode_response(surface: Surface, response: &Response, shown: &Shown<'_>) -> Bytes {
-    match surface {
-        Surface::OpenAiCompletions => openai_completions::response::encode(response, shown),
-        other => other.dialect().encode_response(response, shown),
-    }
-    .into()
+    let text = match &surface.row().codec {
+        Some(codec) => (codec.encode_response)(response, shown),
+        None => surface.dialect().encode_response(response, shown),
+    };
+    text.into()
 }
 
-/// Writes a client's stream.
-pub fn stream_encoder(surface: Surface, shown: &Shown<'_>) -> StreamEncoder {
-    match surface {
-        Surface::OpenAiCompletions => StreamEncoder::completions(shown),
-        other => other.dialect().stream_encoder(shown),
+/// Builds a writer for a client's stream.
+pub fn stream_encoder(surface: Surface, shown: &Shown<'_>) -> Box<dyn StreamEncoder> {
+    match &surface.row().codec {
+        Some(codec) => (codec.stream_encoder)(shown),
+        None => surface.dialect().stream_encoder(shown),
     }
 }
 
-/// A whole answer as the stream that a client asked for.
+/// Writes a whole answer as the stream that a client asked for.
 pub fn stream_of(surface: Surface, response: Response, shown: &Shown<'_>) -> Bytes {
     let mut encoder = stream_encoder(surface, shown);
     let mut text = Vec::new();

@@ -64,7 +64,8 @@ fn as_ms(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Failure, Wishes};
-    use dialect::head::{Head, Surface};
+    use dialect::Surface;
+    use dialect::head::Head;
     use http::{HeaderName, HeaderValue};
 
     fn read(headers: &[(&'static str, &'static str)], body: &str) -> Result<Wishes, Box<Failure>> {

@@ -1,9 +1,8 @@
 //! The provider table: complete, unambiguous, and fit to be called.
 
 use base::Origin;
-use catalog::{
-    Auth, Endpoint, OutputLimit, provider, providers, unsupported, unsupported_providers,
-};
+use catalog::{Auth, OutputLimit, provider, providers, unsupported, unsupported_providers};
+use dialect::Endpoint;
 use dialect::{Dialect, OutputLimitField};
 use std::collections::HashSet;
 

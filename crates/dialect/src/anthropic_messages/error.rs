@@ -117,6 +117,16 @@ fn by_status(status: u16) -> ErrorClass {
     }
 }
 
+/// The error that an answer with status 200 holds, if it holds one.
+pub fn inside(body: &[u8]) -> Option<ApiError> {
+    let kind = Object::of_body(body).ok()?.text("type")?;
+    if kind != "error" {
+        return None;
+    }
+    let error = decode(200, body);
+    Some(ApiError { status: status_of(error.class), ..error })
+}
+
 /// The status that Anthropic gives this class of error.
 pub fn status_of(class: ErrorClass) -> u16 {
     match class {

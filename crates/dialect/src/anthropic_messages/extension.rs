@@ -3,7 +3,8 @@
 
 use super::HERE;
 use crate::Json;
-use crate::head::{Surface, keys};
+use crate::Surface;
+use crate::head::keys;
 use crate::json::read::Object;
 use crate::json::write::ObjectWriter;
 use crate::model::{Extension, Weight};

@@ -1,7 +1,7 @@
 //! Anthropic's `POST /v1/messages`, as clients speak it and as Claude answers.
 //!
-//! Deliberately absent: the authentication headers, `anthropic-beta`, and the
-//! paths of Vertex and Bedrock, which belong to the provider's entry.
+//! Deliberately absent: the authentication headers and the paths of Vertex and
+//! Bedrock, which belong to the provider's entry.
 //!
 //! Decisions where the formats leave a choice:
 //! - A tool call without a result gets a stub result that says so and is
@@ -24,6 +24,7 @@
 //! - A tool loop whose thinking is gone or was signed elsewhere runs with
 //!   thinking off, where the model thinks with a budget.
 
+mod betas;
 mod block;
 mod conversation;
 pub mod error;
@@ -38,7 +39,39 @@ mod thinking;
 mod usage;
 pub mod wish;
 
-use crate::Dialect;
+use crate::contract::{Contract, ModelList, UnknownModel};
+use crate::{Dialect, Endpoint, Surface};
+
+/// This dialect's contract.
+pub static CONTRACT: Contract = Contract {
+    name: "anthropic",
+    endpoints: &[
+        (Endpoint::Messages, "/v1/messages"),
+        (Endpoint::CountTokens, "/v1/messages/count_tokens"),
+        (Endpoint::Models, "/v1/models"),
+    ],
+    further_endpoints: &[],
+    conversation: Surface::AnthropicMessages,
+    decode_request: request::decode,
+    encode_request: request::encode,
+    decode_response: response::decode,
+    encode_response: response::encode,
+    stream_decoder: || Box::new(stream::Decoder::new()),
+    stream_encoder: |shown| Box::new(stream::Encoder::new(shown)),
+    decode_error: error::decode,
+    error_inside: error::inside,
+    encode_error: error::encode,
+    encode_error_event: error::encode_event,
+    status_of: error::status_of,
+    shows_error_kinds: false,
+    unknown_model: UnknownModel::NotFound,
+    model_list: ModelList::Paged,
+    answer_type: Some("message"),
+    keep_alive: b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+    request_id_header: "request-id",
+    default_headers: &[("anthropic-version", "2023-06-01")],
+    betas: betas::needed,
+};
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::AnthropicMessages;

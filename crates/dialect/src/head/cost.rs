@@ -5,7 +5,8 @@
 //! not bound the cost. Reads structure, not text: what a prompt says about
 //! images is not an image.
 
-use super::{Head, Role, Surface};
+use super::{Head, Role};
+use crate::Surface;
 use crate::json::skim::Skim;
 
 /// What about a request keeps its bytes from bounding its cost.

@@ -5,8 +5,9 @@
 //! strings to find stored answers by; Anthropic: `user_id`), and what LiteLLM
 //! reads (tags, trace names, lists and objects of all kinds).
 
-use super::{Facts, Head, HeadError, Surface, TAG_MAX_BYTES, USER_MAX_BYTES, read::Value};
+use super::{Facts, Head, HeadError, TAG_MAX_BYTES, USER_MAX_BYTES, read::Value};
 use crate::Dialect;
+use crate::Surface;
 use crate::json::read::{Members, Raw};
 use std::borrow::Cow;
 

@@ -6,7 +6,7 @@
 //! API references, LiteLLM's request fields, the references of compatible
 //! servers.
 
-use super::Surface;
+use crate::Surface;
 
 /// What a key bears on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,40 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
-use crate::{Dialect, Dropped, Shown, Target};
+use crate::contract::{Contract, ModelList, UnknownModel};
+use crate::{Dialect, Dropped, Endpoint, Shown, Surface, Target};
+
+/// This dialect's contract.
+pub static CONTRACT: Contract = Contract {
+    name: "openai",
+    endpoints: &[
+        (Endpoint::Chat, "/chat/completions"),
+        (Endpoint::Completions, "/completions"),
+        (Endpoint::Embeddings, "/embeddings"),
+        (Endpoint::Models, "/models"),
+    ],
+    further_endpoints: &[(Endpoint::Responses, "/responses"), (Endpoint::Messages, "/messages")],
+    conversation: Surface::OpenAiChat,
+    decode_request: request::decode,
+    encode_request: request::encode,
+    decode_response: response::decode,
+    encode_response: response::encode,
+    stream_decoder: || Box::new(stream::Decoder::new()),
+    stream_encoder: |shown| Box::new(stream::Encoder::new(shown)),
+    decode_error: error::decode,
+    error_inside: error::inside,
+    encode_error: error::encode,
+    encode_error_event: error::encode_event,
+    status_of: error::status_of,
+    shows_error_kinds: true,
+    unknown_model: UnknownModel::BadRequest,
+    model_list: ModelList::Whole,
+    answer_type: None,
+    keep_alive: b": keep-alive\n\n",
+    request_id_header: "x-request-id",
+    default_headers: &[],
+    betas: |_, _| Vec::new(),
+};
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::OpenAiChat;

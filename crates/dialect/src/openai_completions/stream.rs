@@ -1,5 +1,6 @@
 //! Streams: text as it comes, then why it ended, then usage, then `[DONE]`.
 
+use crate::contract::StreamEncoder;
 use crate::json::write;
 use crate::model::{Content, Delta, Event, Opening};
 use crate::openai_chat::{error, finish, usage};
@@ -97,5 +98,11 @@ impl Encoder {
             }
         });
         out.extend_from_slice(b"\n\n");
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        Self::push(self, event, out);
     }
 }

@@ -10,7 +10,8 @@
 
 use bytes::Bytes;
 use dialect::{
-    head::{Head, Surface},
+    Surface,
+    head::Head,
     retouch,
     splice::{Edits, apply},
     sse::Framer,

@@ -1,7 +1,8 @@
 //! What a scan of a request finds and refuses.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use dialect::head::{CostSignals, Head, HeadError, Metadata, ServerTools, Surface, keys::Role};
+use dialect::Surface;
+use dialect::head::{CostSignals, Head, HeadError, Metadata, ServerTools, keys::Role};
 use proptest::prelude::*;
 
 fn chat(body: &str) -> Result<Head, HeadError> {

@@ -11,8 +11,8 @@ use crate::bytes_sse::cut;
 use base::Decimal;
 use bytes::Bytes;
 use dialect::{
-    Usage,
-    head::{Head, Surface},
+    Surface, Usage,
+    head::Head,
     retouch,
     splice::{Edits, apply},
     sse::Framer,

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use dialect::{
-    Json,
-    head::{Head, Surface},
+    Json, Surface,
+    head::Head,
     splice::{Edits, apply},
 };
 use proptest::prelude::*;

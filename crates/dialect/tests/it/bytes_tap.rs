@@ -3,8 +3,7 @@
 
 use base::Decimal;
 use dialect::{
-    Usage,
-    head::Surface,
+    Surface, Usage,
     tap::{
         Class::{self, Finish, Neutral, Semantic, Terminal, UsageOnly},
         Observed, Tap, usage,

@@ -8,6 +8,7 @@ use super::super::response::{explanation, finish};
 use super::super::usage::Figures;
 use super::super::{JSON_TOOL, error};
 use crate::anthropic_messages::extension::{extension, rest};
+use crate::contract::StreamDecoder;
 use crate::json::read::{Object, Raw, Wrong, list};
 use crate::json::write::ObjectWriter;
 use crate::model::{Content, Delta, Event, Extension, Finish, Opening, Part, Thought, ToolKind};
@@ -359,6 +360,16 @@ impl Decoder {
         out.push(Event::Open { choice: 0, part, opening: Opening::Refusal });
         say(part, Some(Delta::Text(words)), out);
         out.push(Event::Close { choice: 0, part });
+    }
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, event: sse::Event<'_>, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        Self::push(self, event, out)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Event>) {
+        Self::finish(self, out);
     }
 }
 

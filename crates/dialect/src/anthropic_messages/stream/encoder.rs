@@ -11,6 +11,7 @@ use super::super::response::{
 };
 use super::super::{HERE, error};
 use crate::anthropic_messages::extension;
+use crate::contract::StreamEncoder;
 use crate::json::write::{ObjectWriter, put};
 use crate::model::{Content, Delta, Event, Extension, Finish, Media, Opening, Part, ToolKind};
 use crate::{ApiError, ErrorClass, Shown, Usage};
@@ -397,6 +398,12 @@ impl Encoder {
             }
         });
         self.frame("message_stop", out, |_| {});
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        Self::push(self, event, out);
     }
 }
 

@@ -6,6 +6,7 @@
 //! every choice has finished.
 
 use super::choice::{Choice, stop_sequence, telling};
+use crate::contract::StreamDecoder;
 use crate::json::read::{Object, Raw, items, string, whole};
 use crate::model::{Event, Extension, Finish};
 use crate::openai_chat::extension::rest;
@@ -208,5 +209,15 @@ impl Decoder {
             });
         }
         out.push(Event::End);
+    }
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, event: sse::Event<'_>, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        Self::push(self, event, out)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Event>) {
+        Self::finish(self, out);
     }
 }

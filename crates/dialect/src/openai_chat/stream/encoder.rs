@@ -8,6 +8,7 @@
 //! pieces together by it, and fail without it at the second.
 
 use crate::additions::EXTRA_CONTENT;
+use crate::contract::StreamEncoder;
 use crate::json::read::Object;
 use crate::json::write::{self, ObjectWriter};
 use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
@@ -381,6 +382,12 @@ impl Encoder {
             }
             _ => {}
         }
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        Self::push(self, event, out);
     }
 }
 

@@ -1,0 +1,210 @@
+//! The endpoints that clients call: one row each, in [`SURFACES`].
+//!
+//! A row holds what differs between endpoints, so that nothing outside of this
+//! crate asks which one it has before it.
+
+use crate::contract::StreamEncoder;
+use crate::model::{Request, Response};
+use crate::surface::Surface;
+use crate::{DecodeError, Endpoint, Shown, anthropic_messages, openai_chat, openai_completions};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The next turn of a conversation.
+    Conversation,
+    /// Continuations of prompts.
+    Completion,
+    /// Vectors.
+    Embedding,
+    /// The size of a request, which is not answered.
+    TokenCount,
+}
+
+/// An endpoint's codec between its clients and the neutral model.
+pub struct Codec {
+    /// Reads a client's request.
+    pub decode_request: fn(&[u8]) -> Result<Request, DecodeError>,
+    /// Writes a whole answer for a client.
+    pub encode_response: fn(&Response, &Shown<'_>) -> Vec<u8>,
+    /// Builds a writer for a client's stream.
+    pub stream_encoder: fn(&Shown<'_>) -> Box<dyn StreamEncoder>,
+}
+
+/// Paths of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Paths {
+    /// Path after the version.
+    pub path: &'static str,
+    /// It exists without `/v1` too, below Azure's `/openai`, and with a model's
+    /// name before it.
+    pub has_variants: bool,
+    /// Template for records and metrics.
+    pub route: &'static str,
+}
+
+/// Row of [`SURFACES`].
+pub struct Row {
+    /// The endpoint.
+    pub surface: Surface,
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// Where it is.
+    pub paths: Paths,
+    /// The endpoint of providers that takes its bodies.
+    pub endpoint: Endpoint,
+    /// LiteLLM's name of the kind of call, for records.
+    pub call_type: &'static str,
+    /// What a request asks for.
+    pub kind: Kind,
+    /// Its answers may be streams.
+    pub streams: bool,
+    /// Requests may ask for usage at the end of a stream (`stream_options`).
+    pub has_usage_option: bool,
+    /// Providers take nothing for it.
+    pub is_free: bool,
+    /// Member whose entries each have an answer of their own.
+    pub batch: Option<&'static str>,
+    /// Towards upstreams of other dialects; `None` if it cannot be translated.
+    pub codec: Option<Codec>,
+}
+
+impl Row {
+    /// Returns true if its answers have output tokens.
+    pub fn generates(&self) -> bool {
+        matches!(self.kind, Kind::Conversation | Kind::Completion)
+    }
+}
+
+/// All endpoints that clients call.
+pub static SURFACES: [&Row; 5] = [
+    &OPENAI_CHAT,
+    &OPENAI_COMPLETIONS,
+    &OPENAI_EMBEDDINGS,
+    &ANTHROPIC_MESSAGES,
+    &ANTHROPIC_COUNT_TOKENS,
+];
+
+static OPENAI_CHAT: Row = Row {
+    surface: Surface::OpenAiChat,
+    name: "chat completions",
+    paths: Paths { path: "/chat/completions", has_variants: true, route: "/chat/completions" },
+    endpoint: Endpoint::Chat,
+    call_type: "acompletion",
+    kind: Kind::Conversation,
+    streams: true,
+    has_usage_option: true,
+    is_free: false,
+    batch: None,
+    codec: Some(Codec {
+        decode_request: openai_chat::CONTRACT.decode_request,
+        encode_response: openai_chat::CONTRACT.encode_response,
+        stream_encoder: openai_chat::CONTRACT.stream_encoder,
+    }),
+};
+
+static OPENAI_COMPLETIONS: Row = Row {
+    surface: Surface::OpenAiCompletions,
+    name: "completions",
+    paths: Paths { path: "/completions", has_variants: true, route: "/completions" },
+    endpoint: Endpoint::Completions,
+    call_type: "atext_completion",
+    kind: Kind::Completion,
+    streams: true,
+    has_usage_option: true,
+    is_free: false,
+    batch: Some("prompt"),
+    codec: Some(Codec {
+        decode_request: openai_completions::request::decode,
+        encode_response: openai_completions::response::encode,
+        stream_encoder: |shown| Box::new(openai_completions::stream::Encoder::new(shown)),
+    }),
+};
+
+static OPENAI_EMBEDDINGS: Row = Row {
+    surface: Surface::OpenAiEmbeddings,
+    name: "embeddings",
+    paths: Paths { path: "/embeddings", has_variants: true, route: "/embeddings" },
+    endpoint: Endpoint::Embeddings,
+    call_type: "aembedding",
+    kind: Kind::Embedding,
+    streams: false,
+    has_usage_option: false,
+    is_free: false,
+    batch: Some("input"),
+    codec: None,
+};
+
+static ANTHROPIC_MESSAGES: Row = Row {
+    surface: Surface::AnthropicMessages,
+    name: "messages",
+    paths: Paths { path: "/messages", has_variants: false, route: "/v1/messages" },
+    endpoint: Endpoint::Messages,
+    call_type: "anthropic_messages",
+    kind: Kind::Conversation,
+    streams: true,
+    has_usage_option: false,
+    is_free: false,
+    batch: None,
+    codec: Some(Codec {
+        decode_request: anthropic_messages::CONTRACT.decode_request,
+        encode_response: anthropic_messages::CONTRACT.encode_response,
+        stream_encoder: anthropic_messages::CONTRACT.stream_encoder,
+    }),
+};
+
+static ANTHROPIC_COUNT_TOKENS: Row = Row {
+    surface: Surface::AnthropicCountTokens,
+    name: "count_tokens",
+    paths: Paths {
+        path: "/messages/count_tokens",
+        has_variants: false,
+        route: "/v1/messages/count_tokens",
+    },
+    endpoint: Endpoint::CountTokens,
+    call_type: "acount_tokens",
+    kind: Kind::TokenCount,
+    streams: false,
+    has_usage_option: false,
+    is_free: true,
+    batch: None,
+    codec: Some(Codec {
+        decode_request: anthropic_messages::CONTRACT.decode_request,
+        encode_response: anthropic_messages::CONTRACT.encode_response,
+        stream_encoder: anthropic_messages::CONTRACT.stream_encoder,
+    }),
+};
+
+impl Surface {
+    /// The endpoint's row.
+    pub fn row(self) -> &'static Row {
+        match self {
+            Self::OpenAiChat => &OPENAI_CHAT,
+            Self::OpenAiCompletions => &OPENAI_COMPLETIONS,
+            Self::OpenAiEmbeddings => &OPENAI_EMBEDDINGS,
+            Self::AnthropicMessages => &ANTHROPIC_MESSAGES,
+            Self::AnthropicCountTokens => &ANTHROPIC_COUNT_TOKENS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SURFACES;
+
+    #[test]
+    fn each_surface_has_one_row_of_its_own() {
+        for row in SURFACES {
+            assert_eq!(row.surface.row().surface, row.surface);
+            assert!(std::ptr::eq(row.surface.row(), row), "{}", row.name);
+        }
+        for (at, row) in SURFACES.iter().enumerate() {
+            let others = SURFACES.iter().skip(at + 1);
+            assert!(others.clone().all(|other| other.call_type != row.call_type));
+            assert!(others.clone().all(|other| other.paths.path != row.paths.path));
+        }
+        for row in SURFACES.iter().filter(|row| row.kind == super::Kind::Conversation) {
+            assert!(row.codec.is_some() && row.streams, "{}", row.name);
+        }
+    }
+}
