@@ -147,6 +147,17 @@ fn main() {
             gigabytes(body.len(), time)
         });
         row(&format!("{name}: edit, GB/s"), 1.0, edit);
+        let scanned = bodies.each_ref().map(|body| {
+            let Ok(head) = Head::scan(body, surface) else { return 0.0 };
+            let body = Bytes::from(body.clone());
+            let time = best(whole, || {
+                let mut edits = Edits::new(&head, &body);
+                edits.set_text("temperature", "1".to_owned()).remove("tools");
+                let _sent = black_box(edits.applied(black_box(&body)).is_ok());
+            });
+            gigabytes(body.len(), time)
+        });
+        row(&format!("{name}: edit and head, GB/s"), 1.0, scanned);
         let from = surface.dialect();
         for to in [Dialect::OpenAiChat, Dialect::AnthropicMessages] {
             let translated = bodies.each_ref().map(|body| {

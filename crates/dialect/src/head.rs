@@ -17,7 +17,7 @@ use crate::json::index::Index;
 use crate::json::read::Malformed;
 use crate::json::skim::Skim;
 use flags::{Signs, Watcher};
-use keys::{Key, Role};
+use keys::{Field, Key, Role};
 use std::ops::Range;
 
 pub use cost::{CostSignals, ServerTools};
@@ -106,24 +106,28 @@ impl HeadError {
 }
 
 /// A top-level member, as spans of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Member {
     key_start: u32,
     key_end: u32,
     value_start: u32,
     value_end: u32,
     pub(crate) key: Option<&'static Key>,
+    /// What was seen in its value.
+    signs: Signs,
+    /// The number of values, its own and those inside.
+    values: u32,
 }
 
 impl Member {
-    /// Spans of a body whose length fits.
-    fn new(key_span: &Range<usize>, value_span: &Range<usize>, key: Option<&'static Key>) -> Self {
+    /// The same member at other places of a body whose length fits.
+    pub(crate) fn moved(self, key_span: &Range<usize>, value_span: &Range<usize>) -> Self {
         Self {
             key_start: key_span.start as u32,
             key_end: key_span.end as u32,
             value_start: value_span.start as u32,
             value_end: value_span.end as u32,
-            key,
+            ..self
         }
     }
 
@@ -144,9 +148,7 @@ pub struct Head {
     /// After the opening brace.
     pub(crate) inside: usize,
     pub(crate) members: Vec<Member>,
-    signs: Signs,
     index: Index,
-    values: usize,
     pub(crate) facts: Facts,
 }
 
@@ -155,11 +157,10 @@ pub struct Head {
 pub(crate) struct Facts {
     pub(crate) model: Option<Box<str>>,
     pub(crate) stream: bool,
-    pub(crate) stream_options: Option<StreamOptions>,
-    pub(crate) max_tokens: Option<u64>,
-    pub(crate) max_completion_tokens: Option<u64>,
-    pub(crate) n: Option<u64>,
-    pub(crate) best_of: Option<u64>,
+    pub(crate) include_usage: bool,
+    /// Each with its field.
+    pub(crate) output_limits: Vec<(Field, u64)>,
+    pub(crate) choices: Option<u64>,
     pub(crate) thinking_budget: Option<u64>,
     pub(crate) service_tier: Option<Box<str>>,
     pub(crate) user: Option<Box<str>>,
@@ -171,17 +172,6 @@ pub(crate) struct Facts {
     pub(crate) stream_timeout_ms: Option<u64>,
     pub(crate) drop_params: Option<bool>,
     pub(crate) disable_fallbacks: bool,
-}
-
-/// Where `stream_options` can be changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StreamOptions {
-    pub(crate) include_usage: bool,
-    /// The value of `include_usage`, where it stands.
-    pub(crate) span: Option<Range<usize>>,
-    /// After the opening brace.
-    pub(crate) inside: usize,
-    pub(crate) is_empty: bool,
 }
 
 impl Head {
@@ -199,37 +189,50 @@ impl Head {
         if u32::try_from(text.len()).is_err() {
             return Err(HeadError::TooLarge);
         }
-        let fault = |fault| match fault {
-            Fault::TooDeep => HeadError::TooDeep,
-            Fault::Syntax => HeadError::Syntax(Malformed::new(body, fault).to_string()),
-        };
+        let fault = |fault| refusal(body, fault);
         let mut checker = Checker::new(body);
-        let mut watcher = Watcher::default();
+        let mut index = Index::default();
         let mut members: Vec<Member> = Vec::with_capacity(16);
         let mut more = checker.enter_object().map_err(fault)?;
         let inside = text.find('{').map_or(0, |at| at + 1);
         while more {
             let quoted = checker.key().map_err(fault)?;
-            if members.len() == KEYS_MAX {
-                return Err(HeadError::TooManyKeys);
-            }
-            let key = known(text.get(quoted.clone()).unwrap_or_default(), surface)?;
-            let twice = |other: &Key| key.is_some_and(|key| std::ptr::eq(key, other));
-            if members.iter().filter_map(|member| member.key).any(twice) {
-                return Err(HeadError::Duplicate { key: key.map_or("", |key| key.name) });
-            }
-            let name = body.get(quoted.start + 1..quoted.end - 1).unwrap_or_default();
-            let value = checker.value(name, 1, &mut watcher).map_err(fault)?;
-            members.push(Member::new(&quoted, &value, key));
+            let key = new_key(&members, text.get(quoted.clone()).unwrap_or_default(), surface)?;
+            let (value, seen) = value(&mut checker, body, &quoted, &mut index).map_err(fault)?;
+            members.push(Member { key, ..seen.moved(&quoted, &value) });
             more = checker.more_members().map_err(fault)?;
         }
-        let values = checker.values();
         checker.end().map_err(fault)?;
-        let Watcher { signs, index, .. } = watcher;
-        let facts = Facts::default();
-        let mut head = Self { surface, inside, members, signs, index, values, facts };
-        head.facts = read::facts(&head, text)?;
-        Ok(head)
+        Self { surface, inside, members, index, facts: Facts::default() }.read(body)
+    }
+
+    /// Puts a head together for a body whose members are known.
+    ///
+    /// # Errors
+    /// As [`Head::scan`] has them for values.
+    pub(crate) fn made(
+        surface: Surface,
+        inside: usize,
+        members: Vec<Member>,
+        index: Index,
+        body: &[u8],
+    ) -> Result<Self, HeadError> {
+        Self { surface, inside, members, index, facts: Facts::default() }.read(body)
+    }
+
+    /// Reads the values that matter.
+    fn read(mut self, body: &[u8]) -> Result<Self, HeadError> {
+        self.facts = read::facts(&self, body)?;
+        Ok(self)
+    }
+
+    /// Where the long values end.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    fn sees(&self, sign: Signs) -> bool {
+        self.members.iter().any(|member| member.signs.has(sign))
     }
 
     /// The surface it was scanned as.
@@ -249,12 +252,12 @@ impl Head {
 
     /// Whether the client asked for usage at the end of a stream.
     pub fn include_usage(&self) -> bool {
-        self.facts.stream_options.as_ref().is_some_and(|options| options.include_usage)
+        self.facts.include_usage
     }
 
-    /// The output limit in tokens: the greater, where a client sends both.
+    /// The output limit in tokens: the greatest, where a client sends several.
     pub fn max_output_tokens(&self) -> Option<u64> {
-        self.facts.max_tokens.max(self.facts.max_completion_tokens)
+        self.facts.output_limits.iter().map(|(_, tokens)| *tokens).max()
     }
 
     /// The tokens the model may think, where the client says.
@@ -262,9 +265,9 @@ impl Head {
         self.facts.thinking_budget
     }
 
-    /// How many answers are generated and paid for: `n` or `best_of`.
+    /// How many answers are generated and paid for.
     pub fn n(&self) -> u64 {
-        self.facts.n.max(self.facts.best_of).unwrap_or(1).max(1)
+        self.facts.choices.unwrap_or(1).max(1)
     }
 
     /// The end user, as the client names them.
@@ -279,61 +282,61 @@ impl Head {
 
     /// The number of JSON values, those inside others too.
     pub fn values(&self) -> usize {
-        self.values
+        self.members.iter().map(|member| member.values as usize).sum()
     }
 
     /// Returns true if the body may have hints of Anthropic's form for a cache.
     pub fn has_cache_control(&self) -> bool {
-        self.signs.has(Signs::CACHE_CONTROL)
+        self.sees(Signs::CACHE_CONTROL)
     }
 
     /// Returns true if the content of a message may be a list.
     pub fn has_content_list(&self) -> bool {
-        self.signs.has(Signs::CONTENT_LIST)
+        self.sees(Signs::CONTENT_LIST)
     }
 
     /// Returns true if the body may have members that the gateway put into an
     /// earlier answer, see [`additions`](crate::additions).
     pub fn has_additions(&self) -> bool {
-        self.signs.has(Signs::ADDITIONS)
+        self.sees(Signs::ADDITIONS)
     }
 
     /// The same of members that OpenAI's own answers have too.
     pub fn has_annotations(&self) -> bool {
-        self.signs.has(Signs::ANNOTATIONS)
+        self.sees(Signs::ANNOTATIONS)
     }
 
     /// Returns true if a message may have a member for thinking.
     pub fn has_reasoning(&self) -> bool {
-        self.signs.has(Signs::REASONING)
+        self.sees(Signs::REASONING)
     }
 
     /// Returns true if a message may have the member `refusal`.
     pub fn has_refusal(&self) -> bool {
-        self.signs.has(Signs::REFUSAL)
+        self.sees(Signs::REFUSAL)
     }
 
     /// Returns true if a message may have the member `tool_calls`.
     pub fn has_tool_calls(&self) -> bool {
-        self.signs.has(Signs::TOOL_CALLS)
+        self.sees(Signs::TOOL_CALLS)
     }
 
     /// Returns true if a message may have the role `developer`.
     pub fn has_developer(&self) -> bool {
-        self.signs.has(Signs::DEVELOPER)
+        self.sees(Signs::DEVELOPER)
     }
 
     /// Returns true if there may be thinking without a signature, or citations
     /// that no provider can check.
     pub fn has_unsigned(&self) -> bool {
-        self.signs.has(Signs::UNSIGNED)
+        self.sees(Signs::UNSIGNED)
     }
 
     /// Returns true if a system message may come after others, or, where
     /// `alternates`, two messages of one role in a row.
     pub fn may_be_disordered(&self, system_first: bool, alternates: bool) -> bool {
-        (system_first && self.signs.has(Signs::LATE_SYSTEM))
-            || (alternates && self.signs.has(Signs::REPEATED_ROLE))
+        (system_first && self.sees(Signs::LATE_SYSTEM))
+            || (alternates && self.sees(Signs::REPEATED_ROLE))
     }
 
     /// What should become of `metadata` upstream.
@@ -437,6 +440,69 @@ impl Head {
         let at = self.members.iter().position(|member| is_it(&member))?;
         self.members.get(at).map(|member| (at, member))
     }
+}
+
+fn refusal(text: &[u8], fault: Fault) -> HeadError {
+    match fault {
+        Fault::TooDeep => HeadError::TooDeep,
+        Fault::Syntax => HeadError::Syntax(Malformed::new(text, fault).to_string()),
+    }
+}
+
+/// Checks the next value, whose key is at `quoted`; returns where it is, and a
+/// member that knows what was seen in it.
+fn value<'b>(
+    checker: &mut Checker<'b>,
+    body: &'b [u8],
+    quoted: &Range<usize>,
+    index: &mut Index,
+) -> Result<(Range<usize>, Member), Fault> {
+    let name = body.get(quoted.start + 1..quoted.end - 1).unwrap_or_default();
+    let before = checker.values();
+    let mut watcher = Watcher::new(index);
+    let value = checker.value(name, 1, &mut watcher)?;
+    let signs = watcher.signs;
+    let values = u32::try_from(checker.values() - before).unwrap_or(u32::MAX);
+    let member = Member { signs, values, ..Member::default() };
+    Ok((value, member))
+}
+
+/// Checks a member that is put into a body, written as `"key":value`; returns
+/// it as a member of a body that begins with it.
+///
+/// # Errors
+/// As [`Head::scan`] has them.
+pub(crate) fn added(
+    text: &str,
+    members: &[Member],
+    surface: Surface,
+    index: &mut Index,
+) -> Result<Member, HeadError> {
+    let fault = |fault| refusal(text.as_bytes(), fault);
+    let mut checker = Checker::new(text.as_bytes());
+    let quoted = checker.key().map_err(fault)?;
+    let key = new_key(members, text.get(quoted.clone()).unwrap_or_default(), surface)?;
+    let (span, seen) = value(&mut checker, text.as_bytes(), &quoted, index).map_err(fault)?;
+    checker.end().map_err(fault)?;
+    Ok(Member { key, ..seen.moved(&quoted, &span) })
+}
+
+/// What the tables say of a key that follows `members`, as written with its
+/// quotes.
+fn new_key(
+    members: &[Member],
+    quoted: &str,
+    surface: Surface,
+) -> Result<Option<&'static Key>, HeadError> {
+    if members.len() == KEYS_MAX {
+        return Err(HeadError::TooManyKeys);
+    }
+    let key = known(quoted, surface)?;
+    let twice = |other: &Key| key.is_some_and(|key| std::ptr::eq(key, other));
+    if members.iter().filter_map(|member| member.key).any(twice) {
+        return Err(HeadError::Duplicate { key: key.map_or("", |key| key.name) });
+    }
+    Ok(key)
 }
 
 /// What the tables say of a key, as written with its quotes.

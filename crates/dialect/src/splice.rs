@@ -5,8 +5,17 @@
 //! configuration and the provider's entry say, and keys that are not the
 //! upstream's business.
 
-use crate::{Json, head::Head, head::Metadata, head::keys::Role};
+mod plan;
+
+use crate::Json;
+use crate::head::keys::{self, Field, Role};
+use crate::head::{self, Head, HeadError, Metadata};
+use crate::json::index::Index;
+use crate::json::read::{Members, Raw};
+use crate::json::rewrite::{self, Change as Value};
+use crate::json::write::quoted;
 use bytes::Bytes;
+use plan::Plan;
 use std::{borrow::Cow, ops::Range};
 
 /// Changes to one body, to be made at once by [`apply`]. The last change to a
@@ -15,10 +24,16 @@ use std::{borrow::Cow, ops::Range};
 pub struct Edits<'a> {
     head: &'a Head,
     body: &'a [u8],
-    /// By the member's place.
-    members: Vec<(usize, Change<'a>)>,
+    members: Vec<(Place<'a>, Change<'a>)>,
     /// New members, in order.
     inserts: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+/// A member by its number, or one inside its object by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place<'a> {
+    member: usize,
+    inner: Option<&'a str>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,51 +62,81 @@ impl<'a> Edits<'a> {
         self.put("model", quoted(model).into())
     }
 
-    /// Asks for usage at the end of a stream; leaves other stream options.
+    /// Asks for usage at the end of a stream, where the surface has a field for
+    /// it; leaves other stream options.
     pub fn include_usage(&mut self) -> &mut Self {
-        const ASKED: &str = r#"{"include_usage":true}"#;
-        let Some(options) = &self.head.facts.stream_options else {
-            return self.put("stream_options", ASKED.into());
-        };
-        if options.include_usage {
-            return self.undo("stream_options");
+        match keys::usage_flag(self.head.surface()) {
+            Some(field) if !self.head.include_usage() => self.set_field(field, "true".into()),
+            _ => self,
         }
-        let inside = options.inside..options.inside;
-        let (span, text) = match &options.span {
-            Some(span) => (span.clone(), "true"),
-            None if options.is_empty => (inside, r#""include_usage":true"#),
-            None => (inside, r#""include_usage":true,"#),
-        };
-        self.change("stream_options", Change::Replace(span, text.into()))
     }
 
-    /// Sets the output limit: under the name the client used, and under `field`
-    /// where it gave none.
-    pub fn set_output_limit(&mut self, field: &'a str, tokens: u64) -> &mut Self {
-        self.limit(field, tokens, |_| true)
+    /// Sets the output limit: in the fields that the client used, and in `field`
+    /// if it gave none.
+    pub fn set_output_limit(&mut self, field: impl Into<Field>, tokens: u64) -> &mut Self {
+        self.limit(field.into(), tokens, |_| true)
     }
 
     /// Lowers the output limit to `tokens` where the client gave more or none.
-    pub fn clamp_output_limit(&mut self, field: &'a str, tokens: u64) -> &mut Self {
-        self.limit(field, tokens, |said| said > tokens)
+    pub fn clamp_output_limit(&mut self, field: impl Into<Field>, tokens: u64) -> &mut Self {
+        self.limit(field.into(), tokens, |said| said > tokens)
     }
 
-    fn limit(&mut self, field: &'a str, tokens: u64, over: impl Fn(u64) -> bool) -> &mut Self {
-        let facts = &self.head.facts;
-        let said = [
-            ("max_tokens", facts.max_tokens),
-            ("max_completion_tokens", facts.max_completion_tokens),
-        ];
-        let mut found = false;
-        for (name, value) in said {
-            let Some(value) = value else { continue };
-            found = true;
-            if over(value) {
-                self.put(name, tokens.to_string().into());
-            }
+    fn limit(&mut self, field: Field, tokens: u64, over: impl Fn(u64) -> bool) -> &mut Self {
+        let head = self.head;
+        let said = &head.facts.output_limits;
+        for (field, _) in said.iter().filter(|(_, said)| over(*said)) {
+            self.set_field(*field, tokens.to_string().into());
         }
-        if !found {
-            self.put(field, tokens.to_string().into());
+        if said.is_empty() {
+            self.set_field(field, tokens.to_string().into());
+        }
+        self
+    }
+
+    /// Gives a field this JSON text, whatever the client gave. The object that
+    /// it belongs in is made where there is none.
+    fn set_field(&mut self, field: Field, text: Cow<'a, str>) -> &mut Self {
+        let (parent, Some(name)) = field.parts() else { return self.put(field.parts().0, text) };
+        let (head, body) = (self.head, self.body);
+        let Some((member, found)) = head.places(body, parent).last() else {
+            return self.insert_inside(parent, name, &text);
+        };
+        let whole = Place { member, inner: None };
+        if let Some((_, change)) = self.members.iter_mut().find(|(place, _)| *place == whole) {
+            let object = match change {
+                Change::Replace(_, object) => with_member(object, name, &text),
+                Change::Remove => with_member("{}", name, &text),
+            };
+            *change = Change::Replace(found.value_span(), object.into());
+            return self;
+        }
+        let place = Place { member, inner: Some(name) };
+        self.members.retain(|(changed, _)| *changed != place);
+        let value = body.get(found.value_span()).unwrap_or_default();
+        let value = std::str::from_utf8(value).unwrap_or_default();
+        let Some(members) = Members::of(Raw::checked(value)) else {
+            let object = with_member("{}", name, &text);
+            self.members.push((whole, Change::Replace(found.value_span(), object.into())));
+            return self;
+        };
+        let start = found.value_span().start;
+        let (span, text) = if let Some(known) = members.last(name) {
+            let span = head::span(value, known.text());
+            (start + span.start..start + span.end, text)
+        } else {
+            let comma = if members.0.is_empty() { "" } else { "," };
+            (start + 1..start + 1, format!("{}:{text}{comma}", quoted(name)).into())
+        };
+        self.members.push((place, Change::Replace(span, text)));
+        self
+    }
+
+    fn insert_inside(&mut self, parent: &'a str, name: &str, text: &str) -> &mut Self {
+        let inserted = self.inserts.iter_mut().find(|(inserted, _)| *inserted == parent);
+        match inserted {
+            Some((_, object)) => *object = with_member(object, name, text).into(),
+            None => self.inserts.push((parent, with_member("{}", name, text).into())),
         }
         self
     }
@@ -119,7 +164,7 @@ impl<'a> Edits<'a> {
         self.inserts.retain(|(inserted, _)| *inserted != name);
         self.undo(name);
         let places = self.head.places(self.body, name);
-        self.members.extend(places.map(|(at, _)| (at, Change::Remove)));
+        self.members.extend(places.map(|(at, _)| (whole(at), Change::Remove)));
         self
     }
 
@@ -148,43 +193,40 @@ impl<'a> Edits<'a> {
         };
         self.undo(name);
         let earlier = head.places(body, name).filter(|(at, _)| *at != last);
-        self.members.extend(earlier.map(|(at, _)| (at, Change::Remove)));
-        self.members.push((last, Change::Replace(member.value_span(), text)));
-        self
-    }
-
-    /// For keys that the tables know: those stand once.
-    fn change(&mut self, name: &str, change: Change<'a>) -> &mut Self {
-        self.undo(name);
-        if let Some((at, _)) = self.head.find(name) {
-            self.members.push((at, change));
-        }
+        self.members.extend(earlier.map(|(at, _)| (whole(at), Change::Remove)));
+        self.members.push((whole(last), Change::Replace(member.value_span(), text)));
         self
     }
 
     fn undo(&mut self, name: &str) -> &mut Self {
         for (at, _) in self.head.places(self.body, name) {
-            self.members.retain(|(changed, _)| *changed != at);
+            self.members.retain(|(changed, _)| changed.member != at);
         }
         self
     }
 
-    /// Spans to cut and what to put there, in the body's order.
-    fn cuts(&self) -> Vec<(Range<usize>, Cow<'_, str>)> {
+    /// Returns true if a member goes.
+    fn removes(&self, member: usize) -> bool {
+        self.members
+            .iter()
+            .any(|(place, change)| place.member == member && matches!(change, Change::Remove))
+    }
+
+    /// What becomes of the body.
+    fn plan(&self) -> Plan<'_> {
         let all = &self.head.members;
-        let removed = |at: usize| {
-            self.members.iter().any(|(other, c)| *other == at && matches!(c, Change::Remove))
-        };
         // From here on every member goes: the comma before them goes too.
-        let kept = (0..all.len()).rev().find(|at| !removed(*at)).map_or(0, |last| last + 1);
-        let mut cuts = Vec::with_capacity(self.members.len() + self.inserts.len() + 1);
-        for (at, change) in &self.members {
+        let kept = (0..all.len()).rev().find(|at| !self.removes(*at)).map_or(0, |last| last + 1);
+        let mut cuts = Vec::with_capacity(self.members.len() + 1);
+        for (place, change) in &self.members {
             match change {
-                Change::Replace(span, text) => cuts.push((span.clone(), Cow::from(text.as_ref()))),
-                Change::Remove if *at >= kept => {}
+                Change::Replace(span, text) => cuts.push((span.clone(), text.as_ref())),
+                Change::Remove if place.member >= kept => {}
                 Change::Remove => {
-                    if let (Some(gone), Some(next)) = (all.get(*at), all.get(at + 1)) {
-                        cuts.push((gone.key_span().start..next.key_span().start, Cow::from("")));
+                    if let (Some(gone), Some(next)) =
+                        (all.get(place.member), all.get(place.member + 1))
+                    {
+                        cuts.push((gone.key_span().start..next.key_span().start, ""));
                     }
                 }
             }
@@ -195,14 +237,81 @@ impl<'a> Edits<'a> {
                 Some(last_kept) => last_kept.value_span().end,
                 None => first_gone.key_span().start,
             };
-            cuts.push((start..end, Cow::from("")));
+            cuts.push((start..end, ""));
         }
-        cuts.sort_by_key(|(span, _)| (span.start, span.end));
-        for (place, (name, text)) in self.inserts.iter().enumerate() {
-            let comma = if kept > 0 || place > 0 { "," } else { "" };
-            cuts.push((end..end, format!("{comma}{}:{text}", quoted(name)).into()));
+        let inserted = |(name, text): &(&str, Cow<'_, str>)| format!("{}:{text}", quoted(name));
+        let inserts = self.inserts.iter().map(inserted).collect();
+        Plan::new(cuts, end, inserts, kept == 0)
+    }
+
+    /// Makes the changes, and the head of the new body without scanning what
+    /// did not change.
+    ///
+    /// # Errors
+    /// Where the new body is one that [`Head::scan`] refuses.
+    pub fn applied(&self, body: &Bytes) -> Result<(Bytes, Head), HeadError> {
+        let plan = self.plan();
+        let surface = self.head.surface();
+        let made = plan.made(body);
+        if u32::try_from(made.len()).is_err() {
+            return Err(HeadError::TooLarge);
         }
-        cuts
+        let mut index = self.head.index().moved(|span| plan.moved(&span));
+        let mut members = Vec::with_capacity(self.head.members.len() + plan.inserts.len());
+        for (at, member) in self.head.members.iter().enumerate() {
+            if self.removes(at) {
+                continue;
+            }
+            let key = plan.start(member.key_span().start)..plan.end(member.key_span().end);
+            let value = plan.start(member.value_span().start)..plan.end(member.value_span().end);
+            let is_changed = self.members.iter().any(|(place, _)| place.member == at);
+            let mut moved = member.moved(&key, &value);
+            if is_changed {
+                // What is in it is not what was: it is looked at as if it were new.
+                let text = made.get(key.start..value.end).unwrap_or_default();
+                let text = std::str::from_utf8(text).unwrap_or_default();
+                let mut piece = Index::default();
+                let seen = head::added(text, &[], surface, &mut piece)?;
+                index.add(&piece, key.start);
+                moved = seen.moved(&key, &value);
+            }
+            members.push(moved);
+        }
+        let mut at = plan.end(plan.end);
+        for (number, text) in plan.inserts.iter().enumerate() {
+            at += usize::from(number > 0 || !plan.is_alone);
+            let mut piece = Index::default();
+            let seen = head::added(text, &members, surface, &mut piece)?;
+            index.add(&piece, at);
+            let moved = |span: Range<usize>| at + span.start..at + span.end;
+            members.push(seen.moved(&moved(seen.key_span()), &moved(seen.value_span())));
+            at += text.len();
+        }
+        index.sort();
+        let head = Head::made(surface, self.head.inside, members, index, &made)?;
+        Ok((made, head))
+    }
+}
+
+/// A whole member.
+fn whole<'a>(member: usize) -> Place<'a> {
+    Place { member, inner: None }
+}
+
+/// The JSON text of an object with a member more, or with another value of it;
+/// of an object with that member alone, where `object` is none.
+fn with_member(object: &str, name: &str, text: &str) -> String {
+    let alone = || format!("{{{}:{text}}}", quoted(name));
+    let Ok(raw) = Raw::check_text(object) else { return alone() };
+    let Some(members) = Members::of(raw) else { return alone() };
+    let changed = rewrite::object(&members, |member, _| match member == name {
+        true => Value::To(text.to_owned()),
+        false => Value::None,
+    });
+    match (changed, raw.text().strip_suffix('}')) {
+        (Some(changed), _) => changed,
+        (None, Some(open)) if !members.0.is_empty() => format!("{open},{}:{text}}}", quoted(name)),
+        _ => alone(),
     }
 }
 
@@ -212,22 +321,5 @@ pub fn apply(body: &Bytes, edits: &Edits<'_>) -> Bytes {
     if edits.is_empty() {
         return body.clone();
     }
-    let cuts = edits.cuts();
-    let added: usize = cuts.iter().map(|(_, text)| text.len()).sum();
-    let gone: usize = cuts.iter().map(|(span, _)| span.len()).sum();
-    let mut out = Vec::with_capacity((body.len() + added).saturating_sub(gone));
-    let mut done = 0;
-    for (span, text) in &cuts {
-        out.extend_from_slice(body.get(done..span.start).unwrap_or_default());
-        out.extend_from_slice(text.as_bytes());
-        done = span.end;
-    }
-    out.extend_from_slice(body.get(done..).unwrap_or_default());
-    Bytes::from(out)
-}
-
-/// As a JSON string.
-pub(crate) fn quoted(text: &str) -> String {
-    // Writing a string to a string has no way to fail.
-    serde_json::to_string(text).unwrap_or_default()
+    edits.plan().made(body)
 }

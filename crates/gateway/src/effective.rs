@@ -3,8 +3,8 @@
 //! Made once per attempt, before its permit, so that what is bounded, reserved
 //! and sent is one thing. In the common case it is what the client sent,
 //! scanned already. Where a deployment's own fields or a provider's quirks
-//! change it, or where it is translated, the result is scanned again. The
-//! model, the usage option and the output limit are set last, by
+//! change it, only what they change is scanned; a translation is scanned as a
+//! whole. The model, the usage option and the output limit are set last, by
 //! [`Effective::seal`]: nothing can override them.
 
 use crate::admission::Admission;
@@ -16,7 +16,7 @@ use crate::quirks::{self, Rules};
 use crate::{betas, defaults, expansion, wire};
 use bytes::Bytes;
 use dialect::Surface;
-use dialect::head::Head;
+use dialect::head::{Head, HeadError};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::surfaces::Kind;
@@ -100,7 +100,6 @@ impl<'a> Effective<'a> {
         candidate: &Candidate,
         rules: Rules<'_>,
     ) -> Result<Self, Box<Failure>> {
-        let surface = head.surface();
         let quirks = &candidate.deployment.provider.quirks;
         let mut sent = Self {
             head: Cow::Borrowed(head),
@@ -122,7 +121,7 @@ impl<'a> Effective<'a> {
                 let mut edits = Edits::new(head, body);
                 quirks::remove_gateway_keys(&mut edits, head, body, quirks);
                 defaults::same(&mut edits, head, body, candidate);
-                let (head, body) = rescanned(surface, body, &edits)?;
+                let (body, head) = applied(body, &edits)?;
                 sent = Self { head: Cow::Owned(head), body, as_received: false, ..sent };
             }
         }
@@ -137,7 +136,7 @@ impl<'a> Effective<'a> {
             quirks::remove_gateway_keys(&mut edits, &sent.head, &sent.body, quirks);
             of_deployment(&mut edits, &sent.head, &sent.body, candidate, rules, &mut dropped);
         }
-        let (head, body) = rescanned(surface, &sent.body, &edits)?;
+        let (body, head) = applied(&sent.body, &edits)?;
         Ok(Self { head: Cow::Owned(head), body, as_received: false, dropped, ..sent })
     }
 
@@ -168,18 +167,18 @@ impl<'a> Effective<'a> {
             let mut edits = Edits::new(&head, &body);
             defaults::after(&mut edits, &head, &body, candidate, admission.call.surface);
             if !edits.is_empty() {
-                let edited = rescanned(sent_as, &body, &edits)?;
+                let edited = applied(&body, &edits)?;
                 drop(edits);
-                (head, body) = edited;
+                (body, head) = edited;
             }
         }
         let mut edits = Edits::new(&head, &body);
         // The encoder has left out what it could; the rest it has refused.
         of_deployment(&mut edits, &head, &body, candidate, rules, &mut dropped);
         if !edits.is_empty() {
-            let edited = rescanned(sent_as, &body, &edits)?;
+            let edited = applied(&body, &edits)?;
             drop(edits);
-            (head, body) = edited;
+            (body, head) = edited;
         }
         Ok(Self {
             head: Cow::Owned(head),
@@ -301,22 +300,19 @@ fn default_limit(request: &mut Request, deployment: &Deployment) {
         .or_else(|| limit(&deployment.body_defaults));
 }
 
-fn rescanned(
-    surface: Surface,
-    body: &Bytes,
-    edits: &Edits<'_>,
-) -> Result<(Head, Bytes), Box<Failure>> {
-    let body = splice::apply(body, edits);
-    let head = scanned(surface, &body)?;
-    Ok((head, body))
+/// Makes the edits; what did not change is not scanned again.
+fn applied(body: &Bytes, edits: &Edits<'_>) -> Result<(Bytes, Head), Box<Failure>> {
+    edits.applied(body).map_err(|error| unsendable(&error))
 }
 
 fn scanned(surface: Surface, body: &[u8]) -> Result<Head, Box<Failure>> {
-    Head::scan(body, surface).map_err(|error| {
-        Box::new(Failure::internal(format!(
-            "with this deployment's own body fields, the request cannot be sent: {error}"
-        )))
-    })
+    Head::scan(body, surface).map_err(|error| unsendable(&error))
+}
+
+fn unsendable(error: &HeadError) -> Box<Failure> {
+    Box::new(Failure::internal(format!(
+        "with this deployment's own body fields, the request cannot be sent: {error}"
+    )))
 }
 
 /// Whether the surface has `stream_options`.

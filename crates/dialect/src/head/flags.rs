@@ -47,10 +47,10 @@ impl Signs {
 }
 
 /// Sees the signs, and notes where long values are.
-#[derive(Debug, Default)]
-pub(super) struct Watcher {
+#[derive(Debug)]
+pub(super) struct Watcher<'i> {
     pub(super) signs: Signs,
-    pub(super) index: Index,
+    index: &'i mut Index,
     /// The last role.
     role: Option<Role>,
 }
@@ -64,7 +64,12 @@ enum Role {
     Other,
 }
 
-impl Watcher {
+impl<'i> Watcher<'i> {
+    /// For one member of a request; adds its long values to `index`.
+    pub(super) fn new(index: &'i mut Index) -> Self {
+        Self { signs: Signs::default(), index, role: None }
+    }
+
     fn speaks(&mut self, role: &[u8]) {
         let role = match role {
             b"user" => Role::User,
@@ -85,7 +90,7 @@ impl Watcher {
     }
 }
 
-impl Watch for Watcher {
+impl Watch for Watcher<'_> {
     #[inline]
     fn member(&mut self, key: &[u8]) {
         match key {
@@ -136,7 +141,8 @@ mod tests {
     use crate::json::check::Checker;
 
     fn seen(text: &str) -> Signs {
-        let mut watcher = Watcher::default();
+        let mut index = Index::default();
+        let mut watcher = Watcher::new(&mut index);
         Checker::new(text.as_bytes()).value(b"", 0, &mut watcher).unwrap();
         watcher.signs
     }

@@ -5,7 +5,8 @@
 //! strings to find stored answers by; Anthropic: `user_id`), and what LiteLLM
 //! reads (tags, trace names, lists and objects of all kinds).
 
-use super::{Facts, Head, HeadError, TAG_MAX_BYTES, USER_MAX_BYTES, read::Value};
+use super::read::{Value, text as text_of};
+use super::{Facts, Head, HeadError, TAG_MAX_BYTES, USER_MAX_BYTES};
 use crate::Dialect;
 use crate::Surface;
 use crate::json::read::{Members, Raw};
@@ -44,10 +45,10 @@ const GATEWAY_NAMES: &[&str] = &[
 
 /// Reads `user`, `safety_identifier`, `metadata` and `litellm_metadata`, in
 /// LiteLLM's order of precedence.
-pub(super) fn read(head: &Head, text: &str, facts: &mut Facts) -> Result<(), HeadError> {
+pub(super) fn read(head: &Head, body: &[u8], facts: &mut Facts) -> Result<(), HeadError> {
     let value = |key: &'static str| {
         let (_, member) = head.find(key)?;
-        let text = text.get(member.value_span())?;
+        let text = text_of(body, member);
         (text != "null").then_some(Value { key, text })
     };
     let litellm = value("litellm_metadata").and_then(Value::members);

@@ -1,4 +1,5 @@
-//! For each surface, the top-level keys of its requests and what they bear on.
+//! For each surface, the keys of its requests and what they bear on: those at the
+//! top, and those inside the object of one of them.
 //!
 //! A key that is missing here is *unknown*: it goes upstream as it is, and
 //! under a money cap the call is taken to cost the most it can. So a key that
@@ -11,12 +12,16 @@ use crate::Surface;
 /// What a key bears on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Where the call goes and how it comes back.
-    Routing,
-    /// Whether usage is reported.
+    /// The model that is asked for.
+    Model,
+    /// The answer is to come in pieces.
+    Stream,
+    /// Usage is to be reported in a stream.
     Usage,
-    /// How much may be generated.
-    Limit,
+    /// The most tokens of an answer.
+    OutputLimit,
+    /// How many answers are generated.
+    Choices,
     /// What a token costs, or what else is charged for.
     Price,
     /// Who the call is for.
@@ -37,6 +42,56 @@ pub struct Key {
     pub name: &'static str,
     /// What it bears on.
     pub role: Role,
+}
+
+/// A field of a request: a key at the top, or one inside the object of such a
+/// key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    path: &'static str,
+    is_inner: bool,
+}
+
+impl Field {
+    /// A key at the top.
+    pub const fn top(name: &'static str) -> Self {
+        Self { path: name, is_inner: false }
+    }
+
+    /// A key inside an object: `stream_options.include_usage`.
+    pub const fn inner(path: &'static str) -> Self {
+        Self { path, is_inner: true }
+    }
+
+    /// The key at the top, and the one inside its object.
+    pub(crate) fn parts(self) -> (&'static str, Option<&'static str>) {
+        match self.path.split_once('.') {
+            Some((parent, name)) if self.is_inner => (parent, Some(name)),
+            _ => (self.path, None),
+        }
+    }
+}
+
+impl From<&'static str> for Field {
+    fn from(name: &'static str) -> Self {
+        Self::top(name)
+    }
+}
+
+/// The fields inside objects that a surface defines and the gateway reads, by
+/// their paths; the key at the top has a row of its own.
+pub(crate) fn inner(surface: Surface) -> &'static [Key] {
+    const CHAT: &[Key] = &[key("stream_options.include_usage", Usage)];
+    match surface {
+        Surface::OpenAiChat | Surface::OpenAiCompletions => CHAT,
+        _ => &[],
+    }
+}
+
+/// The field that asks for usage in a stream, where the surface has one.
+pub(crate) fn usage_flag(surface: Surface) -> Option<Field> {
+    let row = inner(surface).iter().find(|row| row.role == Usage)?;
+    Some(Field::inner(row.name))
 }
 
 /// The keys that a surface defines, by name.
@@ -88,11 +143,13 @@ pub(crate) fn folds_to(name: &str, key: &str) -> bool {
     name.chars().map(fold).eq(key.chars().map(fold))
 }
 
-const fn key(name: &'static str, role: Role) -> Key {
+pub(super) const fn key(name: &'static str, role: Role) -> Key {
     Key { name, role }
 }
 
-use Role::{Credential, Gateway, Identity, Limit, Ordinary, Price, Routing, Usage};
+use Role::{
+    Choices, Credential, Gateway, Identity, Model, Ordinary, OutputLimit, Price, Stream, Usage,
+};
 
 /// `POST /v1/chat/completions`, at OpenAI and at compatible servers.
 const OPENAI_CHAT: &[Key] = &[
@@ -117,16 +174,16 @@ const OPENAI_CHAT: &[Key] = &[
     key("include_reasoning", Ordinary),
     key("logit_bias", Ordinary),
     key("logprobs", Ordinary),
-    key("max_completion_tokens", Limit),
-    key("max_tokens", Limit),
+    key("max_completion_tokens", OutputLimit),
+    key("max_tokens", OutputLimit),
     key("messages", Ordinary),
     key("metadata", Identity),
     key("min_p", Ordinary),
     key("min_tokens", Ordinary),
     key("modalities", Price),
-    key("model", Routing),
+    key("model", Model),
     key("models", Price),
-    key("n", Limit),
+    key("n", Choices),
     key("parallel_tool_calls", Ordinary),
     key("plugins", Price),
     key("prediction", Price),
@@ -158,8 +215,8 @@ const OPENAI_CHAT: &[Key] = &[
     key("stop", Ordinary),
     key("stop_token_ids", Ordinary),
     key("store", Ordinary),
-    key("stream", Routing),
-    key("stream_options", Usage),
+    key("stream", Stream),
+    key("stream_options", Ordinary),
     key("temperature", Ordinary),
     key("thinking", Price),
     key("thinking_budget", Ordinary),
@@ -177,21 +234,21 @@ const OPENAI_CHAT: &[Key] = &[
 
 /// `POST /v1/completions`.
 const OPENAI_COMPLETIONS: &[Key] = &[
-    key("best_of", Limit),
+    key("best_of", Choices),
     key("echo", Ordinary),
     key("extra_body", Price),
     key("frequency_penalty", Ordinary),
     key("ignore_eos", Ordinary),
     key("logit_bias", Ordinary),
     key("logprobs", Ordinary),
-    key("max_completion_tokens", Limit),
-    key("max_tokens", Limit),
+    key("max_completion_tokens", OutputLimit),
+    key("max_tokens", OutputLimit),
     key("metadata", Identity),
     key("min_p", Ordinary),
     key("min_tokens", Ordinary),
-    key("model", Routing),
+    key("model", Model),
     key("models", Price),
-    key("n", Limit),
+    key("n", Choices),
     key("presence_penalty", Ordinary),
     key("prompt", Ordinary),
     key("provider", Price),
@@ -202,8 +259,8 @@ const OPENAI_COMPLETIONS: &[Key] = &[
     key("service_tier", Price),
     key("skip_special_tokens", Ordinary),
     key("stop", Ordinary),
-    key("stream", Routing),
-    key("stream_options", Usage),
+    key("stream", Stream),
+    key("stream_options", Ordinary),
     key("suffix", Ordinary),
     key("temperature", Ordinary),
     key("top_k", Ordinary),
@@ -219,7 +276,7 @@ const OPENAI_EMBEDDINGS: &[Key] = &[
     key("input", Ordinary),
     key("input_type", Ordinary),
     key("metadata", Identity),
-    key("model", Routing),
+    key("model", Model),
     key("output_dimension", Ordinary),
     key("output_dtype", Ordinary),
     key("provider", Price),
@@ -238,17 +295,17 @@ const ANTHROPIC_MESSAGES: &[Key] = &[
     key("context_management", Price),
     key("extra_body", Price),
     key("inference_geo", Price),
-    key("max_tokens", Limit),
+    key("max_tokens", OutputLimit),
     key("mcp_servers", Price),
     key("messages", Ordinary),
     key("metadata", Identity),
-    key("model", Routing),
+    key("model", Model),
     key("output_config", Ordinary),
     key("output_format", Ordinary),
     key("service_tier", Price),
     key("speed", Price),
     key("stop_sequences", Ordinary),
-    key("stream", Routing),
+    key("stream", Stream),
     key("system", Ordinary),
     key("temperature", Ordinary),
     key("thinking", Price),
@@ -267,7 +324,7 @@ const ANTHROPIC_COUNT_TOKENS: &[Key] = &[
     key("mcp_servers", Ordinary),
     key("messages", Ordinary),
     key("metadata", Identity),
-    key("model", Routing),
+    key("model", Model),
     key("output_config", Ordinary),
     key("output_format", Ordinary),
     key("speed", Ordinary),
@@ -398,6 +455,10 @@ mod tests {
         for surface in SURFACES {
             for key in table(surface).iter().chain(GATEWAY) {
                 assert_eq!(find(surface, key.name).unwrap().name, key.name);
+            }
+            for row in inner(surface) {
+                let (parent, name) = Field::inner(row.name).parts();
+                assert!(knows(surface, parent) && name.is_some(), "{}", row.name);
             }
         }
     }

@@ -1,31 +1,24 @@
 //! The few values that are read at the time of the scan.
 
-use super::{
-    Facts, Head, HeadError, LIST_MAX, MODEL_MAX_BYTES, Member, StreamOptions, TAG_MAX_BYTES,
-    identity, keys, span,
-};
+use super::keys::{self, Field, Key, Role};
+use super::{Facts, Head, HeadError, LIST_MAX, MODEL_MAX_BYTES, Member, TAG_MAX_BYTES, identity};
 use crate::json::read::{Members, Raw};
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// Reads the values that route, limit, price or name.
-pub(super) fn facts(head: &Head, text: &str) -> Result<Facts, HeadError> {
+pub(super) fn facts(head: &Head, body: &[u8]) -> Result<Facts, HeadError> {
     let mut facts = Facts::default();
     for member in &head.members {
-        let Some(key) = member.key else { continue };
-        let value =
-            Value { key: key.name, text: text.get(member.value_span()).unwrap_or_default() };
+        // Most of the body is in values that are not read here.
+        let is_read = |key: &&Key| key.role != Role::Ordinary || key.name == "thinking";
+        let Some(key) = member.key.filter(is_read) else { continue };
+        let value = Value { key: key.name, text: text(body, member) };
         if value.text == "null" {
             continue;
         }
+        facts.read(key.role, Field::top(key.name), value)?;
         match key.name {
-            "model" => facts.model = Some(value.string(MODEL_MAX_BYTES)?),
-            "stream" => facts.stream = value.boolean()?,
-            "stream_options" => facts.stream_options = Some(stream_options(value, member)?),
-            "max_tokens" => facts.max_tokens = Some(value.whole()?),
-            "max_completion_tokens" => facts.max_completion_tokens = Some(value.whole()?),
-            "n" => facts.n = Some(value.whole()?),
-            "best_of" => facts.best_of = Some(value.whole()?),
             "service_tier" => facts.service_tier = Some(value.string(64)?),
             "thinking" => facts.thinking_budget = thinking_budget(value)?,
             "num_retries" => {
@@ -39,12 +32,64 @@ pub(super) fn facts(head: &Head, text: &str) -> Result<Facts, HeadError> {
             _ => {}
         }
     }
-    identity::read(head, text, &mut facts)?;
+    for row in keys::inner(head.surface) {
+        let (parent, _) = Field::inner(row.name).parts();
+        if let Some((_, member)) = head.find(parent) {
+            inner(row, Value { key: parent, text: text(body, member) }, &mut facts)?;
+        }
+    }
+    identity::read(head, body, &mut facts)?;
     if let Some((_, member)) = head.find("fallbacks") {
-        let text = text.get(member.value_span()).unwrap_or_default();
-        facts.fallbacks = fallbacks(text, facts.model.as_deref())?;
+        facts.fallbacks = fallbacks(text(body, member), facts.model.as_deref())?;
     }
     Ok(facts)
+}
+
+/// The text of a member's value.
+pub(super) fn text<'b>(body: &'b [u8], member: &Member) -> &'b str {
+    let value = body.get(member.value_span()).unwrap_or_default();
+    std::str::from_utf8(value).unwrap_or_default()
+}
+
+/// Reads the field of `row` inside `object`.
+fn inner(row: &'static Key, object: Value<'_>, facts: &mut Facts) -> Result<(), HeadError> {
+    let field = Field::inner(row.name);
+    let (parent, Some(name)) = field.parts() else { return Ok(()) };
+    if object.text == "null" {
+        return Ok(());
+    }
+    let expected = "an object";
+    let wrong = HeadError::WrongType { key: parent, expected };
+    let mut found = None;
+    for (member, raw) in object.members().ok_or(wrong)?.0 {
+        if member == name {
+            if found.replace(raw).is_some() {
+                return Err(HeadError::Duplicate { key: row.name });
+            }
+        } else if keys::folds_to(&member, name) {
+            let found = format!("{parent}.{member}");
+            return Err(HeadError::Lookalike { found, key: row.name });
+        }
+    }
+    match found.filter(|raw| !raw.is_null()) {
+        Some(raw) => facts.read(row.role, field, Value { key: row.name, text: raw.text() }),
+        None => Ok(()),
+    }
+}
+
+impl Facts {
+    /// Reads the value of a field by what the field bears on.
+    fn read(&mut self, role: Role, field: Field, value: Value<'_>) -> Result<(), HeadError> {
+        match role {
+            Role::Model => self.model = Some(value.string(MODEL_MAX_BYTES)?),
+            Role::Stream => self.stream = value.boolean()?,
+            Role::Usage => self.include_usage = value.boolean()?,
+            Role::OutputLimit => self.output_limits.push((field, value.whole()?)),
+            Role::Choices => self.choices = self.choices.max(Some(value.whole()?)),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// A value that matters and the key it stands under.
@@ -109,37 +154,6 @@ impl<'a> Value<'a> {
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-fn stream_options(value: Value<'_>, member: &Member) -> Result<StreamOptions, HeadError> {
-    let expected = "an object";
-    let wrong = HeadError::WrongType { key: value.key, expected };
-    let members = value.members().ok_or(wrong)?;
-    let start = member.value_span().start;
-    let mut options = StreamOptions {
-        include_usage: false,
-        span: None,
-        inside: start + 1,
-        is_empty: members.0.is_empty(),
-    };
-    for (name, raw) in members.0 {
-        if name == "include_usage" {
-            if options.span.is_some() {
-                return Err(HeadError::Duplicate { key: "stream_options.include_usage" });
-            }
-            let found = span(value.text, raw.text());
-            options.span = Some(start + found.start..start + found.end);
-            let text = if raw.is_null() { "false" } else { raw.text() };
-            options.include_usage =
-                Value { key: "stream_options.include_usage", text }.boolean()?;
-        } else if keys::folds_to(&name, "include_usage") {
-            return Err(HeadError::Lookalike {
-                found: format!("stream_options.{name}"),
-                key: "stream_options.include_usage",
-            });
-        }
-    }
-    Ok(options)
-}
-
 fn thinking_budget(value: Value<'_>) -> Result<Option<u64>, HeadError> {
     #[derive(Deserialize)]
     struct Thinking {
@@ -185,4 +199,39 @@ fn fallbacks(text: &str, model: Option<&str>) -> Result<Vec<Box<str>>, HeadError
         return Err(HeadError::TooLong { key: "fallbacks", max: MODEL_MAX_BYTES });
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_inside_objects_are_read_by_what_they_bear_on() {
+        const LIMIT: &Key = &keys::key("generationConfig.maxOutputTokens", Role::OutputLimit);
+        const CHOICES: &Key = &keys::key("generationConfig.candidateCount", Role::Choices);
+        let read = |text: &str| {
+            let mut facts = Facts::default();
+            let object = Value { key: "generationConfig", text };
+            inner(LIMIT, object, &mut facts)?;
+            inner(CHOICES, object, &mut facts)?;
+            Ok((facts.output_limits, facts.choices))
+        };
+        let limit = Field::inner("generationConfig.maxOutputTokens");
+        let both = r#"{"temperature":1,"maxOutputTokens" : 9,"candidateCount":3}"#;
+        assert_eq!(read(both), Ok((vec![(limit, 9)], Some(3))));
+        for nothing in ["null", "{}", r#"{"maxOutputTokens":null}"#] {
+            assert_eq!(read(nothing), Ok((Vec::new(), None)));
+        }
+        let key = "generationConfig.maxOutputTokens";
+        let twice = r#"{"maxOutputTokens":1,"maxOutput\u0054okens":2}"#;
+        assert_eq!(read(twice), Err(HeadError::Duplicate { key }));
+        let found = "generationConfig.maxoutputtokens".to_owned();
+        let alike = r#"{"maxoutputtokens":1}"#;
+        assert_eq!(read(alike), Err(HeadError::Lookalike { found, key }));
+        let expected = "an object";
+        assert_eq!(read("7"), Err(HeadError::WrongType { key: "generationConfig", expected }));
+        let expected = "a whole number, 0 or more";
+        let odd = r#"{"maxOutputTokens":"9"}"#;
+        assert_eq!(read(odd), Err(HeadError::WrongType { key, expected }));
+    }
 }

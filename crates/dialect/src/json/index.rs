@@ -2,6 +2,7 @@
 //! reading it level by level does not go through them again and again.
 
 use super::check::Watch;
+use std::ops::Range;
 
 /// Shorter values are gone through: that is quicker than to look them up.
 pub(super) const LONG: usize = 64;
@@ -16,6 +17,29 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The index of a text that the one of this index became: `moved` tells
+    /// the new place of a long value, `None` if it is gone.
+    pub(crate) fn moved(&self, moved: impl Fn(Range<usize>) -> Option<Range<usize>>) -> Self {
+        let place = |(start, end): &(u32, u32)| {
+            let now = moved(*start as usize..*end as usize)?;
+            (now.len() >= LONG).then_some((now.start as u32, now.end as u32))
+        };
+        Self { spans: self.spans.iter().filter_map(place).collect(), open: Vec::new() }
+    }
+
+    /// Adds the index of a piece of the same text that begins at `start`.
+    pub(crate) fn add(&mut self, piece: &Self, start: usize) {
+        let start = start as u32;
+        let spans = piece.spans.iter().map(|(from, to)| (from + start, to + start));
+        self.spans.extend(spans);
+    }
+
+    /// Puts what was added in order, each value once.
+    pub(crate) fn sort(&mut self) {
+        self.spans.sort_unstable();
+        self.spans.dedup();
+    }
+
     /// The end of the value that begins at `start`, if it is a long one.
     pub(super) fn end(&self, start: usize) -> Option<usize> {
         let start = u32::try_from(start).ok()?;

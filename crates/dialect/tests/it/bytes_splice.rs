@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use dialect::{
     Json, Surface,
-    head::Head,
+    head::{Head, keys::Field},
     splice::{Edits, apply},
 };
 use proptest::prelude::*;
@@ -15,7 +15,11 @@ fn edited(body: &str, edit: impl FnOnce(&mut Edits<'_>)) -> String {
     let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
     let mut edits = Edits::new(&head, &body);
     edit(&mut edits);
-    String::from_utf8(apply(&body, &edits).to_vec()).unwrap()
+    let out = apply(&body, &edits);
+    let (same, made) = edits.applied(&body).unwrap();
+    assert_eq!(same, out);
+    assert_eq!(made, Head::scan(&out, Surface::OpenAiChat).unwrap(), "the head is that of a scan");
+    String::from_utf8(out.to_vec()).unwrap()
 }
 
 fn json(text: &str) -> &'static Json {
@@ -110,6 +114,46 @@ fn the_output_limit_is_lowered_never_raised() {
 }
 
 #[test]
+fn a_field_inside_an_object_is_set_in_place_and_its_object_made_where_there_is_none() {
+    let limit = Field::inner("generationConfig.maxOutputTokens");
+    for (body, expected) in [
+        (r#"{"a":1}"#, r#"{"a":1,"generationConfig":{"maxOutputTokens":5}}"#),
+        (
+            r#"{"generationConfig":{"maxOutputTokens" : 10 ,"topK":1}}"#,
+            r#"{"generationConfig":{"maxOutputTokens" : 5 ,"topK":1}}"#,
+        ),
+        (
+            r#"{"generationConfig": { "topK":1.0} }"#,
+            r#"{"generationConfig": {"maxOutputTokens":5, "topK":1.0} }"#,
+        ),
+        (r#"{"generationConfig":null}"#, r#"{"generationConfig":{"maxOutputTokens":5}}"#),
+        (r#"{"generationConfig":{}}"#, r#"{"generationConfig":{"maxOutputTokens":5}}"#),
+    ] {
+        assert_eq!(edited(body, |edits| _ = edits.set_output_limit(limit, 5)), expected);
+    }
+    let config = json(r#"{"maxOutputTokens":9,"topK":1}"#);
+    for body in ["{}", r#"{"generationConfig":{"topP":1}}"#] {
+        let both = edited(body, |edits| {
+            edits.set("generationConfig", config).set_output_limit(limit, 5);
+        });
+        assert_eq!(both, r#"{"generationConfig":{"maxOutputTokens":5,"topK":1}}"#);
+    }
+}
+
+#[test]
+fn text_that_is_no_value_does_not_get_into_a_body() {
+    let body = Bytes::from_static(br#"{"model":"a","n":1}"#);
+    let head = Head::scan(&body, Surface::OpenAiChat).unwrap();
+    for text in ["1,\"model\":\"b\"", "", "{", "1}", "nan"] {
+        for name in ["n", "seed"] {
+            let mut edits = Edits::new(&head, &body);
+            edits.set_text(name, text.to_owned());
+            assert!(edits.applied(&body).is_err(), "{name} {text}");
+        }
+    }
+}
+
+#[test]
 fn gateway_keys_go_and_commas_stay_right() {
     for (body, expected) in [
         (r#"{"tags":["a"],"model":"m"}"#, r#"{"model":"m"}"#),
@@ -194,8 +238,9 @@ fn body() -> impl Strategy<Value = (String, Vec<String>)> {
             r#""odd":"{\"model\":1}""#,
             r#""ttl":null"#,
             r#""messages":[{"role":"user","content":"hi"}]"#,
+            r#""tools":[{"function":{"name":"f","description":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}]"#,
         ],
-        0..=10,
+        0..=11,
     )
     .prop_shuffle();
     (member, "[ \n]{0,2}").prop_map(|(members, space)| {
