@@ -12,9 +12,15 @@
 //! | `thinking` blocks with an empty signature | Anthropic's clients | written as `reasoning_content` where the provider takes it back; removed elsewhere ([`without_foreign`](crate::anthropic_messages::fit::without_foreign)) |
 //! | `web_search_result_location` citations with an empty `encrypted_index` | Anthropic's clients | removed |
 //! | tool ids that begin with `toolu_km_` | Anthropic's clients | read back as the provider's own ids (`tool_ids`) |
+//! | a signature of Gemini's in such an id | Anthropic's clients | written beside the call again where the target knows [`EXTRA_CONTENT`]; removed elsewhere |
 //! | shortened tool names | nobody: put back in the answer ([`ToolNames`](crate::ToolNames)) | |
 //! | calls of [`JSON_TOOL`](crate::anthropic_messages::JSON_TOOL) | nobody: shown as the answer's text | |
 //! | `msg_` before a message's id; `native_finish_reason`, `stop_reason` beside a choice | both | not part of a message, so never sent back |
+
+use crate::Json;
+use crate::json::read::{Object, Raw, string};
+use crate::json::write;
+use crate::model::{Origin, Sealed};
 
 /// Members of an assistant's chat message that an earlier answer may hold
 /// beyond OpenAI's own. The gateway writes the first four itself; the others
@@ -38,3 +44,22 @@ pub(crate) const REASONING_CONTENT: &str = "reasoning_content";
 
 /// Stands for thinking that is gone, where a provider insists on some.
 pub(crate) const NO_REASONING: &str = " ";
+
+/// The value of [`EXTRA_CONTENT`] that says a signature; `None` for one that is
+/// not Google's.
+pub(crate) fn extra_content(signature: &Sealed) -> Option<Json> {
+    if signature.origin != Origin::Google {
+        return None;
+    }
+    write::json(|extra| {
+        extra.object("google", |google| google.member("thought_signature", &signature.text));
+    })
+}
+
+/// The signature that a value of [`EXTRA_CONTENT`] says, if that is all it says.
+pub(crate) fn signature_in(extra: Raw<'_>) -> Option<Sealed> {
+    let mut extra = Object::of(extra).ok()?;
+    let mut google = Object::of(extra.take("google")?).ok()?;
+    let signature = google.take("thought_signature").and_then(string)?;
+    (extra.is_empty() && google.is_empty()).then(|| Sealed::googles(signature))
+}

@@ -9,7 +9,9 @@ mod plain;
 
 use crate::json::escape::mended;
 use crate::json::read::{Object, Raw, Wrong, list, string};
-use crate::model::{CacheHint, Citation, Content, Extension, Media, Part, Thought, ToolKind};
+use crate::model::{
+    CacheHint, Citation, Content, Extension, Media, Part, Sealed, Thought, ToolKind,
+};
 use crate::{DecodeError, Dialect, Json, media::compact, tool_ids};
 
 /// The dialect whose blocks these are.
@@ -123,11 +125,11 @@ fn decode_at(raw: Raw<'_>, outermost: bool) -> Result<Part, Wrong> {
         },
         "thinking" => Content::Reasoning(Thought {
             text: block.string("thinking")?.filter(|text| !text.is_empty()),
-            signature: block.string("signature")?.filter(|s| !s.is_empty()),
+            signature: block.string("signature")?.filter(|s| !s.is_empty()).map(Sealed::claudes),
             redacted: None,
         }),
         "redacted_thinking" => Content::Reasoning(Thought {
-            redacted: Some(block.required_string("data")?),
+            redacted: Some(Sealed::claudes(block.required_string("data")?)),
             ..Thought::default()
         }),
         _ => return opaque(),
@@ -135,8 +137,7 @@ fn decode_at(raw: Raw<'_>, outermost: bool) -> Result<Part, Wrong> {
     let (cache, unusual) = cache_control(&mut block)?;
     let mut extensions = Extension::of_rest(SOURCE, "", &block);
     extensions.extend(unusual);
-    extensions.extend(carried);
-    Ok(Part { content, cache, extensions })
+    Ok(Part { content, signature: carried, cache, extensions })
 }
 
 fn result_content(raw: Raw<'_>) -> Result<Vec<Part>, Wrong> {

@@ -143,7 +143,7 @@ fn part_tokens(part: &Part) -> u64 {
         Content::Reasoning(thought) => {
             let text = thought.text.as_deref().map_or(0, text_tokens);
             let sealed =
-                thought.redacted.as_deref().map_or(0, |data| (data.len() as u64).div_ceil(3));
+                thought.redacted.as_ref().map_or(0, |data| (data.text.len() as u64).div_ceil(3));
             text.saturating_add(sealed).saturating_add(MESSAGE_TOKENS)
         }
         Content::Opaque { block, .. } => json_tokens(block).saturating_add(MESSAGE_TOKENS),

@@ -122,6 +122,9 @@ impl Folding {
             (Delta::Citation(citation), Content::Text { citations, .. }) => {
                 citations.push(citation.clone());
             }
+            (Delta::Signature(signature), Content::ToolCall { .. }) => {
+                part.signature = Some(signature.clone());
+            }
             (Delta::Opaque(extension), _) => part.extensions.push(extension.clone()),
             _ => {}
         }
@@ -150,9 +153,9 @@ struct Logprobs {
 }
 
 fn opened(opening: &Opening) -> Part {
-    let extensions = match opening {
-        Opening::ToolCall { extensions, .. } => extensions.clone(),
-        _ => Vec::new(),
+    let (signature, extensions) = match opening {
+        Opening::ToolCall { signature, extensions, .. } => (signature.clone(), extensions.clone()),
+        _ => (None, Vec::new()),
     };
     let content = match opening {
         Opening::Text => Content::Text { text: String::new(), citations: Vec::new() },
@@ -166,5 +169,5 @@ fn opened(opening: &Opening) -> Part {
         },
         Opening::Whole(part) => return part.clone(),
     };
-    Part { extensions, ..Part::from(content) }
+    Part { signature, extensions, ..Part::from(content) }
 }

@@ -123,6 +123,8 @@ pub enum Role {
 pub struct Part {
     /// What it is.
     pub content: Content,
+    /// What its provider wants back with it. Thinking has its own.
+    pub signature: Option<Sealed>,
     /// Cache the prompt up to here.
     pub cache: Option<CacheHint>,
     /// What only the source dialect has.
@@ -146,7 +148,7 @@ impl Part {
 
 impl From<Content> for Part {
     fn from(content: Content) -> Self {
-        Self { content, cache: None, extensions: Vec::new() }
+        Self { content, signature: None, cache: None, extensions: Vec::new() }
     }
 }
 
@@ -232,9 +234,49 @@ pub struct Thought {
     /// The words, where shown.
     pub text: Option<String>,
     /// The provider's signature over them.
-    pub signature: Option<String>,
+    pub signature: Option<Sealed>,
     /// Encrypted thinking that replaces the words.
-    pub redacted: Option<String>,
+    pub redacted: Option<Sealed>,
+}
+
+impl Thought {
+    /// The same without what models of other origins have sealed.
+    pub(crate) fn of(&self, origin: Origin) -> Self {
+        let own = |sealed: &Option<Sealed>| sealed.clone().filter(|s| s.origin == origin);
+        let (signature, redacted) = (own(&self.signature), own(&self.redacted));
+        Self { text: self.text.clone(), signature, redacted }
+    }
+}
+
+/// Text that only models of its origin can read or check: a signature, or
+/// encrypted thinking. It is sent back to them and to no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Whose models made it.
+    pub origin: Origin,
+    /// As it came.
+    pub text: String,
+}
+
+impl Sealed {
+    /// Text that Claude has sealed.
+    pub fn claudes(text: impl Into<String>) -> Self {
+        Self { origin: Origin::Anthropic, text: text.into() }
+    }
+
+    /// Text that one of Google's models has sealed.
+    pub fn googles(text: impl Into<String>) -> Self {
+        Self { origin: Origin::Google, text: text.into() }
+    }
+}
+
+/// Whose models sealed a text, whatever dialect it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Claude.
+    Anthropic,
+    /// Gemini.
+    Google,
 }
 
 /// Where a picture or document is.
@@ -628,6 +670,8 @@ pub enum Opening {
         name: String,
         /// Function or free-form.
         kind: ToolKind,
+        /// What its provider wants back with it, where that is known by now.
+        signature: Option<Sealed>,
         /// What only the source dialect has.
         extensions: Vec<Extension>,
     },
@@ -642,8 +686,8 @@ pub enum Delta {
     Text(String),
     /// Text of tool arguments.
     Arguments(String),
-    /// The signature of thinking, whole.
-    Signature(String),
+    /// The signature of the part, whole.
+    Signature(Sealed),
     /// A source.
     Citation(Citation),
     /// What only the source dialect has.

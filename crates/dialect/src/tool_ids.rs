@@ -9,18 +9,20 @@
 //! call and no block has a place for (Gemini's thought signature): after a `-`,
 //! JSON spelled the same way.
 
-use crate::{Dialect, Json, additions::EXTRA_CONTENT, model::Extension};
+use crate::additions;
+use crate::json::read::Raw;
+use crate::model::Sealed;
 use std::borrow::Cow;
 
 const MARK: &str = "toolu_km_";
 
-/// The id as an Anthropic client should see it, with what it must carry.
-pub(crate) fn for_client<'i>(id: &'i str, beside: &[Extension]) -> Cow<'i, str> {
-    let is_extra = |e: &&Extension| e.source == Dialect::OpenAiChat && e.name == EXTRA_CONTENT;
-    if let Some(extra) = beside.iter().find(is_extra) {
+/// The id as an Anthropic client should see it, with the signature that it must
+/// carry.
+pub(crate) fn for_client<'i>(id: &'i str, signature: Option<&Sealed>) -> Cow<'i, str> {
+    if let Some(extra) = signature.and_then(additions::extra_content) {
         let mut spelled = spell(id);
         spelled.push('-');
-        push(&mut spelled, extra.value.text());
+        push(&mut spelled, extra.text());
         return Cow::Owned(spelled);
     }
     let native = ["toolu_", "srvtoolu_", "mcptoolu_"].iter().any(|p| id.starts_with(p));
@@ -33,7 +35,7 @@ pub(crate) fn for_upstream(id: &str) -> Cow<'_, str> {
 }
 
 /// The id that was spelled, or the id itself, and what it carried.
-pub(crate) fn original(id: String) -> (String, Option<Extension>) {
+pub(crate) fn original(id: String) -> (String, Option<Sealed>) {
     let Some(spelled) = id.strip_prefix(MARK) else { return (id, None) };
     let read = match spelled.split_once('-') {
         None => read(spelled).map(|original| (original, None)),
@@ -42,9 +44,9 @@ pub(crate) fn original(id: String) -> (String, Option<Extension>) {
     read.unwrap_or((id, None))
 }
 
-fn carried(spelled: &str) -> Option<Extension> {
-    let value = Json::parse(read(spelled)?).ok()?;
-    Some(Extension::new(Dialect::OpenAiChat, EXTRA_CONTENT, value))
+fn carried(spelled: &str) -> Option<Sealed> {
+    let text = read(spelled)?;
+    additions::signature_in(Raw::check_text(&text).ok()?)
 }
 
 fn acceptable(id: &str) -> bool {
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn anthropics_own_ids_are_left_alone() {
         for id in ["toolu_01AbC", "srvtoolu_9", "toolu_bdrk_01x-y"] {
-            assert_eq!(for_client(id, &[]), id);
+            assert_eq!(for_client(id, None), id);
             assert_eq!(for_upstream(id), id);
             assert_eq!(original(id.to_owned()), (id.to_owned(), None));
         }
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_foreign_id_is_shown_in_anthropics_form_and_read_back() {
-        assert_eq!(for_client("call_1", &[]), "toolu_km_call_5f1");
+        assert_eq!(for_client("call_1", None), "toolu_km_call_5f1");
         assert_eq!(for_upstream("call_1"), "call_1");
         assert_eq!(for_upstream("a:b"), "toolu_km_a_3ab");
         assert_eq!(original("toolu_km_call_5f1".to_owned()), ("call_1".to_owned(), None));
@@ -132,7 +134,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_id_comes_back(id in ".{0,40}") {
-            for shown in [for_client(&id, &[]), for_upstream(&id)] {
+            for shown in [for_client(&id, None), for_upstream(&id)] {
                 let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
                 prop_assert!(fits && !shown.is_empty());
                 prop_assert_eq!(original(shown.into_owned()), (id.clone(), None));
@@ -140,14 +142,12 @@ mod tests {
         }
 
         #[test]
-        fn an_id_carries_what_stood_beside_its_call(id in ".{0,40}", signature in ".{0,40}") {
-            let value = Json::of(&serde_json::json!({"google": {"thought_signature": signature}}));
-            let value = value.unwrap();
-            let extra = Extension::new(Dialect::OpenAiChat, EXTRA_CONTENT, value);
-            let shown = for_client(&id, std::slice::from_ref(&extra));
+        fn an_id_carries_the_signature_of_its_call(id in ".{0,40}", signature in ".{0,40}") {
+            let signature = Sealed::googles(signature);
+            let shown = for_client(&id, Some(&signature));
             let fits = shown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             prop_assert!(fits);
-            prop_assert_eq!(original(shown.into_owned()), (id, Some(extra)));
+            prop_assert_eq!(original(shown.into_owned()), (id, Some(signature)));
         }
     }
 }

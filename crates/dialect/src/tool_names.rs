@@ -194,6 +194,7 @@ mod tests {
                 id: "c".to_owned(),
                 name: short,
                 kind: ToolKind::Function,
+                signature: None,
                 extensions: Vec::new(),
             },
         };

@@ -29,7 +29,7 @@ pub fn unfold(response: Response, mut push: impl FnMut(Event)) {
 }
 
 fn tell(choice: u32, part: u32, whole: Part, push: &mut impl FnMut(Event)) {
-    let Part { content, cache, extensions } = whole;
+    let Part { content, signature, cache, extensions } = whole;
     let (opening, deltas) = match content {
         Content::Text { text, citations } => {
             let citations = citations.into_iter().map(Delta::Citation);
@@ -42,12 +42,12 @@ fn tell(choice: u32, part: u32, whole: Part, push: &mut impl FnMut(Event)) {
             (Opening::Reasoning, text.into_iter().chain(signature).collect())
         }
         Content::ToolCall { id, name, arguments, kind } => {
-            let opening = Opening::ToolCall { id, name, kind, extensions };
+            let opening = Opening::ToolCall { id, name, kind, signature, extensions };
             push(Event::Open { choice, part, opening });
             return push(Event::Delta { choice, part, delta: Delta::Arguments(arguments) });
         }
         content => {
-            let whole = Part { content, cache, extensions };
+            let whole = Part { content, signature, cache, extensions };
             return push(Event::Open { choice, part, opening: Opening::Whole(whole) });
         }
     };
@@ -62,17 +62,20 @@ fn tell(choice: u32, part: u32, whole: Part, push: &mut impl FnMut(Event)) {
 mod tests {
     use super::unfold;
     use crate::fold::Fold;
-    use crate::model::{Choice, Content, Finish, Part, Response, Thought, ToolKind};
+    use crate::model::{Choice, Content, Finish, Part, Response, Sealed, Thought, ToolKind};
     use crate::{Dialect, Usage};
 
     fn answer() -> Response {
         let parts: [Content; 4] = [
             Content::Reasoning(Thought {
                 text: Some("hm".into()),
-                signature: Some("sig".into()),
+                signature: Some(Sealed::claudes("sig")),
                 redacted: None,
             }),
-            Content::Reasoning(Thought { redacted: Some("x".into()), ..Thought::default() }),
+            Content::Reasoning(Thought {
+                redacted: Some(Sealed::claudes("x")),
+                ..Thought::default()
+            }),
             Content::Text { text: "Hello".into(), citations: Vec::new() },
             Content::ToolCall {
                 id: "c1".into(),

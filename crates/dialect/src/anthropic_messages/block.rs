@@ -5,7 +5,9 @@ use crate::Json;
 use crate::anthropic_messages::extension;
 use crate::json::read::Raw;
 use crate::json::write::{ObjectWriter, array};
-use crate::model::{CacheHint, Citation, Content, Extension, Media, Part, Thought, ToolKind};
+use crate::model::{
+    CacheHint, Citation, Content, Extension, Media, Origin, Part, Sealed, Thought, ToolKind,
+};
 use crate::tool_ids;
 use base64::Engine as _;
 use std::borrow::Cow;
@@ -83,13 +85,13 @@ pub(super) fn encode(out: &mut Vec<u8>, part: &Part, reader: Reader) {
         }
         Content::ToolCall { id, name, arguments, kind } => {
             block.member("type", "tool_use");
-            block.member("id", tool_id(id, &part.extensions, reader).as_ref());
+            block.member("id", tool_id(id, part.signature.as_ref(), reader).as_ref());
             block.member("name", name);
             block.raw("input", &input(arguments, *kind));
         }
         Content::ToolResult { id, parts, is_error } => {
             block.member("type", "tool_result");
-            block.member("tool_use_id", tool_id(id, &[], reader).as_ref());
+            block.member("tool_use_id", tool_id(id, None, reader).as_ref());
             write_result(&mut block, parts, reader);
             if *is_error {
                 block.member("is_error", &true);
@@ -117,21 +119,23 @@ pub(super) fn write_cache(
     }
 }
 
-pub(super) fn tool_id<'i>(id: &'i str, beside: &[Extension], reader: Reader) -> Cow<'i, str> {
+pub(super) fn tool_id<'i>(id: &'i str, signature: Option<&Sealed>, reader: Reader) -> Cow<'i, str> {
     match reader {
         Reader::Upstream => tool_ids::for_upstream(id),
-        Reader::Client => tool_ids::for_client(id, beside),
+        Reader::Client => tool_ids::for_client(id, signature),
     }
 }
 
 pub(super) fn write_thought(block: &mut ObjectWriter<'_>, thought: &Thought) {
+    let thought = thought.of(Origin::Anthropic);
     if let (Some(data), None, None) = (&thought.redacted, &thought.text, &thought.signature) {
         block.member("type", "redacted_thinking");
-        block.member("data", data);
+        block.member("data", &data.text);
     } else {
+        let signature = thought.signature.as_ref().map(|signature| signature.text.as_str());
         block.member("type", "thinking");
         block.member("thinking", thought.text.as_deref().unwrap_or_default());
-        block.member("signature", thought.signature.as_deref().unwrap_or_default());
+        block.member("signature", signature.unwrap_or_default());
     }
 }
 
@@ -160,7 +164,7 @@ fn write_result(block: &mut ObjectWriter<'_>, parts: &[Part], reader: Reader) {
     let said = |part: &&Part| can_say(part) && !is_blank(part);
     match parts {
         [] => {}
-        [Part { content: Content::Text { text, citations }, cache: None, extensions }]
+        [Part { content: Content::Text { text, citations }, cache: None, extensions, .. }]
             if extensions.is_empty() && citations.is_empty() =>
         {
             if !text.trim().is_empty() {

@@ -7,7 +7,7 @@
 use super::HERE;
 use super::block::{self, Reader};
 use crate::json::write::{ObjectWriter, array};
-use crate::model::{Content, Part, Places, Request, Role, Thought};
+use crate::model::{Content, Origin, Part, Places, Request, Role, Thought};
 use crate::repair::{self, Message, Order, Piece};
 use crate::{Dropped, EncodeError, Target};
 use std::borrow::Cow;
@@ -59,8 +59,8 @@ fn say<'r>(
             continue;
         }
         match (&piece.part.content, &piece.part) {
-            (Content::Reasoning(thought), part)
-                if role != Role::Assistant || !replayable(part, thought) => {}
+            (Content::Reasoning(thought), _) if role != Role::Assistant || !is_claudes(thought) => {
+            }
             (Content::Opaque { source, plain: Some(_), .. }, _) if *source != HERE => {
                 said.extend(plain(&piece));
             }
@@ -100,14 +100,11 @@ fn plain<'r>(piece: &Piece<'r>) -> Vec<Piece<'r>> {
     parts.into_iter().map(|part| piece.replaced(part)).collect()
 }
 
-/// Whether Anthropic would recognise the thinking as its own: signed or
-/// encrypted, and not marked as coming from elsewhere.
-fn replayable(part: &Part, thought: &Thought) -> bool {
-    let foreign = part.extensions.iter().any(|e| {
-        e.source != HERE && e.name == "format" && !e.value.text().starts_with("\"anthropic")
-    });
-    (thought.signature.is_some() || (thought.redacted.is_some() && thought.text.is_none()))
-        && !foreign
+/// Returns true if Claude would recognise the thinking as its own: signed or
+/// encrypted by a Claude.
+fn is_claudes(thought: &Thought) -> bool {
+    let own = thought.of(Origin::Anthropic);
+    own.signature.is_some() || (own.redacted.is_some() && own.text.is_none())
 }
 
 /// An answer's beginning may not end in white space.
@@ -116,7 +113,7 @@ fn trim_prefill(messages: &mut [Message<'_>]) {
         return;
     };
     if let Some(piece) = last.pieces.last_mut()
-        && let Part { content: Content::Text { text, citations }, cache: None, extensions } =
+        && let Part { content: Content::Text { text, citations }, cache: None, extensions, .. } =
             &*piece.part
         && citations.is_empty()
         && extensions.is_empty()

@@ -211,7 +211,7 @@ fn write_system(
     let parts: Vec<&Part> = request.system.iter().filter(said).chain(&instruction).collect();
     match parts.as_slice() {
         [] => {}
-        [Part { content: Content::Text { text, citations }, cache: None, extensions }]
+        [Part { content: Content::Text { text, citations }, cache: None, extensions, .. }]
             if citations.is_empty() && extensions.is_empty() =>
         {
             object.member("system", text);

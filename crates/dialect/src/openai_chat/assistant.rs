@@ -12,8 +12,8 @@ use crate::media;
 use crate::openai_chat::extension::{self, extension, own};
 use crate::{
     DecodeError, Dialect, Json, Target,
-    additions::{EXTRA_CONTENT, NO_REASONING, REASONING_CONTENT},
-    model::{Citation, Content, Extension, Part, Thought, ToolKind},
+    additions::{self, EXTRA_CONTENT, NO_REASONING, REASONING_CONTENT},
+    model::{Citation, Content, Extension, Part, Sealed, Thought, ToolKind},
 };
 
 /// The fields that hold thinking, most telling first.
@@ -73,13 +73,29 @@ fn tool_call(call: &Object<'_>, id: impl FnOnce() -> String) -> Part {
         arguments: inner.get(input).map(arguments).unwrap_or_default(),
         kind,
     };
-    Part { content, cache: None, extensions: extra_content(call).into_iter().collect() }
+    let (signature, extension) = extra_content(call);
+    Part { signature, extensions: extension.into_iter().collect(), ..Part::from(content) }
 }
 
 /// What stands beside a call: Gemini's compatible path hides its thought
-/// signature there, and refuses the call in a later turn without it.
-pub(super) fn extra_content(call: &Object<'_>) -> Option<Extension> {
-    Some(extension(EXTRA_CONTENT, call.get(EXTRA_CONTENT)?))
+/// signature there, and refuses the call in a later turn without it. What is
+/// more than a signature stays as it is.
+pub(super) fn extra_content(call: &Object<'_>) -> (Option<Sealed>, Option<Extension>) {
+    let Some(raw) = call.get(EXTRA_CONTENT) else { return (None, None) };
+    match additions::signature_in(raw) {
+        Some(signature) => (Some(signature), None),
+        None => (None, Some(extension(EXTRA_CONTENT, raw))),
+    }
+}
+
+/// Writes what stands beside a call.
+pub(super) fn encode_beside(
+    call: &mut ObjectWriter<'_>,
+    signature: Option<&Sealed>,
+    extensions: &[Extension],
+) {
+    call.maybe(EXTRA_CONTENT, signature.and_then(additions::extra_content).as_ref());
+    extension::write(call, own(extensions));
 }
 
 /// Arguments are text; some providers send the object itself.
@@ -121,9 +137,9 @@ fn objects(raw: Raw<'_>) -> impl Iterator<Item = Object<'_>> {
 
 /// One of LiteLLM's `thinking_blocks`, which are Anthropic's.
 pub(super) fn thinking_block(block: &Object<'_>) -> Option<Thought> {
-    let data = block.filled("data");
+    let data = block.filled("data").map(Sealed::claudes);
     let text = block.text("thinking");
-    let signature = block.filled("signature");
+    let signature = block.filled("signature").map(Sealed::claudes);
     (data.is_some() || text.is_some() || signature.is_some()).then_some(Thought {
         text,
         signature,
@@ -131,13 +147,14 @@ pub(super) fn thinking_block(block: &Object<'_>) -> Option<Thought> {
     })
 }
 
-/// One of OpenRouter's `reasoning_details`. Proofs are kept only where they are
-/// Anthropic's, which every way to Claude understands.
+/// One of OpenRouter's `reasoning_details`. What is sealed is kept only where it
+/// is Claude's, which every way to Claude understands; others have no other
+/// place than these details, which a history keeps whole.
 pub(super) fn detail(item: &Object<'_>) -> Option<Thought> {
-    let anthropic = item.filled("format").is_some_and(|format| format.starts_with("anthropic"));
+    let is_claudes = item.filled("format").is_some_and(|format| format.starts_with("anthropic"));
+    let sealed = |name: &str| item.filled(name).filter(|_| is_claudes).map(Sealed::claudes);
     let text = item.text("text").or_else(|| item.text("summary"));
-    let signature = item.filled("signature").filter(|_| anthropic);
-    let redacted = item.filled("data").filter(|_| anthropic);
+    let (signature, redacted) = (sealed("signature"), sealed("data"));
     (text.is_some() || signature.is_some() || redacted.is_some()).then_some(Thought {
         text,
         signature,
@@ -229,22 +246,21 @@ pub(super) fn arguments_or_empty(arguments: &str, kind: ToolKind) -> &str {
 /// Writes the `tool_calls` member, if there are calls; what stands beside a
 /// call, where the reader knows it.
 pub(super) fn encode_calls(parts: &[&Part], knows_extra: bool, message: &mut ObjectWriter<'_>) {
-    let calls: Vec<_> = parts
-        .iter()
-        .filter_map(|part| match &part.content {
-            Content::ToolCall { id, name, arguments, kind } => {
-                Some((id, name, arguments, *kind, &part.extensions))
-            }
-            _ => None,
-        })
-        .collect();
+    let is_call = |part: &&&Part| matches!(part.content, Content::ToolCall { .. });
+    let calls: Vec<&&Part> = parts.iter().filter(is_call).collect();
     if calls.is_empty() {
         return;
     }
-    message.array("tool_calls", calls, |out, (id, name, arguments, kind, extra)| {
+    message.array("tool_calls", calls, |out, part| {
+        let Content::ToolCall { id, name, arguments, kind } = &part.content else { return };
         crate::json::write::object(out, |call| {
-            encode_call(call, None, id, name, arguments_or_empty(arguments, kind), kind);
-            extension::write(call, own(extra).filter(|e| knows_extra || e.name != EXTRA_CONTENT));
+            encode_call(call, None, id, name, arguments_or_empty(arguments, *kind), *kind);
+            if knows_extra {
+                encode_beside(call, part.signature.as_ref(), &part.extensions);
+                return;
+            }
+            let known = own(&part.extensions).filter(|e| e.name != EXTRA_CONTENT);
+            extension::write(call, known);
         });
     });
 }

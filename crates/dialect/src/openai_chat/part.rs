@@ -10,7 +10,7 @@ use crate::json::write::{self, ObjectWriter};
 use crate::openai_chat::extension::{self, extension, rest};
 use crate::{
     DecodeError, Dropped, EncodeError, Json, Target, blocks, media,
-    model::{CacheHint, Content, Extension, Media, Part, Thought},
+    model::{CacheHint, Content, Extension, Media, Part, Sealed, Thought},
 };
 use std::borrow::Cow;
 
@@ -94,10 +94,11 @@ fn decode(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
         kind if blocks::is_known(kind) => return blocks::decode_at_path(raw, path),
         "thinking" => {
             let signature = object.take("signature").and_then(string).filter(|s| !s.is_empty());
+            let signature = signature.map(Sealed::claudes);
             extensions.push(extension("thinking", raw));
             let text = object.take("thinking").map(thinking_text).unwrap_or_default();
             let part = Content::Reasoning(Thought { text: Some(text), signature, redacted: None });
-            return Ok(Part { content: part, cache, extensions });
+            return Ok(Part { cache, extensions, ..Part::from(part) });
         }
         _ => {
             let content = Content::Opaque {
@@ -111,7 +112,7 @@ fn decode(raw: Raw<'_>, path: &str) -> Result<Part, DecodeError> {
         }
     };
     extensions.extend(rest("", &object));
-    Ok(Part { content, cache, extensions })
+    Ok(Part { cache, extensions, ..Part::from(content) })
 }
 
 /// Mistral's thinking: a string or a list of texts.

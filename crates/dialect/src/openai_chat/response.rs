@@ -6,7 +6,7 @@ use crate::json::write::{self, ObjectWriter};
 use crate::openai_chat::extension::{self, extension, own, rest};
 use crate::{
     DecodeError, Shown,
-    model::{Choice, Content, Extension, Finish, Part, Response},
+    model::{Choice, Content, Extension, Finish, Origin, Part, Response, Thought},
 };
 
 /// What an answer repeats of itself, or pads itself with.
@@ -231,21 +231,23 @@ fn encode_thoughts(parts: &[Part], message: &mut ObjectWriter<'_>) {
     if !words.is_empty() {
         message.member("reasoning_content", &words);
     }
-    if thoughts.iter().any(|t| t.signature.is_some() || t.redacted.is_some()) {
-        message.array("thinking_blocks", thoughts, |out, thought| {
+    // These blocks are Anthropic's, and so is what is sealed in them.
+    let blocks: Vec<Thought> = thoughts.iter().map(|t| t.of(Origin::Anthropic)).collect();
+    if blocks.iter().any(|t| t.signature.is_some() || t.redacted.is_some()) {
+        message.array("thinking_blocks", &blocks, |out, thought| {
             write::object(out, |block| encode_thinking_block(thought, block));
         });
     }
 }
 
 /// Writes one of LiteLLM's `thinking_blocks`.
-pub(super) fn encode_thinking_block(thought: &crate::model::Thought, block: &mut ObjectWriter<'_>) {
+pub(super) fn encode_thinking_block(thought: &Thought, block: &mut ObjectWriter<'_>) {
     if let Some(data) = &thought.redacted {
         block.member("type", "redacted_thinking");
-        block.member("data", data);
+        block.member("data", &data.text);
         return;
     }
     block.member("type", "thinking");
     block.member("thinking", thought.text.as_deref().unwrap_or_default());
-    block.maybe("signature", thought.signature.as_ref());
+    block.maybe("signature", thought.signature.as_ref().map(|signature| &signature.text));
 }

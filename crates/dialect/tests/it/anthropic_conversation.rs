@@ -3,7 +3,7 @@
 use dialect::anthropic_messages::{JSON_TOOL, request, response};
 use dialect::model::{
     Content, Extension, OutputFormat, Part, Reasoning, ReasoningMode, Request, Role, Sampling,
-    Thought, Tool, ToolChoice, ToolKind, Turn, Weight,
+    Sealed, Thought, Tool, ToolChoice, ToolKind, Turn, Weight,
 };
 use dialect::{Dialect, Dropped, EncodeError, Json, Target};
 use serde_json::{Number, Value, json};
@@ -165,20 +165,14 @@ fn ids_that_anthropic_refuses_are_spelled_and_read_back() {
 
 #[test]
 fn thinking_without_a_signature_or_with_anothers_is_not_replayed() {
-    let thought = |signature: Option<&str>, extensions| Part {
-        content: Content::Reasoning(Thought {
-            text: Some("hm".to_owned()),
-            signature: signature.map(str::to_owned),
-            redacted: None,
-        }),
-        cache: None,
-        extensions,
+    let thought = |signature: Option<Sealed>| {
+        let text = Some("hm".to_owned());
+        Content::Reasoning(Thought { text, signature, redacted: None }).into()
     };
-    let format = Extension::new(Dialect::OpenAiChat, "format", json("\"google-gemini-v1\""));
     let answer = vec![
-        thought(None, vec![]),
-        thought(Some("g"), vec![format]),
-        thought(Some("a"), vec![]),
+        thought(None),
+        thought(Some(Sealed::googles("g"))),
+        thought(Some(Sealed::claudes("a"))),
         text("b"),
     ];
     let body = sent(&asking(vec![user("a"), turn(Role::Assistant, answer), user("c")]));
@@ -190,7 +184,7 @@ fn thinking_without_a_signature_or_with_anothers_is_not_replayed() {
 #[test]
 fn a_tool_loop_whose_thinking_is_gone_runs_without_thinking() {
     let signed =
-        Content::Reasoning(Thought { signature: Some("s".to_owned()), ..Thought::default() });
+        Content::Reasoning(Thought { signature: Some(Sealed::claudes("s")), ..Thought::default() });
     let request = |first: Vec<Part>| Request {
         reasoning: Some(Reasoning { effort: Some("high".to_owned()), ..Reasoning::default() }),
         max_output_tokens: Some(9_000),

@@ -7,7 +7,7 @@ use dialect::anthropic_messages::{self, request, response};
 use dialect::fold::Fold;
 use dialect::model::{
     CacheHint, Choice, Content, Delta, Event, Finish, Media, Opening, Part, Request, Response,
-    Role, Sampling, Thought, Tool, ToolChoice, ToolKind, Turn,
+    Role, Sampling, Sealed, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
 use dialect::{Dropped, Json, Target, Usage};
 use proptest::collection::vec;
@@ -58,17 +58,20 @@ fn leaf() -> impl Strategy<Value = Content> {
 }
 
 fn part(content: impl Strategy<Value = Content>) -> impl Strategy<Value = Part> {
-    (content, cache()).prop_map(|(content, cache)| Part { content, cache, extensions: Vec::new() })
+    (content, cache()).prop_map(|(content, cache)| Part { cache, ..Part::from(content) })
 }
 
 fn thought() -> impl Strategy<Value = Content> {
     prop_oneof![
         (option::of(words()), words()).prop_map(|(text, signature)| Thought {
             text,
-            signature: Some(signature),
+            signature: Some(Sealed::claudes(signature)),
             redacted: None
         }),
-        words().prop_map(|data| Thought { redacted: Some(data), ..Thought::default() }),
+        words().prop_map(|data| Thought {
+            redacted: Some(Sealed::claudes(data)),
+            ..Thought::default()
+        }),
     ]
     .prop_map(Content::Reasoning)
 }
@@ -238,6 +241,7 @@ fn streamed(answer: &Response, cut: usize) -> Vec<Event> {
                     id: id.clone(),
                     name: name.clone(),
                     kind: *kind,
+                    signature: None,
                     extensions: said.extensions.clone(),
                 }
             }
@@ -345,7 +349,8 @@ proptest! {
             0 => Event::Open { choice: 0, part, opening: Opening::Text },
             1 => Event::Open { choice: 0, part, opening: Opening::Reasoning },
             2 | 3 => Event::Open { choice: 0, part, opening: Opening::ToolCall {
-                id: text, name: "f".to_owned(), kind: ToolKind::Custom, extensions: Vec::new() } },
+                id: text, name: "f".to_owned(), kind: ToolKind::Custom, signature: None,
+                extensions: Vec::new() } },
             4 => Event::Close { choice: 0, part },
             _ => Event::Delta { choice: 0, part, delta: Delta::Arguments(text) },
         }).collect();

@@ -3,7 +3,7 @@
 use crate::anthropic_recordings::SHOWN;
 use crate::facts_anthropic::{events_of, of_events};
 use dialect::anthropic_messages::{JSON_TOOL, stream};
-use dialect::model::{Content, Delta, Event, Finish, Opening, Part, Thought, ToolKind};
+use dialect::model::{Content, Delta, Event, Finish, Opening, Part, Sealed, Thought, ToolKind};
 use dialect::{ApiError, ErrorClass, Shown, Usage, sse};
 use serde_json::{Value, json};
 
@@ -212,7 +212,13 @@ fn open(part: u32, opening: Opening) -> Event {
 fn call(part: u32, id: &str, kind: ToolKind) -> Event {
     open(
         part,
-        Opening::ToolCall { id: id.to_owned(), name: "f".to_owned(), kind, extensions: Vec::new() },
+        Opening::ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            kind,
+            signature: None,
+            extensions: Vec::new(),
+        },
     )
 }
 
@@ -340,7 +346,7 @@ fn a_refusal_in_words_is_shown_and_named() {
 
 #[test]
 fn sealed_thinking_comes_whole_in_its_start() {
-    let thought = Thought { redacted: Some("xyz".to_owned()), ..Thought::default() };
+    let thought = Thought { redacted: Some(Sealed::claudes("xyz")), ..Thought::default() };
     let mut events =
         vec![begun(), open(0, Opening::Whole(Content::Reasoning(thought).into())), close(0)];
     events.extend(done(Finish::Stop));

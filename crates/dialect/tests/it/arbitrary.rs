@@ -5,8 +5,8 @@ use dialect::{
     Dialect, Json, Usage,
     model::{
         CacheHint, Choice, Citation, Content, Delta, Event, Extension, Finish, Media, Opening,
-        OutputFormat, Part, Places, Reasoning, Request, Response, Role, Sampling, Thought, Tool,
-        ToolChoice, ToolKind, Turn,
+        OutputFormat, Part, Places, Reasoning, Request, Response, Role, Sampling, Sealed, Thought,
+        Tool, ToolChoice, ToolKind, Turn,
     },
 };
 use proptest::collection::vec;
@@ -93,10 +93,8 @@ pub(crate) fn tool_call() -> impl Strategy<Value = Part> {
 
 /// A call of Gemini's, with its signature beside it.
 fn signed_call() -> impl Strategy<Value = Part> {
-    (tool_call(), words()).prop_map(|(part, signature)| {
-        let extra = serde_json::json!({ "google": { "thought_signature": signature } });
-        Part { extensions: vec![extension("extra_content", &extra.to_string())], ..part }
-    })
+    (tool_call(), words())
+        .prop_map(|(part, signature)| Part { signature: Some(Sealed::googles(signature)), ..part })
 }
 
 fn custom_call() -> impl Strategy<Value = Part> {
@@ -123,7 +121,7 @@ fn replayed_thought() -> impl Strategy<Value = Part> {
             let raw = serde_json::to_string(&text).unwrap();
             let thought = Thought { text: Some(text), ..Thought::default() };
             let extensions = vec![extension(field, &raw)];
-            Part { content: Content::Reasoning(thought), cache: None, extensions }
+            Part { extensions, ..Part::from(Content::Reasoning(thought)) }
         },
     )
 }
@@ -283,7 +281,11 @@ pub(crate) fn usage() -> impl Strategy<Value = Usage> {
 }
 
 fn thoughts() -> impl Strategy<Value = Vec<Part>> {
-    let thought = |text, signature, redacted| Thought { text, signature, redacted };
+    let thought = |text, signature: Option<String>, redacted: Option<String>| Thought {
+        text,
+        signature: signature.map(Sealed::claudes),
+        redacted: redacted.map(Sealed::claudes),
+    };
     let signed = prop_oneof![
         (words(), words()).prop_map(move |(text, by)| thought(Some(text), Some(by), None)),
         words().prop_map(move |data| thought(None, None, Some(data))),
@@ -408,8 +410,13 @@ fn stream_part(choice: u32, part: u32, whole: &Part, piece: usize, events: &mut 
         }
         Content::ToolCall { id, name, arguments, kind } => {
             deltas.extend(pieces(arguments).into_iter().map(Delta::Arguments));
-            let extensions = whole.extensions.clone();
-            Opening::ToolCall { id: id.clone(), name: name.clone(), kind: *kind, extensions }
+            Opening::ToolCall {
+                id: id.clone(),
+                name: name.clone(),
+                kind: *kind,
+                signature: whole.signature.clone(),
+                extensions: whole.extensions.clone(),
+            }
         }
         _ => Opening::Whole(whole.clone()),
     };

@@ -4,7 +4,7 @@ use crate::wire;
 use dialect::{
     ErrorClass, Shown, Usage,
     fold::Fold,
-    model::{Content, Delta, Event, Finish, Opening, Part, Response, Thought, ToolKind},
+    model::{Content, Delta, Event, Finish, Opening, Part, Response, Sealed, Thought, ToolKind},
     openai_chat::stream::{Decoder, Encoder},
 };
 use std::collections::BTreeSet;
@@ -238,6 +238,7 @@ fn a_call_without_arguments_gets_an_empty_object() {
         id: "a".to_owned(),
         name: "f".to_owned(),
         kind: ToolKind::Function,
+        signature: None,
         extensions: Vec::new(),
     };
     let events = [
@@ -258,7 +259,7 @@ fn a_signature_comes_back_with_the_whole_block_and_the_words_only_once() {
         Event::Open { choice: 0, part: 0, opening: Opening::Reasoning },
         Event::Delta { choice: 0, part: 0, delta: Delta::Text("a".to_owned()) },
         Event::Delta { choice: 0, part: 0, delta: Delta::Text("b".to_owned()) },
-        Event::Delta { choice: 0, part: 0, delta: Delta::Signature("s".to_owned()) },
+        Event::Delta { choice: 0, part: 0, delta: Delta::Signature(Sealed::claudes("s")) },
         Event::Close { choice: 0, part: 0 },
         Event::Finish { choice: 0, finish: Finish::Stop, stop_sequence: None },
         Event::End,
@@ -268,7 +269,10 @@ fn a_signature_comes_back_with_the_whole_block_and_the_words_only_once() {
         text.contains(r#"{"index":0,"type":"thinking","thinking":"ab","signature":"s"}"#),
         "{text}"
     );
-    let expected =
-        Thought { text: Some("ab".to_owned()), signature: Some("s".to_owned()), redacted: None };
+    let expected = Thought {
+        text: Some("ab".to_owned()),
+        signature: Some(Sealed::claudes("s")),
+        redacted: None,
+    };
     assert_eq!(fold(&decode(&text)).choices[0].parts, [Content::Reasoning(expected).into()]);
 }

@@ -11,7 +11,9 @@ use crate::anthropic_messages::extension::{extension, rest};
 use crate::contract::StreamDecoder;
 use crate::json::read::{Object, Raw, Wrong, list};
 use crate::json::write::ObjectWriter;
-use crate::model::{Content, Delta, Event, Extension, Finish, Opening, Part, Thought, ToolKind};
+use crate::model::{
+    Content, Delta, Event, Extension, Finish, Opening, Part, Sealed, Thought, ToolKind,
+};
 use crate::{DecodeError, Json, sse};
 use crate::{blocks, tool_ids};
 use std::collections::BTreeMap;
@@ -211,10 +213,14 @@ impl Decoder {
             "thinking" => {
                 let part = self.begin(index, Opening::Reasoning, Kind::Thinking, out);
                 say(part, fields.string("thinking")?.map(Delta::Text), out);
-                say(part, fields.string("signature")?.map(Delta::Signature), out);
+                say(
+                    part,
+                    fields.string("signature")?.map(Sealed::claudes).map(Delta::Signature),
+                    out,
+                );
             }
             "redacted_thinking" => {
-                let redacted = Some(fields.required_string("data")?);
+                let redacted = Some(Sealed::claudes(fields.required_string("data")?));
                 let thought = Thought { redacted, ..Thought::default() };
                 let whole = Opening::Whole(Content::Reasoning(thought).into());
                 self.begin(index, whole, Kind::Done, out);
@@ -224,13 +230,14 @@ impl Decoder {
                 let name = fields.required_string("name")?;
                 let input = fields.take("input").map_or("{}", Raw::text).to_owned();
                 let stands_in = name == JSON_TOOL;
-                let extensions = rest("", &fields).into_iter().chain(carried).collect();
+                let extensions = rest("", &fields);
                 let opening = if stands_in {
                     self.stood_in = true;
                     Opening::Text
                 } else {
                     self.called = true;
-                    Opening::ToolCall { id, name, kind: ToolKind::Function, extensions }
+                    let kind = ToolKind::Function;
+                    Opening::ToolCall { id, name, kind, signature: carried, extensions }
                 };
                 let kind = Kind::Call { input, stands_in, any: false };
                 self.begin(index, opening, kind, out);
@@ -263,7 +270,7 @@ impl Decoder {
             ("text_delta", Kind::Text) => fields.string("text")?.map(Delta::Text),
             ("thinking_delta", Kind::Thinking) => fields.string("thinking")?.map(Delta::Text),
             ("signature_delta", Kind::Thinking) => {
-                fields.string("signature")?.map(Delta::Signature)
+                fields.string("signature")?.map(Sealed::claudes).map(Delta::Signature)
             }
             ("citations_delta", Kind::Text) => match fields.take("citation") {
                 Some(raw) => Some(Delta::Citation(blocks::citation(raw)?)),
@@ -381,7 +388,8 @@ fn need<'a>(raw: Option<Raw<'a>>, name: &str) -> Result<Raw<'a>, Wrong> {
 fn say(part: u32, delta: Option<Delta>, out: &mut Vec<Event>) {
     let delta = match delta {
         None => return,
-        Some(Delta::Text(s) | Delta::Arguments(s) | Delta::Signature(s)) if s.is_empty() => return,
+        Some(Delta::Text(s) | Delta::Arguments(s)) if s.is_empty() => return,
+        Some(Delta::Signature(s)) if s.text.is_empty() => return,
         Some(delta) => delta,
     };
     out.push(Event::Delta { choice: 0, part, delta });

@@ -13,7 +13,9 @@ use super::super::{HERE, error};
 use crate::anthropic_messages::extension;
 use crate::contract::StreamEncoder;
 use crate::json::write::{ObjectWriter, put};
-use crate::model::{Content, Delta, Event, Extension, Finish, Media, Opening, Part, ToolKind};
+use crate::model::{
+    Content, Delta, Event, Extension, Finish, Media, Opening, Origin, Part, Sealed, ToolKind,
+};
 use crate::{ApiError, ErrorClass, Shown, Usage};
 use std::collections::VecDeque;
 
@@ -285,7 +287,7 @@ impl Encoder {
                     self.write_member(index, "thinking_delta", "thinking", text, out);
                 }
                 if let Some(signature) = &thought.signature {
-                    self.write_member(index, "signature_delta", "signature", signature, out);
+                    self.write_signature(index, signature, out);
                 }
             }
             _ => {}
@@ -310,9 +312,9 @@ impl Encoder {
                 self.write_json(index, &String::from_utf8_lossy(inner), out);
             }
             (Delta::Arguments(text), _) => self.write_json(index, text, out),
-            (Delta::Signature(signature), _) => {
-                self.write_member(index, "signature_delta", "signature", signature, out);
-            }
+            // A call's id, which would carry it, is written.
+            (Delta::Signature(_), Opening::ToolCall { .. }) => {}
+            (Delta::Signature(signature), _) => self.write_signature(index, signature, out),
             (Delta::Citation(citation), _) => self.write_citation(index, citation, out),
             (Delta::Opaque(e), _) => self.frame("content_block_delta", out, |object| {
                 object.member("index", &index);
@@ -330,6 +332,14 @@ impl Encoder {
             delta.raw("citation", json.text());
             delta.end();
         });
+    }
+
+    /// Writes Claude's signature; another model's is nothing that it could
+    /// check later.
+    fn write_signature(&mut self, index: u32, signature: &Sealed, out: &mut Vec<u8>) {
+        if signature.origin == Origin::Anthropic {
+            self.write_member(index, "signature_delta", "signature", &signature.text, out);
+        }
     }
 
     fn write_json(&mut self, index: u32, json: &str, out: &mut Vec<u8>) {
@@ -433,12 +443,16 @@ fn write_opening(out: &mut Vec<u8>, opening: &Opening) {
         Opening::Reasoning => {
             out.extend_from_slice(br#"{"type":"thinking","thinking":"","signature":""}"#);
         }
-        Opening::ToolCall { id, name, extensions, .. } => write_call(out, id, name, extensions),
+        Opening::ToolCall { id, name, signature, extensions, .. } => {
+            write_call(out, id, name, signature.as_ref(), extensions);
+        }
         Opening::Whole(part) => match &part.content {
             Content::Text { .. } | Content::Refusal(_) | Content::Image { .. } => {
                 out.extend_from_slice(empty_text.as_bytes());
             }
-            Content::ToolCall { id, name, .. } => write_call(out, id, name, &part.extensions),
+            Content::ToolCall { id, name, .. } => {
+                write_call(out, id, name, part.signature.as_ref(), &part.extensions);
+            }
             Content::Reasoning(thought)
                 if thought.text.is_some() || thought.signature.is_some() =>
             {
@@ -449,10 +463,16 @@ fn write_opening(out: &mut Vec<u8>, opening: &Opening) {
     }
 }
 
-fn write_call(out: &mut Vec<u8>, id: &str, name: &str, extensions: &[Extension]) {
+fn write_call(
+    out: &mut Vec<u8>,
+    id: &str,
+    name: &str,
+    signature: Option<&Sealed>,
+    extensions: &[Extension],
+) {
     let mut call = ObjectWriter::new(out);
     call.member("type", "tool_use");
-    call.member("id", tool_id(id, extensions, Reader::Client).as_ref());
+    call.member("id", tool_id(id, signature, Reader::Client).as_ref());
     call.member("name", name);
     call.raw("input", "{}");
     extension::write(&mut call, extensions);
@@ -462,7 +482,8 @@ fn write_call(out: &mut Vec<u8>, id: &str, name: &str, extensions: &[Extension])
 /// Whether a delta has nothing that Anthropic's clients understand.
 fn says_nothing(delta: &Delta) -> bool {
     match delta {
-        Delta::Text(text) | Delta::Arguments(text) | Delta::Signature(text) => text.is_empty(),
+        Delta::Text(text) | Delta::Arguments(text) => text.is_empty(),
+        Delta::Signature(s) => s.origin != Origin::Anthropic || s.text.is_empty(),
         Delta::Citation(citation) => citation_json(citation, Reader::Client).is_none(),
         // A delta of Anthropic's has its own type; other extensions belong to
         // the block's start, which is gone.
@@ -472,7 +493,8 @@ fn says_nothing(delta: &Delta) -> bool {
 
 fn size(delta: &Delta) -> usize {
     match delta {
-        Delta::Text(text) | Delta::Arguments(text) | Delta::Signature(text) => text.len(),
+        Delta::Text(text) | Delta::Arguments(text) => text.len(),
+        Delta::Signature(signature) => signature.text.len(),
         Delta::Citation(citation) => citation.source.1.text().len(),
         Delta::Opaque(e) => e.value.text().len(),
     }

@@ -130,7 +130,8 @@ impl Reader {
             None => Vec::new(),
         };
         let content = Content::ToolResult { id, parts, is_error: false };
-        let part = Part { content, cache, extensions: rest("message.", &message) };
+        let extensions = rest("message.", &message);
+        let part = Part { cache, extensions, ..Part::from(content) };
         match self.turns.last_mut() {
             Some(turn) if self.in_results => turn.parts.push(part),
             _ => {

@@ -7,7 +7,7 @@ use crate::Json;
 use crate::json::escape::Joiner;
 use crate::json::read::{Object, Raw, items, string};
 use crate::json::write;
-use crate::model::{Citation, Delta, Event, Extension, Opening, Part, ToolKind};
+use crate::model::{Citation, Delta, Event, Extension, Opening, Part, Sealed, ToolKind};
 use crate::openai_chat::assistant::{
     arguments, citation, detail, extra_content, image, thinking_block,
 };
@@ -37,6 +37,7 @@ struct Call {
     /// Arguments that came before the name.
     early: String,
     /// What came beside the call before the name.
+    signature: Option<Sealed>,
     beside: Vec<Extension>,
     joiner: Joiner,
 }
@@ -303,6 +304,7 @@ impl Choice {
             part: None,
             kind: ToolKind::Function,
             early: String::new(),
+            signature: None,
             beside: Vec::new(),
             joiner: Joiner::default(),
         });
@@ -310,14 +312,21 @@ impl Choice {
     }
 
     /// What stands beside a call opens with it, if it comes in time.
-    fn beside(&mut self, at: usize, extension: Option<Extension>, out: &mut Vec<Event>) {
-        let (Some(call), Some(extension)) = (self.calls.get_mut(at), extension) else { return };
-        match call.part {
-            None => call.beside.push(extension),
-            Some(part) => {
-                let delta = Delta::Opaque(extension);
-                out.push(Event::Delta { choice: self.number, part, delta });
-            }
+    fn beside(
+        &mut self,
+        at: usize,
+        (signature, extension): (Option<Sealed>, Option<Extension>),
+        out: &mut Vec<Event>,
+    ) {
+        let Some(call) = self.calls.get_mut(at) else { return };
+        let Some(part) = call.part else {
+            call.signature = signature.or(call.signature.take());
+            call.beside.extend(extension);
+            return;
+        };
+        let late = signature.map(Delta::Signature).into_iter();
+        for delta in late.chain(extension.map(Delta::Opaque)) {
+            out.push(Event::Delta { choice: self.number, part, delta });
         }
     }
 
@@ -345,7 +354,8 @@ impl Choice {
         }
         call.kind = kind;
         let extensions = std::mem::take(&mut call.beside);
-        let opening = Opening::ToolCall { id: call.id.clone(), name, kind, extensions };
+        let (id, signature) = (call.id.clone(), call.signature.take());
+        let opening = Opening::ToolCall { id, name, kind, signature, extensions };
         let early = std::mem::take(&mut call.early);
         self.close_words(out);
         let part = self.open(opening, out);

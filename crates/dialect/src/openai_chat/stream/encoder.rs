@@ -11,9 +11,13 @@ use crate::additions::EXTRA_CONTENT;
 use crate::contract::StreamEncoder;
 use crate::json::read::Object;
 use crate::json::write::{self, ObjectWriter};
-use crate::model::{Content, Delta, Event, Extension, Opening, Part, Thought, ToolKind};
-use crate::openai_chat::assistant::{arguments_or_empty, encode_call, encode_citation};
-use crate::openai_chat::extension::{self, own};
+use crate::model::{
+    Content, Delta, Event, Extension, Opening, Origin, Part, Sealed, Thought, ToolKind,
+};
+use crate::openai_chat::assistant::{
+    arguments_or_empty, encode_beside, encode_call, encode_citation,
+};
+use crate::openai_chat::extension;
 use crate::openai_chat::response::{encode_image, encode_thinking_block};
 use crate::openai_chat::{error, finish, usage};
 use crate::{Dialect, Json, Shown, Usage};
@@ -203,8 +207,9 @@ impl Encoder {
             Opening::Text => Written::Words,
             Opening::Refusal => Written::Refusal,
             Opening::Reasoning => Written::Thought(Thought::default()),
-            Opening::ToolCall { id, name, kind, extensions } => {
-                let index = self.call(choice, (id, name, ""), *kind, extensions, out);
+            Opening::ToolCall { id, name, kind, signature, extensions } => {
+                let beside = (signature.as_ref(), extensions.as_slice());
+                let index = self.call(choice, (id, name, ""), *kind, beside, out);
                 Written::Call { index, kind: *kind, any_arguments: false }
             }
             Opening::Whole(whole) => {
@@ -228,7 +233,7 @@ impl Encoder {
         choice: u32,
         (id, name, arguments): (&str, &str, &str),
         kind: ToolKind,
-        extensions: &[Extension],
+        (signature, extensions): (Option<&Sealed>, &[Extension]),
         out: &mut Vec<u8>,
     ) -> usize {
         let index = next(&mut self.state(choice).calls);
@@ -236,11 +241,29 @@ impl Encoder {
             delta.array("tool_calls", [index], |out, index| {
                 write::object(out, |call| {
                     encode_call(call, Some(index), id, name, arguments, kind);
-                    extension::write(call, own(extensions));
+                    encode_beside(call, signature, extensions);
                 });
             });
         });
         index
+    }
+
+    /// Writes what belongs beside call number `at` and came after its beginning.
+    fn beside_call(
+        &mut self,
+        choice: u32,
+        at: usize,
+        out: &mut Vec<u8>,
+        fill: impl Fn(&mut ObjectWriter<'_>),
+    ) {
+        self.delta_chunk(choice, out, |delta| {
+            delta.array("tool_calls", [at], |out, at| {
+                write::object(out, |call| {
+                    call.member("index", &at);
+                    fill(call);
+                });
+            });
+        });
     }
 
     fn whole(&mut self, choice: u32, part: &Part, out: &mut Vec<u8>) {
@@ -254,7 +277,8 @@ impl Encoder {
             }
             Content::ToolCall { id, name, arguments, kind } => {
                 let arguments = arguments_or_empty(arguments, *kind);
-                self.call(choice, (id, name, arguments), *kind, &part.extensions, out);
+                let beside = (part.signature.as_ref(), part.extensions.as_slice());
+                self.call(choice, (id, name, arguments), *kind, beside, out);
             }
             Content::Image { .. } => {
                 let at = next(&mut self.state(choice).images);
@@ -269,12 +293,16 @@ impl Encoder {
     }
 
     fn thinking_block(&mut self, choice: u32, thought: &Thought, out: &mut Vec<u8>) {
+        let thought = thought.of(Origin::Anthropic);
+        if thought.signature.is_none() && thought.redacted.is_none() {
+            return;
+        }
         let at = next(&mut self.state(choice).thinking_blocks);
         self.delta_chunk(choice, out, |delta| {
             delta.array("thinking_blocks", [at], |out, at| {
                 write::object(out, |block| {
                     block.member("index", &at);
-                    encode_thinking_block(thought, block);
+                    encode_thinking_block(&thought, block);
                 });
             });
         });
@@ -313,6 +341,11 @@ impl Encoder {
             Delta::Signature(signature) => {
                 if let Written::Thought(thought) = written {
                     thought.signature = Some(signature.clone());
+                } else if let Written::Call { index, .. } = &*written {
+                    let at = *index;
+                    self.beside_call(choice, at, out, |call| {
+                        encode_beside(call, Some(signature), &[]);
+                    });
                 }
             }
             Delta::Citation(citation) => {
@@ -323,14 +356,7 @@ impl Encoder {
             Delta::Opaque(extension) => {
                 if let (Written::Call { index, .. }, true) = (&*written, is_extra(extension)) {
                     let at = *index;
-                    self.delta_chunk(choice, out, |delta| {
-                        delta.array("tool_calls", [at], |out, at| {
-                            write::object(out, |call| {
-                                call.member("index", &at);
-                                extension::write(call, [extension]);
-                            });
-                        });
-                    });
+                    self.beside_call(choice, at, out, |call| extension::write(call, [extension]));
                 } else if extension.source == Dialect::OpenAiChat && extension.name == "logprobs" {
                     self.begin(choice, out);
                     self.chunk(choice, out, |object| {
