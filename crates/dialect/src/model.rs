@@ -132,6 +132,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// Returns true for text of white space alone.
+    pub(crate) fn is_blank(&self) -> bool {
+        match &self.content {
+            Content::Text { text, .. } | Content::Refusal(text) => text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
     /// Its kind in a client's words, for errors.
     pub(crate) fn kind(&self) -> String {
         let kind = match &self.content {

@@ -5,7 +5,7 @@
 //! the target's [`Order`]. Parts are moved, never copied.
 
 use crate::model::{Content, Part, Places, Role, Turn};
-use crate::{EncodeError, Target};
+use crate::{Dialect, EncodeError, Target};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +21,10 @@ const GO_ON: &str = "(Go on.)";
 /// What a target demands of a conversation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
+    /// Instructions in the middle of a conversation.
+    pub(crate) system: System,
+    /// Text that is blank is refused: it goes.
+    pub(crate) refuses_blank: bool,
     /// Two messages of one role in a row are one.
     pub(crate) alternates: bool,
     /// A result that does not follow its call is an error here; otherwise its
@@ -32,15 +36,31 @@ pub(crate) struct Order {
     pub(crate) ends_with_user: bool,
 }
 
+/// Where a target takes instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum System {
+    /// Anywhere.
+    #[default]
+    Anywhere,
+    /// Before the conversation only: the encoder has put them there.
+    First,
+    /// In a user's words, but for a message with blocks that only this dialect
+    /// has: newer models know the role, and what needs it names itself so.
+    Told(Dialect),
+}
+
 impl Order {
     /// What servers of OpenAI's dialect demand, by the target's flags.
     pub(crate) fn of_chat(target: &Target<'_>) -> Self {
-        Self { alternates: target.alternates, ..Self::default() }
+        let system = if target.system_first { System::First } else { System::Anywhere };
+        Self { system, alternates: target.alternates, ..Self::default() }
     }
 
     /// What Anthropic demands.
     pub(crate) fn of_claude(target: &Target<'_>) -> Self {
         Self {
+            system: System::Told(Dialect::AnthropicMessages),
+            refuses_blank: true,
             alternates: true,
             refuses_orphans: true,
             begins_with_user: true,
@@ -116,7 +136,7 @@ impl<'r> Message<'r> {
 
     /// Turns a message of the role `system` into one of a user's, whose texts
     /// say what they were.
-    pub(crate) fn tag_system(&mut self) {
+    fn tag_system(&mut self) {
         self.role = Role::User;
         for piece in &mut self.pieces {
             if let Content::Text { text, .. } = &piece.part.content {
@@ -139,6 +159,22 @@ fn text_part(text: String) -> Part {
     Content::Text { text, citations: Vec::new() }.into()
 }
 
+/// A turn as the target takes it; `None` for one that is said elsewhere.
+fn admitted(mut message: Message<'_>, order: Order) -> Option<Message<'_>> {
+    if order.refuses_blank {
+        message.pieces.retain(|piece| !piece.part.is_blank());
+    }
+    let is_own = |piece: &Piece<'_>, dialect| matches!(piece.part.content, Content::Opaque { source, .. } if source == dialect);
+    match order.system {
+        _ if message.role != Role::System => {}
+        System::Anywhere => {}
+        System::First => return None,
+        System::Told(dialect) if message.pieces.iter().any(|piece| is_own(piece, dialect)) => {}
+        System::Told(_) => message.tag_system(),
+    }
+    Some(message)
+}
+
 /// The messages of `turns`, in order: what `say` makes of each, without those
 /// of which it leaves nothing, the results of an assistant's calls right after
 /// it, one for each call. A missing result is replaced by one that says so, and
@@ -152,6 +188,7 @@ pub(crate) fn arranged<'r>(
     say: impl FnMut(Message<'r>) -> Result<Option<Message<'r>>, EncodeError>,
 ) -> Result<Vec<Message<'r>>, EncodeError> {
     let messages = turns.iter().enumerate().map(|(turn, said)| Message::of(turn, said));
+    let messages = messages.filter_map(|message| admitted(message, order));
     let said: Result<Vec<Option<Message<'r>>>, EncodeError> = messages.map(say).collect();
     let said = said?.into_iter().flatten().collect();
     let mut messages = answered(joined(said, order), order);
@@ -281,6 +318,8 @@ mod tests {
     use crate::model::ToolKind;
 
     const CHAT: Order = Order {
+        system: System::Anywhere,
+        refuses_blank: false,
         alternates: false,
         refuses_orphans: false,
         begins_with_user: false,
@@ -398,14 +437,17 @@ mod tests {
     }
 
     #[test]
-    fn a_system_message_can_be_told_in_a_users() {
-        let turns = [turn(Role::System, vec![text("note")])];
-        let said = arranged(&turns, CHAT, |mut message| {
-            message.tag_system();
-            Ok(Some(message))
-        });
-        let expected = ["User <system-message>\nnote\n</system-message>"];
-        assert_eq!(shown(&said.unwrap()), expected);
+    fn a_system_message_in_the_middle_is_where_the_target_takes_it() {
+        let turns = [
+            turn(Role::User, vec![text("q"), text(" \n")]),
+            turn(Role::System, vec![text("note")]),
+        ];
+        let told = Order { system: System::Told(Dialect::AnthropicMessages), ..CHAT };
+        let tagged = "User <system-message>\nnote\n</system-message>";
+        assert_eq!(arrange(&turns, told), ["User q| \n", tagged]);
+        let first = Order { system: System::First, refuses_blank: true, ..CHAT };
+        assert_eq!(arrange(&turns, first), ["User q"]);
+        assert_eq!(arrange(&turns, CHAT), ["User q| \n", "System note"]);
     }
 
     /// Each was looked for among all others.

@@ -161,7 +161,7 @@ pub(super) fn input(arguments: &str, kind: ToolKind) -> Cow<'_, str> {
 }
 
 fn write_result(block: &mut ObjectWriter<'_>, parts: &[Part], reader: Reader) {
-    let said = |part: &&Part| can_say(part) && !is_blank(part);
+    let said = |part: &&Part| can_say(part) && !part.is_blank();
     match parts {
         [] => {}
         [Part { content: Content::Text { text, citations }, cache: None, extensions, .. }]
@@ -174,14 +174,6 @@ fn write_result(block: &mut ObjectWriter<'_>, parts: &[Part], reader: Reader) {
         _ => array(block.key("content"), parts.iter().filter(said), |out, part| {
             encode(out, part, reader);
         }),
-    }
-}
-
-/// Text that Anthropic refuses as empty.
-pub(super) fn is_blank(part: &Part) -> bool {
-    match &part.content {
-        Content::Text { text, .. } | Content::Refusal(text) => text.trim().is_empty(),
-        _ => false,
     }
 }
 

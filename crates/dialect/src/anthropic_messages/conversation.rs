@@ -1,8 +1,7 @@
-//! The order that Anthropic demands of a conversation.
+//! A conversation as Anthropic takes it.
 //!
-//! The order itself is made by `crate::repair`; here no text is blank, and
-//! nothing is said that Anthropic has no block for. What is decided is listed
-//! in the folder's `mod.rs`.
+//! Its order is made by `crate::repair`; here nothing is said that Anthropic has
+//! no block for. What is decided is listed in the folder's `mod.rs`.
 
 use super::HERE;
 use super::block::{self, Reader};
@@ -36,28 +35,17 @@ pub(super) fn arrange<'r>(
     Ok(messages)
 }
 
-/// What of a turn can be said, under its role on the wire.
+/// What of a turn can be said.
 fn say<'r>(
     mut message: Message<'r>,
     places: &Places,
     dropped: &mut Dropped,
 ) -> Result<Option<Message<'r>>, EncodeError> {
-    let is_own =
-        |piece: &Piece<'_>| matches!(piece.part.content, Content::Opaque { source: HERE, .. });
-    // Only newer models know the role; what needs it names itself so.
-    let mut tags = false;
-    if message.role == Role::System && !message.pieces.iter().any(is_own) {
-        tags = true;
-        message.role = Role::User;
-    }
     let role = message.role;
     let cannot =
         |place: String, part: &Part| EncodeError::Content { param: place, what: block::kind(part) };
     let mut said = Vec::with_capacity(message.pieces.len());
     for piece in std::mem::take(&mut message.pieces) {
-        if block::is_blank(&piece.part) {
-            continue;
-        }
         match (&piece.part.content, &piece.part) {
             (Content::Reasoning(thought), _) if role != Role::Assistant || !is_claudes(thought) => {
             }
@@ -83,9 +71,6 @@ fn say<'r>(
         }
     }
     message.pieces = said;
-    if tags {
-        message.tag_system();
-    }
     Ok(Some(message))
 }
 

@@ -207,7 +207,7 @@ fn write_system(
     let instruction = form
         .instruction(request, target)
         .map(|text| Part::from(Content::Text { text: text.to_owned(), citations: Vec::new() }));
-    let said = |part: &&Part| !block::is_blank(part);
+    let said = |part: &&Part| !part.is_blank();
     let parts: Vec<&Part> = request.system.iter().filter(said).chain(&instruction).collect();
     match parts.as_slice() {
         [] => {}

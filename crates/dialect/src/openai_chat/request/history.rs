@@ -43,9 +43,7 @@ pub(super) fn encode(
         }
     }
     let order = Order::of_chat(target);
-    let messages = repair::arranged(&request.turns, order, |message| {
-        Ok(Some(message).filter(|message| !target.system_first || message.role != Role::System))
-    })?;
+    let messages = repair::arranged(&request.turns, order, |message| Ok(Some(message)))?;
     let mut history =
         History { target, places: &request.places, dropped, out, written: 0, moved: Vec::new() };
     history.out.push(b'[');
