@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Source code as it stands in a tool's result: quotes, tabs, line breaks.
+/// Source code as a tool's result holds it: quotes, tabs, line breaks.
 const CODE: &str = "fn parse_header(line: &str) -> Result<(&str, &str), Error> {\n\tlet (name, value) = line.split_once(\": \").ok_or(Error::NoColon)?;\n\tif name.is_empty() || name.contains('\\\\') {\n\t\treturn Err(Error::BadName(format!(\"{name:?} in \\\"{line}\\\"\")));\n\t}\n\tOk((name, value.trim()))\n}\n\n";
 /// Prose, mostly ASCII.
 const PROSE: &str = "The reader keeps the order of keys and the spelling of numbers, so a cached prefix stays valid. Please check the naïve approach first – it may be good enough – and say what you have measured. ";

@@ -36,7 +36,7 @@ pub const CHAT_MEMBERS: [&str; 8] = [
     "images",
 ];
 
-/// The member beside a call that only Gemini's compatible path has.
+/// The member next to a call that only Gemini's compatible path has.
 pub(crate) const EXTRA_CONTENT: &str = "extra_content";
 
 /// The member that holds an assistant's thinking as plain text.

@@ -113,7 +113,7 @@ pub(crate) struct Member {
     value_start: u32,
     value_end: u32,
     pub(crate) key: Option<&'static Key>,
-    /// What was seen in its value.
+    /// Signs that were seen in its value.
     signs: Signs,
     /// The number of values, its own and those inside.
     values: u32,
@@ -226,7 +226,7 @@ impl Head {
         Ok(self)
     }
 
-    /// Where the long values end.
+    /// The ends of the long values.
     pub(crate) fn index(&self) -> &Index {
         &self.index
     }
@@ -265,7 +265,7 @@ impl Head {
         self.facts.thinking_budget
     }
 
-    /// How many answers are generated and paid for.
+    /// The number of answers that are generated and paid for.
     pub fn n(&self) -> u64 {
         self.facts.choices.unwrap_or(1).max(1)
     }
@@ -487,8 +487,7 @@ pub(crate) fn added(
     Ok(Member { key, ..seen.moved(&quoted, &span) })
 }
 
-/// What the tables say of a key that follows `members`, as written with its
-/// quotes.
+/// The row of a key that follows `members`, as written with its quotes.
 fn new_key(
     members: &[Member],
     quoted: &str,
@@ -505,7 +504,7 @@ fn new_key(
     Ok(key)
 }
 
-/// What the tables say of a key, as written with its quotes.
+/// The row of a key, as written with its quotes.
 fn known(quoted: &str, surface: Surface) -> Result<Option<&'static Key>, HeadError> {
     let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let unescaped;

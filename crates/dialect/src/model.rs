@@ -123,7 +123,7 @@ pub enum Role {
 pub struct Part {
     /// What it is.
     pub content: Content,
-    /// What its provider wants back with it. Thinking has its own.
+    /// A signature that its provider wants back with it. Thinking has its own.
     pub signature: Option<Sealed>,
     /// Cache the prompt up to here.
     pub cache: Option<CacheHint>,
@@ -499,7 +499,7 @@ pub struct Extension {
     pub name: String,
     /// Its value.
     pub value: Json,
-    /// What leaving it out means; judged by the decoder of its dialect, for
+    /// The meaning of leaving it out; judged by the decoder of its dialect, for
     /// fields of a request.
     pub weight: Weight,
 }
@@ -511,7 +511,7 @@ impl PartialEq for Extension {
     }
 }
 
-/// What leaving out a field of another dialect means.
+/// The meaning of leaving out a field of another dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weight {
     /// Nothing: the model says the same, or the value says nothing.
@@ -529,7 +529,7 @@ impl Extension {
         Self { source, name: name.into(), value: value.into(), weight: Weight::default() }
     }
 
-    /// What is left of an object of `source`'s, named `prefix` + key.
+    /// Members that are left of an object of `source`'s, named `prefix` + key.
     pub(crate) fn of_rest(source: Dialect, prefix: &str, rest: &Object<'_>) -> Vec<Self> {
         rest.members()
             .map(|(name, value)| Self::new(source, format!("{prefix}{name}"), value))
@@ -678,7 +678,7 @@ pub enum Opening {
         name: String,
         /// Function or free-form.
         kind: ToolKind,
-        /// What its provider wants back with it, where that is known by now.
+        /// The signature that its provider wants back with it, if it came by now.
         signature: Option<Sealed>,
         /// What only the source dialect has.
         extensions: Vec<Extension>,

@@ -9,16 +9,16 @@ use crate::{Dialect, EncodeError, Target};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// What answers a tool call that has no result.
+/// The result of a tool call that has none.
 pub(crate) const NO_RESULT: &str = "This tool call has no result.";
 
-/// What stands before an assistant's words that open a conversation.
+/// A user's message before an assistant's words that open a conversation.
 const NO_BEGINNING: &str = "(The conversation begins.)";
 
-/// What follows the beginning of an answer where the model takes none.
+/// A user's message after the beginning of an answer, for models that take none.
 const GO_ON: &str = "(Go on.)";
 
-/// What a target demands of a conversation.
+/// The order that a target demands of a conversation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
     /// Instructions in the middle of a conversation.
@@ -36,7 +36,7 @@ pub(crate) struct Order {
     pub(crate) ends_with_user: bool,
 }
 
-/// Where a target takes instructions.
+/// The places where a target takes instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum System {
     /// Anywhere.
@@ -50,13 +50,13 @@ pub(crate) enum System {
 }
 
 impl Order {
-    /// What servers of OpenAI's dialect demand, by the target's flags.
+    /// The order for servers of OpenAI's dialect, by the target's flags.
     pub(crate) fn of_chat(target: &Target<'_>) -> Self {
         let system = if target.system_first { System::First } else { System::Anywhere };
         Self { system, alternates: target.alternates, ..Self::default() }
     }
 
-    /// What Anthropic demands.
+    /// The order for Anthropic.
     pub(crate) fn of_claude(target: &Target<'_>) -> Self {
         Self {
             system: System::Told(Dialect::AnthropicMessages),

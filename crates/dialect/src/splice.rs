@@ -212,7 +212,7 @@ impl<'a> Edits<'a> {
             .any(|(place, change)| place.member == member && matches!(change, Change::Remove))
     }
 
-    /// What becomes of the body.
+    /// The changes to the body, in its order.
     fn plan(&self) -> Plan<'_> {
         let all = &self.head.members;
         // From here on every member goes: the comma before them goes too.
@@ -248,7 +248,7 @@ impl<'a> Edits<'a> {
     /// did not change.
     ///
     /// # Errors
-    /// Where the new body is one that [`Head::scan`] refuses.
+    /// If the new body is one that [`Head::scan`] refuses.
     pub fn applied(&self, body: &Bytes) -> Result<(Bytes, Head), HeadError> {
         let plan = self.plan();
         let surface = self.head.surface();

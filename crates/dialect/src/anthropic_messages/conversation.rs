@@ -35,7 +35,7 @@ pub(super) fn arrange<'r>(
     Ok(messages)
 }
 
-/// What of a turn can be said.
+/// Keeps the parts of a turn that this dialect can say.
 fn say<'r>(
     mut message: Message<'r>,
     places: &Places,

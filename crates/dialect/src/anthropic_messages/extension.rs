@@ -14,7 +14,7 @@ pub(super) fn extension(name: impl Into<String>, value: impl Into<Json>) -> Exte
     Extension::new(HERE, name, value)
 }
 
-/// What is left of an object of this dialect, named `prefix` + key.
+/// Members that are left of an object of this dialect, named `prefix` + key.
 pub(super) fn rest(prefix: &str, object: &Object<'_>) -> Vec<Extension> {
     Extension::of_rest(HERE, prefix, object)
 }

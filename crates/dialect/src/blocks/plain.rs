@@ -1,8 +1,8 @@
 //! What blocks that only Anthropic has say in parts that every dialect has:
 //! search results and documents given as content become words and pictures.
 //!
-//! What is not listed here cannot be said in another dialect, whose encoder
-//! refuses it by its kind.
+//! Blocks that are not listed here cannot be said in another dialect, whose
+//! encoder refuses them by their kind.
 
 use super::{cache_control, decode_content};
 use crate::json::read::{Object, Raw};

@@ -1,7 +1,7 @@
-//! What a request holds somewhere, seen while it is checked.
+//! Signs of a request's content, seen while it is checked.
 //!
-//! Signs, no facts: where one is seen, the messages have to be read to know;
-//! where none is, they need not be. Keys and values that are written with
+//! They are no facts: if one is seen, the messages have to be read to know; if
+//! none is, they need not be. Keys and values that are written with
 //! escapes are not seen.
 
 use crate::json::check::Watch;
@@ -55,7 +55,7 @@ pub(super) struct Watcher<'i> {
     role: Option<Role>,
 }
 
-/// Who speaks, as far as order is concerned.
+/// The speaker of a message, as far as order is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     System,

@@ -20,7 +20,7 @@ pub enum Role {
     Usage,
     /// The most tokens of an answer.
     OutputLimit,
-    /// How many answers are generated.
+    /// The number of answers that are generated.
     Choices,
     /// What a token costs, or what else is charged for.
     Price,

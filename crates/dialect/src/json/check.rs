@@ -1,4 +1,4 @@
-//! Whether text is JSON (RFC 8259), in one pass and without recursion.
+//! Checks that text is JSON (RFC 8259), in one pass and without recursion.
 //!
 //! As strict as `serde_json` is for values that it only passes over: strings
 //! without control characters and with known escapes, numbers in JSON's
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// The deepest nesting, in brackets.
 pub(crate) const DEPTH_MAX: usize = 256;
 
-/// Why text is refused.
+/// The reason to refuse text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It is no JSON, or not of the wanted kind.
@@ -144,8 +144,8 @@ impl<'a> Checker<'a> {
         if self.peek().is_ok() { Err(Fault::Syntax) } else { Ok(()) }
     }
 
-    /// The next value, which stands under `key` and in `depth` brackets; moves
-    /// past it.
+    /// The next value, which is that of `key` and in `depth` brackets; moves past
+    /// it.
     pub(crate) fn value(
         &mut self,
         key: &'a [u8],

@@ -1,5 +1,4 @@
-//! What the escapes in JSON strings stand for, halves of surrogate pairs
-//! included.
+//! The escapes in JSON strings, halves of surrogate pairs included.
 //!
 //! A provider that cuts its output between UTF-16 units sends `"\ud83d"` and
 //! then `"\ude00"`; each alone is no text. [`Joiner`] puts the halves of one
@@ -27,7 +26,7 @@ impl Joiner {
         Some(text)
     }
 
-    /// Adds what stands between a string's quotes to `text`.
+    /// Adds the text between a string's quotes to `text`.
     fn add(&mut self, inner: &str, text: &mut String) {
         let bytes = inner.as_bytes();
         let mut at = 0;
@@ -44,8 +43,8 @@ impl Joiner {
         }
     }
 
-    /// Adds what the escape at the beginning of `rest` stands for; returns its
-    /// length.
+    /// Adds the character of the escape at the beginning of `rest`; returns the
+    /// escape's length.
     fn escape(&mut self, rest: &[u8], text: &mut String) -> usize {
         let unit = escape(rest, 0).and_then(|unit| u16::try_from(unit).ok());
         let Some(unit) = unit else {
@@ -81,8 +80,8 @@ impl Joiner {
     }
 }
 
-/// The text that stands between a string's quotes as `inner`, halves of pairs
-/// replaced.
+/// The text that is written as `inner` between a string's quotes, halves of
+/// pairs replaced.
 pub(crate) fn unescaped(inner: &str) -> Cow<'_, str> {
     if memchr(b'\\', inner.as_bytes()).is_none() {
         return Cow::Borrowed(inner);
@@ -128,11 +127,11 @@ pub(crate) fn mend(json: &mut [u8]) {
 pub(crate) fn mended(json: &str) -> String {
     let mut bytes = json.as_bytes().to_vec();
     mend(&mut bytes);
-    // ASCII stands for ASCII: what was text is text.
+    // ASCII replaces ASCII: what was text is text.
     String::from_utf8(bytes).unwrap_or_else(|_| json.to_owned())
 }
 
-/// The code unit that `\uXXXX` at this place stands for.
+/// The code unit of `\uXXXX` at this place.
 fn escape(json: &[u8], at: usize) -> Option<u32> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

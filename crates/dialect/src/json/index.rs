@@ -1,5 +1,5 @@
-//! Where the long values of a text end, noted while it is checked, so that
-//! reading it level by level does not go through them again and again.
+//! The ends of a text's long values, noted while it is checked, so that reading
+//! it level by level does not go through them at each level.
 
 use super::check::Watch;
 use std::ops::Range;

@@ -58,7 +58,7 @@ impl<'a> Body<'a> {
     /// Checks bytes that are one JSON value.
     ///
     /// # Errors
-    /// Where they are none.
+    /// If they are none.
     pub(crate) fn check(body: &'a [u8]) -> Result<Self, Wrong> {
         let malformed = |fault| not_an_object(&Malformed::new(body, fault));
         let text = std::str::from_utf8(body).map_err(|_| malformed(Fault::Syntax))?;
@@ -75,7 +75,7 @@ impl<'a> Body<'a> {
     /// The body as an object.
     ///
     /// # Errors
-    /// Where it is another value.
+    /// If it is another value.
     pub(crate) fn object(&self) -> Result<Object<'_>, Wrong> {
         let raw = Raw { text: self.text, at: 0, index: self.index.as_ref() };
         Object::of(raw).map_err(|_| not_an_object(&"it has another type"))
@@ -90,7 +90,7 @@ fn not_an_object(what: &dyn fmt::Display) -> Wrong {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     text: &'a str,
-    /// Where it begins in the text that the index is of.
+    /// Its place in the text that the index is of.
     at: usize,
     index: Option<&'a Index>,
 }
@@ -234,7 +234,7 @@ impl<'a> Object<'a> {
     /// Reads a value that is an object.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it is none.
     pub(crate) fn of(raw: Raw<'a>) -> Result<Self, Wrong> {
         match Members::of(raw) {
             Some(Members(members)) => Ok(Self { members: keep_last(members) }),
@@ -348,10 +348,10 @@ pub(crate) fn whole(raw: Raw<'_>) -> Option<u64> {
     })
 }
 
-/// What is wrong, and the path to it from where the reader is.
+/// A fault in a value, and the path to it from the value that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// Empty for the reader's own value.
+    /// Empty for the value itself.
     pub(crate) path: String,
     pub(crate) what: String,
 }

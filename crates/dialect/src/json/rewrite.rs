@@ -4,7 +4,7 @@
 use super::read::{Members, Raw};
 use super::write::quoted;
 
-/// What becomes of a member.
+/// A change to a member.
 pub(crate) enum Change {
     None,
     Gone,

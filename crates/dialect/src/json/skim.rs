@@ -13,8 +13,8 @@ use std::ops::Range;
 pub(crate) struct Skim<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where its long values end, and where it begins in the text that the
-    /// index is of.
+    /// The ends of its long values, and its place in the text that the index is
+    /// of.
     index: Option<(&'a Index, usize)>,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Skim<'a> {
         self.bytes.get(start..end)
     }
 
-    /// Where a member's key is, without its quotes; moves past its colon.
+    /// The place of a member's key, without its quotes; moves past its colon.
     pub(crate) fn key_span(&mut self) -> Option<Range<usize>> {
         self.peek()?;
         let start = self.at + 1;

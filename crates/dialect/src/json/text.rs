@@ -1,4 +1,4 @@
-//! Where the strings in JSON text end.
+//! Finds the ends of strings in JSON text.
 //!
 //! Strings are nearly all of a long request, and escapes are frequent in them
 //! (each line of code has some). A branch for each escape is what a processor

@@ -77,7 +77,7 @@ fn tool_call(call: &Object<'_>, id: impl FnOnce() -> String) -> Part {
     Part { signature, extensions: extension.into_iter().collect(), ..Part::from(content) }
 }
 
-/// What stands beside a call: Gemini's compatible path hides its thought
+/// The members next to a call: Gemini's compatible path hides its thought
 /// signature there, and refuses the call in a later turn without it. What is
 /// more than a signature stays as it is.
 pub(super) fn extra_content(call: &Object<'_>) -> (Option<Sealed>, Option<Extension>) {
@@ -88,7 +88,7 @@ pub(super) fn extra_content(call: &Object<'_>) -> (Option<Sealed>, Option<Extens
     }
 }
 
-/// Writes what stands beside a call.
+/// Writes the members next to a call.
 pub(super) fn encode_beside(
     call: &mut ObjectWriter<'_>,
     signature: Option<&Sealed>,

@@ -13,14 +13,13 @@ pub(crate) fn extension(name: impl Into<String>, value: impl Into<Json>) -> Exte
     Extension::new(HERE, name, value)
 }
 
-/// What is left of an object of this dialect, named `prefix` + key.
+/// Members that are left of an object of this dialect, named `prefix` + key.
 pub(crate) fn rest(prefix: &str, object: &Object<'_>) -> Vec<Extension> {
     Extension::of_rest(HERE, prefix, object)
 }
 
-/// What is left of a request, each field with its weight. What is said to the
-/// gateway is not among it; `metadata` was, and its part for the provider has
-/// been told apart before.
+/// Fields that are left of a request, each with its weight. Those for the gateway
+/// are not among them, nor is `metadata`, which the scan has judged.
 pub(crate) fn fields_of_request(object: &Object<'_>) -> Vec<Extension> {
     let mut fields = rest("", object);
     fields.retain(|e| e.name != "metadata" && !keys::is_for_gateway(Surface::OpenAiChat, &e.name));

@@ -126,7 +126,7 @@ pub fn is_disordered(raw: &[u8], system_first: bool, alternates: bool) -> bool {
     (system_first && late) || (alternates && repeated)
 }
 
-/// Who speaks, as far as order is concerned.
+/// The speaker of a message, as far as order is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     System,

@@ -1,15 +1,15 @@
-//! What becomes of a body, and where its parts are afterwards.
+//! The changes to a body, and the places of its parts afterwards.
 
 use bytes::Bytes;
 use std::ops::Range;
 
-/// What becomes of a body: spans to cut with what to put there, in the body's
+/// Changes to a body: spans to cut with the text to put there, in the body's
 /// order, and members to insert.
 pub(super) struct Plan<'e> {
     cuts: Vec<(Range<usize>, &'e str)>,
     /// For each cut, the bytes put in and taken out up to and with it.
     sums: Vec<(usize, usize)>,
-    /// Where members are inserted: after the last one.
+    /// The place for new members: after the last one.
     pub(super) end: usize,
     /// With their keys.
     pub(super) inserts: Vec<String>,

@@ -311,7 +311,7 @@ impl Choice {
         Some(self.calls.len() - 1)
     }
 
-    /// What stands beside a call opens with it, if it comes in time.
+    /// Members next to a call open with it, if they come in time.
     fn beside(
         &mut self,
         at: usize,

@@ -248,7 +248,7 @@ impl Encoder {
         index
     }
 
-    /// Writes what belongs beside call number `at` and came after its beginning.
+    /// Writes members next to call number `at` that came after its beginning.
     fn beside_call(
         &mut self,
         choice: u32,
