@@ -5,8 +5,10 @@
 //! folders asks which dialect it has before it. A new dialect is a folder, a
 //! variant of [`Dialect`](crate::Dialect) and its line in `translate`.
 
+use crate::defaults::Defaults;
 use crate::head::Head;
 use crate::model::{Event, Request, Response};
+use crate::splice::Edits;
 use crate::{
     ApiError, DecodeError, Dropped, EncodeError, Endpoint, ErrorClass, Shown, Surface, Target, sse,
 };
@@ -100,4 +102,7 @@ pub struct Contract {
     /// Names of betas that a body needs which the gateway wrote; see the dialect's
     /// header for them.
     pub betas: fn(&Head, &[u8]) -> Vec<&'static str>,
+    /// Adds a deployment's parameters to a client's request of the dialect that
+    /// otherwise goes up as it came.
+    pub add_defaults: for<'d> fn(&mut Edits<'d>, &Head, &[u8], &Defaults<'d>),
 }

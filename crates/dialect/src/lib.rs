@@ -10,6 +10,7 @@ pub mod anthropic_messages;
 mod blocks;
 pub mod contract;
 pub mod count;
+pub mod defaults;
 pub mod dropped;
 pub mod embeddings;
 mod endpoint;

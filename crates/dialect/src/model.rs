@@ -432,6 +432,24 @@ pub struct Reasoning {
     pub mode: Option<ReasoningMode>,
 }
 
+/// The smallest thinking budget that any provider takes, in tokens: Anthropic's.
+pub(crate) const LEAST_BUDGET_TOKENS: u64 = 1_024;
+
+impl Reasoning {
+    /// The wish with a budget below the output limit; `None` if no provider takes
+    /// one that is so small.
+    pub(crate) fn within(mut self, limit_tokens: Option<u64>) -> Option<Self> {
+        if let (Some(budget), Some(limit)) = (self.budget_tokens, limit_tokens)
+            && budget >= limit
+        {
+            let room = limit.saturating_sub(1);
+            self.budget_tokens = Some(room).filter(|room| *room >= LEAST_BUDGET_TOKENS);
+            self.budget_tokens?;
+        }
+        Some(self)
+    }
+}
+
 /// Whether the model thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasoningMode {

@@ -5,6 +5,7 @@ use crate::health::Health;
 use crate::traits::Traits;
 use base::Origin;
 use catalog::{Prices, Provider};
+use dialect::defaults::Defaults;
 use dialect::surfaces::Kind;
 use dialect::{Dialect, Endpoint, Json, OutputLimitField, Surface, Target};
 use http::HeaderValue;
@@ -247,6 +248,11 @@ impl Candidate {
             no_budgets: traits.no_budgets,
             no_effort: traits.no_effort,
         }
+    }
+
+    /// The deployment's own parameters, for requests to it.
+    pub fn defaults(&self) -> Defaults<'_> {
+        Defaults::new(&self.deployment.body_defaults, self.target(true))
     }
 
     /// Which name the output limit has.

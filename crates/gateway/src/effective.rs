@@ -13,9 +13,10 @@ use crate::deployment::{Candidate, Deployment};
 use crate::dispatch::Exchange;
 use crate::error::Failure;
 use crate::quirks::{self, Rules};
-use crate::{betas, defaults, expansion, wire};
+use crate::{betas, expansion, wire};
 use bytes::Bytes;
 use dialect::Surface;
+use dialect::defaults;
 use dialect::head::{Head, HeadError};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
@@ -115,12 +116,12 @@ impl<'a> Effective<'a> {
         };
         if !candidate.deployment.body_defaults.is_empty() {
             let mut edits = Edits::new(head, body);
-            defaults::same(&mut edits, head, body, candidate);
+            candidate.defaults().same(&mut edits, head, body);
             if !edits.is_empty() {
                 // Only what the client says to the gateway is for it alone.
                 let mut edits = Edits::new(head, body);
                 quirks::remove_gateway_keys(&mut edits, head, body, quirks);
-                defaults::same(&mut edits, head, body, candidate);
+                candidate.defaults().same(&mut edits, head, body);
                 let (body, head) = applied(body, &edits)?;
                 sent = Self { head: Cow::Owned(head), body, as_received: false, ..sent };
             }
@@ -165,7 +166,7 @@ impl<'a> Effective<'a> {
         let mut head = scanned(sent_as, &body)?;
         if !deployment.body_defaults.is_empty() {
             let mut edits = Edits::new(&head, &body);
-            defaults::after(&mut edits, &head, &body, candidate, admission.call.surface);
+            candidate.defaults().after(&mut edits, &head, &body, admission.call.surface);
             if !edits.is_empty() {
                 let edited = applied(&body, &edits)?;
                 drop(edits);
@@ -261,7 +262,7 @@ fn decoded(admission: &Admission, candidate: &Candidate) -> Result<Request, Deco
     expansion::check(head)?;
     let mut edits = Edits::new(head, body);
     edits.remove_gateway_keys();
-    defaults::before(&mut edits, head, body, candidate);
+    candidate.defaults().before(&mut edits, head, body, candidate.dialect());
     wire::decode_request(admission.call.surface, &splice::apply(body, &edits))
 }
 

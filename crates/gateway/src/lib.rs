@@ -17,7 +17,6 @@ mod claude;
 mod client_headers;
 pub mod coding;
 pub mod controls;
-pub mod defaults;
 pub mod deployment;
 pub mod detach;
 pub mod dice;

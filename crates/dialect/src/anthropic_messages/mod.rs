@@ -27,6 +27,7 @@
 mod betas;
 mod block;
 mod conversation;
+mod defaults;
 pub mod error;
 mod extension;
 pub mod fit;
@@ -71,6 +72,7 @@ pub static CONTRACT: Contract = Contract {
     request_id_header: "request-id",
     default_headers: &[("anthropic-version", "2023-06-01")],
     betas: betas::needed,
+    add_defaults: defaults::add,
 };
 
 /// This folder's dialect, for what it marks as its own.

@@ -5,13 +5,11 @@
 
 use crate::anthropic_messages::extension;
 use crate::json::write::ObjectWriter;
-use crate::model::{Reasoning, ReasoningMode, Request};
+use crate::model::{LEAST_BUDGET_TOKENS, Reasoning, ReasoningMode, Request};
 use crate::{EncodeError, Target};
 
 /// `max_tokens` where neither client nor target knows a limit.
 const DEFAULT_MAX_TOKENS: u64 = 4_096;
-/// Anthropic's smallest thinking budget.
-pub(super) const LEAST_BUDGET: u64 = 1_024;
 
 /// What goes upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +103,9 @@ pub(super) fn plan<'r>(
             };
         }
         (_, Some(budget), _) => {
-            if budget < LEAST_BUDGET {
+            if budget < LEAST_BUDGET_TOKENS {
                 return Err(invalid(format!(
-                    "{budget} is below the least thinking budget, {LEAST_BUDGET}"
+                    "{budget} is below the least thinking budget, {LEAST_BUDGET_TOKENS}"
                 )));
             }
             plan.thinking = Thinking::Budget(budget);
@@ -121,7 +119,7 @@ pub(super) fn plan<'r>(
             // An effort is a wish: a small output limit shrinks it, or
             // leaves no room to think at all.
             let budget = budget.min(plan.max_tokens.saturating_sub(1));
-            if budget >= LEAST_BUDGET {
+            if budget >= LEAST_BUDGET_TOKENS {
                 plan.thinking = Thinking::Budget(budget);
             }
         }

@@ -33,7 +33,7 @@ pub fn added(
         return None;
     }
     request.max_output_tokens = request.max_output_tokens.or(limit_tokens);
-    let wish = within(wish.clone(), request.max_output_tokens)?;
+    let wish = wish.clone().within(request.max_output_tokens)?;
     let messages = conversation::arrange(&request, target, &mut Dropped::default()).ok()?;
     let allows = Allows {
         signed_loop: conversation::has_signed_loop(&messages),
@@ -90,7 +90,7 @@ pub fn adjusted(body: &[u8], target: &Target<'_>) -> Option<Adjusted> {
         (true, None) => Reasoning { effort: Some("high".to_owned()), ..wish },
         _ => wish,
     };
-    let wish = within(wish, request.max_output_tokens);
+    let wish = wish.within(request.max_output_tokens);
     let plan = thinking::plan(&request, wish.as_ref(), target, allows).ok()?;
     let effort = plan.effort.map(str::to_owned).or(kept).filter(|_| !target.no_effort);
     Some(Adjusted { thinking: text(plan.thinking), effort })
@@ -106,19 +106,6 @@ fn text(thinking: Thinking) -> Option<String> {
         }
         Thinking::Adaptive => Some(r#"{"type":"adaptive"}"#.to_owned()),
     }
-}
-
-/// The wish with a budget below the output limit; none where that is below
-/// Anthropic's least.
-pub fn within(mut wish: Reasoning, limit_tokens: Option<u64>) -> Option<Reasoning> {
-    if let (Some(budget), Some(limit)) = (wish.budget_tokens, limit_tokens)
-        && budget >= limit
-    {
-        let room = limit.saturating_sub(1);
-        wish.budget_tokens = Some(room).filter(|room| *room >= thinking::LEAST_BUDGET);
-        wish.budget_tokens?;
-    }
-    Some(wish)
 }
 
 /// What thinking forbids, and the client asks for.

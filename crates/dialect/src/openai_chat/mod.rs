@@ -47,6 +47,9 @@ pub static CONTRACT: Contract = Contract {
     request_id_header: "x-request-id",
     default_headers: &[],
     betas: |_, _| Vec::new(),
+    add_defaults: |edits, head, body, defaults| {
+        crate::defaults::add(edits, head, body, defaults.fields());
+    },
 };
 
 /// This folder's dialect, for what it marks as its own.
