@@ -1,5 +1,6 @@
 """The listener: TLS, HTTP/2, whom it believes about addresses; and TLS towards a provider."""
 
+import asyncio
 import contextlib
 import http.server
 import json
@@ -23,11 +24,11 @@ def secure(name):
     return {"cert": str(TESTDATA / f"{name}.pem"), "key": str(TESTDATA / f"{name}.key")}
 
 
-def client_of(gateway, key=MASTER_KEY, **options):
+def client_of(gateway, key=MASTER_KEY, kind=httpx.Client, **options):
     """Over TLS, by the name in the certificate, trusting only the test authority."""
     port = httpx.URL(gateway.url).port
     context = ssl.create_default_context(cafile=str(AUTHORITY))
-    return httpx.Client(
+    return kind(
         base_url=f"https://localhost:{port}",
         headers={"authorization": f"Bearer {key}"} if key else {},
         verify=context,
@@ -60,19 +61,21 @@ def test_tls_serves_both_versions_of_http(tls_gateway, http2):
 
 
 def test_many_streams_share_one_http2_connection(tls_gateway):
-    with client_of(tls_gateway, http2=True, limits=httpx.Limits(max_connections=1)) as client:
-        client.get("/health/liveliness")
-        answers = []
+    # One thread: httpx gives threads that share a connection the same stream id now and then.
+    async def ask_all():
+        async with client_of(
+            tls_gateway, kind=httpx.AsyncClient, http2=True, limits=httpx.Limits(max_connections=1)
+        ) as client:
+            await client.get("/health/liveliness")
 
-        def ask(number):
-            body = {**HELLO, "stream": number % 2 == 0, "messages": [{"role": "user", "content": f"I am {number}"}]}
-            answers.append((number, client.post("/v1/chat/completions", json=body)))
+            async def ask(number):
+                said = [{"role": "user", "content": f"I am {number}"}]
+                body = {**HELLO, "stream": number % 2 == 0, "messages": said}
+                return number, await client.post("/v1/chat/completions", json=body)
 
-        workers = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+            return await asyncio.gather(*(ask(number) for number in range(20)))
+
+    answers = asyncio.run(ask_all())
     assert len(answers) == 20
     for number, answer in answers:
         assert answer.status_code == 200 and answer.http_version == "HTTP/2"

@@ -372,7 +372,7 @@ fn without(text: &str, ranges: Vec<Range<usize>>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MASK, Redactor};
+    use super::{MASK, Redactor, WINDOW};
     use crate::secret::Secret;
     use proptest::prelude::*;
 
@@ -587,7 +587,9 @@ mod tests {
             let spelled = &spelled[pick.index(spelled.len())].1;
             let clean = redactor.clean(&texts.join(spelled)).into_owned();
             prop_assert!(!redactor.finds(clean.as_bytes()), "{clean}");
-            prop_assert!(!clean.contains(&key) || !redactor.finds(key.as_bytes()));
+            // A key below the window is looked for as a word; inside of another word it may stay.
+            let is_left = clean.contains(&key) && redactor.finds(key.as_bytes());
+            prop_assert!(!is_left || key.len() < WINDOW, "{clean}");
         }
     }
 }
