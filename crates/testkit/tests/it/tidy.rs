@@ -12,8 +12,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Lowest first: a crate may import only what stands before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "base",
+    "sandbox",
     "dialect",
     "catalog",
     "config",

@@ -1,0 +1,209 @@
+//! The launcher's side: forks, waits, and ends as the command ended.
+
+use crate::channel::Channel;
+use crate::error::{Error, step};
+use crate::network::Attempts;
+use crate::plan::Plan;
+use crate::report::{Protection, Report};
+use crate::{init, sys};
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A command in its sandbox. It starts with [`Confined::release`].
+pub struct Confined {
+    pid: sys::Pid,
+    channel: Channel,
+    report: Report,
+    listeners: Vec<TcpListener>,
+    attempts: Option<Attempts>,
+}
+
+/// End of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this code.
+    Exited(u8),
+    /// A signal ended it.
+    Signalled(i32),
+}
+
+impl Ending {
+    fn from_status(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signalled(libc::WTERMSIG(status))
+        } else {
+            Self::Exited(libc::WEXITSTATUS(status) as u8)
+        }
+    }
+
+    /// Ends this process in the same way: by the same signal, which does not return,
+    /// or else with the code that is returned.
+    pub fn repeat(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signalled(number) => {
+                drop(sys::forbid_core_dumps());
+                sys::die_by(number);
+                128_u8.wrapping_add(number as u8)
+            }
+        }
+    }
+}
+
+impl Confined {
+    /// Builds the sandbox; `command` waits in it for [`Confined::release`].
+    ///
+    /// # Errors
+    /// The process has threads already, or the kernel refuses a step. Nothing runs
+    /// then.
+    pub fn start(plan: &Plan, command: Command) -> Result<Self, Error> {
+        if sys::threads().map_err(step("counting threads"))? != 1 {
+            return Err(Error::Threads);
+        }
+        let mut numbers = init::FORWARDED.to_vec();
+        numbers.push(libc::SIGCHLD);
+        sys::Signals::new(&numbers).block().map_err(step("blocking signals"))?;
+        let terminal = terminal();
+        let (mut channel, other) = Channel::pair().map_err(step("opening a channel"))?;
+        let namespaces = libc::CLONE_NEWUSER
+            | libc::CLONE_NEWNS
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWNET;
+        let pid = match sys::fork_into(namespaces).map_err(Error::Namespaces)? {
+            sys::Side::Child => {
+                drop(channel);
+                init::run(plan, terminal.as_deref(), command, other)
+            }
+            sys::Side::Parent(pid) => pid,
+        };
+        drop(other);
+        let built = map_ids(pid).map_err(Error::Namespaces).and_then(|()| receive(&mut channel));
+        match built {
+            Ok((report, descriptors)) => {
+                let mut descriptors = descriptors.into_iter();
+                let listeners =
+                    descriptors.by_ref().take(plan.ports.len()).map(TcpListener::from).collect();
+                let attempts = descriptors.next().map(Attempts::new);
+                Ok(Self { pid, channel, report, listeners, attempts })
+            }
+            Err(error) => {
+                drop(channel);
+                drop(sys::wait_for(pid, true));
+                Err(error)
+            }
+        }
+    }
+
+    /// Protections that are in force.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Takes the sockets that listen on the plan's ports, in its order.
+    pub fn take_listeners(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.listeners)
+    }
+
+    /// Takes the socket that sees attempts to go around the proxy.
+    pub fn take_attempts(&mut self) -> Option<Attempts> {
+        self.attempts.take()
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// The sandbox has ended.
+    pub fn release(&mut self) -> Result<(), Error> {
+        self.channel.send(b"go").map_err(Error::Lost)
+    }
+
+    /// Waits until the command has ended, and hands signals on to it.
+    ///
+    /// # Errors
+    /// The sandbox ended without the command's status.
+    pub fn wait(mut self) -> Result<Ending, Error> {
+        let mut numbers = init::FORWARDED.to_vec();
+        numbers.push(libc::SIGCHLD);
+        let signals = sys::Signals::new(&numbers);
+        loop {
+            match signals.wait() {
+                Ok((libc::SIGCHLD, _)) => {
+                    if let Ok(Some((_, status))) = sys::wait_for(self.pid, false) {
+                        sys::take_terminal_back();
+                        return self.ending(status);
+                    }
+                }
+                // What a terminal sends reaches the command by itself.
+                Ok((_, true)) => {}
+                Ok((number, false)) => drop(sys::send_signal(self.pid, number)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Lost(error)),
+            }
+        }
+    }
+
+    fn ending(&mut self, status_of_first: i32) -> Result<Ending, Error> {
+        match self.channel.receive() {
+            Ok(status) => {
+                let status: Result<[u8; 4], _> = status.as_slice().try_into();
+                let status = status.map_err(|error| Error::Lost(io::Error::other(error)))?;
+                Ok(Ending::from_status(i32::from_le_bytes(status)))
+            }
+            // The whole sandbox was killed.
+            Err(_) if libc::WIFSIGNALED(status_of_first) => {
+                Ok(Ending::from_status(status_of_first))
+            }
+            Err(error) => Err(Error::Lost(error)),
+        }
+    }
+}
+
+fn receive(channel: &mut Channel) -> Result<(Report, Vec<OwnedFd>), Error> {
+    channel.send(b"mapped").map_err(Error::Lost)?;
+    let answer = channel.receive().map_err(Error::Lost)?;
+    let answer = String::from_utf8_lossy(&answer);
+    if let Some(failure) = answer.strip_prefix(init::FAILED) {
+        let (step, reason) = failure.split_once('\t').unwrap_or(("", failure));
+        return Err(Error::Step { step: step.to_owned(), reason: reason.to_owned() });
+    }
+    let report = Report::from_lines(&answer);
+    let descriptors = channel.receive_descriptors().map_err(Error::Lost)?;
+    debug_assert!(report.active.contains(&Protection::OwnRoot));
+    Ok((report, descriptors))
+}
+
+/// Maps users and groups into the namespace as they are: all that this process may
+/// map if it has the privilege, else its own.
+fn map_ids(pid: sys::Pid) -> io::Result<()> {
+    let all = |kind: &str| -> io::Result<()> {
+        let own = fs::read_to_string(format!("/proc/self/{kind}_map"))?;
+        let identity = own.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+            Some(format!("{first} {first} {count}\n"))
+        });
+        fs::write(format!("/proc/{pid}/{kind}_map"), identity.collect::<String>())
+    };
+    if sys::user_id() == 0 && all("uid").is_ok() {
+        return all("gid");
+    }
+    let one = |kind: &str, id: u32| {
+        fs::write(format!("/proc/{pid}/{kind}_map"), format!("{id} {id} 1\n"))
+    };
+    fs::write(format!("/proc/{pid}/setgroups"), "deny")?;
+    one("uid", sys::user_id())?;
+    one("gid", sys::group_id())
+}
+
+/// Terminal on one of the standard descriptors.
+fn terminal() -> Option<PathBuf> {
+    (0..3).find_map(|number| {
+        let target = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+        target.starts_with("/dev/pts/").then_some(target)
+    })
+}
