@@ -14,7 +14,7 @@ use crate::expansion;
 use crate::gateway::Gateway;
 use crate::headers;
 use crate::late::Face;
-use crate::off_worker::off_worker;
+use crate::off_worker::off_thread;
 use crate::price_keys;
 use crate::principal::{self, Asker, Principal};
 use crate::record;
@@ -156,8 +156,9 @@ impl Admitted {
             body.bytes = decoded.await.map_err(undecoded)?;
         }
         let body_wait = clock.monotonic().saturating_sub(asked_at);
-        let scan = || Head::scan(&body.bytes, received.surface).map_err(|error| unscanned(&error));
-        let head = off_worker(body.bytes.len(), scan).await?;
+        let (bytes, surface) = (body.bytes.clone(), received.surface);
+        let scan = move || Head::scan(&bytes, surface);
+        let head = off_thread(body.bytes.len(), scan).await.map_err(|error| unscanned(&error))?;
         let wishes = Wishes::read(&received.headers, &head).map_err(|failure| *failure)?;
         controls::check(&head, &body.bytes)?;
         if principal.is_restricted() {

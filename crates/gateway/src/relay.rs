@@ -11,7 +11,7 @@ use crate::coding::{self, Coding, UnknownCoding};
 use crate::dispatch::{Dispatched, Exchange};
 use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::mode::error_inside;
-use crate::off_worker::off_worker;
+use crate::off_worker::{off_thread, off_worker};
 use crate::permit::{Permit, Settled};
 use crate::route::Failed;
 use crate::stream::{First, Stream};
@@ -129,7 +129,8 @@ async fn unary(
     permit.first_byte();
     let surface = admission.call.surface;
     let theirs = exchange.translated.unwrap_or(surface.dialect());
-    let observed = off_worker(bytes.len(), || Tap::unary(exchange.surface, &bytes)).await;
+    let (answered, sent) = (bytes.clone(), exchange.surface);
+    let observed = off_thread(bytes.len(), move || Tap::unary(sent, &answered)).await;
     permit.seen.update(&observed, true);
     if observed.problem.is_some() {
         let mut error = error_inside(theirs, &bytes);

@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::headers;
 use crate::late::Late;
 use crate::local;
-use crate::off_worker::off_worker;
+use crate::off_worker::{self, off_worker};
 use crate::permit::{Permit, Refused};
 use crate::relay::{Answer, Relayed, relay};
 use crate::route::Route;
@@ -72,7 +72,9 @@ where
     let peek = admission.call.stream.then_some(admission.runtime.peek);
     let (face, call) = (admission.face(), Arc::clone(&admission.call));
     let limit_ms = admission.client_limit_ms();
-    let mut attempts = Detach::new(admission.client(), Box::pin(counted(admission)), limit_ms);
+    let (client, body_bytes) = (admission.client(), admission.body.bytes.len());
+    let attempts = off_worker::apart(body_bytes, counted(admission));
+    let mut attempts = Detach::new(client, attempts, limit_ms);
     let Some(peek) = peek else { return attempts.await };
     if let Ok(answered) = tokio::time::timeout(peek, &mut attempts).await {
         return answered;
