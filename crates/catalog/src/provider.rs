@@ -81,6 +81,14 @@ pub enum OutputLimit {
 }
 
 impl OutputLimit {
+    /// The only name that the provider knows; `None` if it takes both.
+    pub fn only(self) -> Option<OutputLimitField> {
+        match self {
+            Self::AsSent => None,
+            Self::MaxTokens | Self::MaxCompletionTokens => Some(self.field()),
+        }
+    }
+
     /// The name under which the gateway itself writes the limit.
     pub fn field(self) -> OutputLimitField {
         match self {
@@ -100,6 +108,8 @@ pub struct Quirks {
     /// `openai_models`: names as OpenAI's, so that its reasoning models refuse
     /// `max_tokens` (seen as a 400 `unsupported_parameter` in recordings).
     pub openai_models: bool,
+    /// `claude_models`: serves Claude and nothing else.
+    pub claude_models: bool,
     /// `developer_role`: knows the role `developer`; others get `system`, as
     /// LiteLLM sends it.
     pub developer_role: bool,

@@ -89,6 +89,7 @@ fn parse(row: &'static str) -> Option<Provider> {
         quirks: Quirks {
             output_limit: OutputLimit::AsSent,
             openai_models: false,
+            claude_models: false,
             developer_role: false,
             text_content: false,
             no_stream_options: false,
@@ -164,6 +165,7 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
             }
         }
         "openai_models" => quirks.openai_models = true,
+        "claude_models" => quirks.claude_models = true,
         "developer_role" => quirks.developer_role = true,
         "text_content" => quirks.text_content = true,
         "no_stream_options" => quirks.no_stream_options = true,

@@ -6,10 +6,8 @@ use crate::fields::{self, Fields};
 use crate::params::invalid;
 use crate::reply::{self, Answer};
 use axum::extract::Request;
-use dialect::{
-    Dialect,
-    count::{self, Hidden},
-};
+use dialect::count::{self, Hidden};
+use dialect::openai_chat;
 use gateway::deployment::Candidate;
 use gateway::principal::resolve_model;
 use gateway::{Failure, Runtime};
@@ -87,7 +85,7 @@ pub(crate) fn input_tokens(fields: &mut Fields<'_>) -> Result<u64, Failure> {
     let tools = fields.raw("tools").map(raw).transpose().map_err(unreadable)?;
     let chat = Chat { model: "m", messages: &messages, tools: tools.as_deref() };
     let body = serde_json::to_vec(&chat).map_err(unreadable)?;
-    let request = Dialect::OpenAiChat.decode_request(&body).map_err(Failure::of_decode)?;
+    let request = openai_chat::request::decode(&body).map_err(Failure::of_decode)?;
     // The model is not looked at: the figure errs upwards for all of them.
     Ok(count::estimate_input_tokens(&request, Hidden::CLAUDE))
 }

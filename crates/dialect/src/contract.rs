@@ -102,6 +102,8 @@ pub struct Contract {
     /// Names of betas that a body needs which the gateway wrote; see the dialect's
     /// header for them.
     pub betas: fn(&Head, &[u8]) -> Vec<&'static str>,
+    /// Some providers of the dialect refuse `metadata`; their rows say which take it.
+    pub metadata_is_optional: bool,
     /// Adds a deployment's parameters to a client's request of the dialect that
     /// otherwise goes up as it came.
     pub add_defaults: for<'d> fn(&mut Edits<'d>, &Head, &[u8], &Defaults<'d>),

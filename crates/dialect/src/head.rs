@@ -14,7 +14,7 @@ mod read;
 use crate::Surface;
 use crate::json::check::{Checker, Fault};
 use crate::json::index::Index;
-use crate::json::read::Malformed;
+use crate::json::read::{Malformed, Members, Raw, string};
 use crate::json::skim::Skim;
 use flags::{Signs, Watcher};
 use keys::{Field, Key, Role};
@@ -389,6 +389,17 @@ impl Head {
         };
         let raw = body.get(member.value_span())?;
         (raw != b"null").then_some(raw)
+    }
+
+    /// The text in a field, if there is one.
+    pub fn text(&self, body: &[u8], field: Field) -> Option<String> {
+        let (parent, inner) = field.parts();
+        let raw = self.raw(body, parent)?;
+        let value = match inner {
+            None => Raw::check(raw).ok()?,
+            Some(name) => Members::of(Raw::check(raw).ok()?)?.last(name)?,
+        };
+        string(value)
     }
 
     /// A walk over a key's value, where [`Head::raw`] has one.

@@ -44,7 +44,7 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, DecodeError, EncodeError, ErrorClass};
 pub use json::Json;
 pub use surface::Surface;
-pub use target::{OutputLimitField, Reasons, Refused, Shown, Target};
+pub use target::{AsSent, OutputLimitField, Reasons, Refused, Shown, Target};
 pub use tool_names::ToolNames;
 pub use usage::Usage;
 

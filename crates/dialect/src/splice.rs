@@ -7,13 +7,13 @@
 
 mod plan;
 
-use crate::Json;
 use crate::head::keys::{self, Field, Role};
 use crate::head::{self, Head, HeadError, Metadata};
 use crate::json::index::Index;
 use crate::json::read::{Members, Raw};
 use crate::json::rewrite::{self, Change as Value};
 use crate::json::write::quoted;
+use crate::{Dropped, Json};
 use bytes::Bytes;
 use plan::Plan;
 use std::{borrow::Cow, ops::Range};
@@ -96,7 +96,7 @@ impl<'a> Edits<'a> {
 
     /// Gives a field this JSON text, whatever the client gave. The object that
     /// it belongs in is made where there is none.
-    fn set_field(&mut self, field: Field, text: Cow<'a, str>) -> &mut Self {
+    pub fn set_field(&mut self, field: Field, text: Cow<'a, str>) -> &mut Self {
         let (parent, Some(name)) = field.parts() else { return self.put(field.parts().0, text) };
         let (head, body) = (self.head, self.body);
         let Some((member, found)) = head.places(body, parent).last() else {
@@ -166,6 +166,36 @@ impl<'a> Edits<'a> {
         let places = self.head.places(self.body, name);
         self.members.extend(places.map(|(at, _)| (whole(at), Change::Remove)));
         self
+    }
+
+    /// Takes a parameter out with all that refers to it, and names it in
+    /// `dropped` if the client gave it.
+    pub fn leave_out(&mut self, name: &str, dropped: &mut Dropped) -> &mut Self {
+        if self.head.raw(self.body, name).is_some() {
+            dropped.add(name);
+        }
+        self.remove(name);
+        // Nothing may refer to a tool that is not there.
+        let referring: &[&str] = match name {
+            "tools" => &["tool_choice", "parallel_tool_calls"],
+            "functions" => &["function_call"],
+            _ => &[],
+        };
+        for name in referring {
+            self.remove(name);
+        }
+        self
+    }
+
+    /// Gives a key's value to another key, unless that has one.
+    pub fn rename(&mut self, from: &str, to: &'a str) -> &mut Self {
+        let Some(raw) = self.head.raw(self.body, from) else { return self };
+        let Ok(text) = std::str::from_utf8(raw) else { return self };
+        // A null beside it says nothing: what is said must not go with it.
+        if self.head.raw(self.body, to).is_none() {
+            self.set_text(to, text.to_owned());
+        }
+        self.remove(from)
     }
 
     /// Takes out what is said to the gateway alone, and what of `metadata` is.

@@ -4,9 +4,13 @@
 //! crate asks which one it has before it.
 
 use crate::contract::StreamEncoder;
+use crate::head::Head;
+use crate::head::keys::Field;
 use crate::model::{Request, Response};
+use crate::splice::Edits;
 use crate::surface::Surface;
-use crate::{DecodeError, Endpoint, Shown, anthropic_messages, openai_chat, openai_completions};
+use crate::{DecodeError, Dropped, Endpoint, OutputLimitField, Shown, Target};
+use crate::{anthropic_messages, openai_chat, openai_completions};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +67,29 @@ pub struct Row {
     pub has_usage_option: bool,
     /// Providers take nothing for it.
     pub is_free: bool,
+    /// Adds the edits that a target needs to a request that otherwise goes up as
+    /// its client wrote it, and names what is left out.
+    pub fit: fn(&mut Edits<'_>, &Head, &[u8], &Target<'_>, &mut Dropped),
+    /// Field of the output limit, by the name that the target knows it by.
+    pub output_limit: fn(OutputLimitField) -> Field,
+    /// Name of the list of stop sequences.
+    pub stop: &'static str,
+    /// Fields that hold an end user's id.
+    pub users: &'static [Field],
     /// Member whose entries each have an answer of their own.
     pub batch: Option<&'static str>,
     /// Towards upstreams of other dialects; `None` if it cannot be translated.
     pub codec: Option<Codec>,
 }
+
+/// The only name of the output limit in most dialects.
+const MAX_TOKENS: Field = Field::top("max_tokens");
+
+/// OpenAI's fields for an end user's id.
+const OPENAI_USERS: &[Field] = &[Field::top("user"), Field::top("safety_identifier")];
+
+/// Anthropic's field for an end user's id.
+const ANTHROPIC_USERS: &[Field] = &[Field::inner("metadata.user_id")];
 
 impl Row {
     /// Returns true if its answers have output tokens.
@@ -95,6 +117,13 @@ static OPENAI_CHAT: Row = Row {
     streams: true,
     has_usage_option: true,
     is_free: false,
+    fit: openai_chat::as_sent::fit,
+    output_limit: |name| match name {
+        OutputLimitField::MaxCompletionTokens => Field::top("max_completion_tokens"),
+        OutputLimitField::MaxTokens => MAX_TOKENS,
+    },
+    stop: "stop",
+    users: OPENAI_USERS,
     batch: None,
     codec: Some(Codec {
         decode_request: openai_chat::CONTRACT.decode_request,
@@ -113,6 +142,10 @@ static OPENAI_COMPLETIONS: Row = Row {
     streams: true,
     has_usage_option: true,
     is_free: false,
+    fit: |_, _, _, _, _| {},
+    output_limit: |_| MAX_TOKENS,
+    stop: "stop",
+    users: OPENAI_USERS,
     batch: Some("prompt"),
     codec: Some(Codec {
         decode_request: openai_completions::request::decode,
@@ -131,6 +164,10 @@ static OPENAI_EMBEDDINGS: Row = Row {
     streams: false,
     has_usage_option: false,
     is_free: false,
+    fit: |_, _, _, _, _| {},
+    output_limit: |_| MAX_TOKENS,
+    stop: "stop",
+    users: OPENAI_USERS,
     batch: Some("input"),
     codec: None,
 };
@@ -145,6 +182,10 @@ static ANTHROPIC_MESSAGES: Row = Row {
     streams: true,
     has_usage_option: false,
     is_free: false,
+    fit: anthropic_messages::as_sent::fit,
+    output_limit: |_| MAX_TOKENS,
+    stop: "stop_sequences",
+    users: ANTHROPIC_USERS,
     batch: None,
     codec: Some(Codec {
         decode_request: anthropic_messages::CONTRACT.decode_request,
@@ -167,6 +208,10 @@ static ANTHROPIC_COUNT_TOKENS: Row = Row {
     streams: false,
     has_usage_option: false,
     is_free: true,
+    fit: anthropic_messages::as_sent::fit,
+    output_limit: |_| MAX_TOKENS,
+    stop: "stop_sequences",
+    users: ANTHROPIC_USERS,
     batch: None,
     codec: Some(Codec {
         decode_request: anthropic_messages::CONTRACT.decode_request,

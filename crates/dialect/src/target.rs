@@ -65,6 +65,31 @@ pub struct Target<'a> {
     pub no_effort: bool,
     /// The target refuses a tool whose schema has alternatives at its top.
     pub flat_schemas: bool,
+    /// Facts for a request that otherwise goes up as its client wrote it.
+    pub as_sent: AsSent,
+}
+
+/// Facts of a target that change a request of its own dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsSent {
+    /// The target takes one system message, before all others.
+    pub system_first: bool,
+    /// The target takes `cache_control` on parts and tools.
+    pub cache_control: bool,
+    /// The one name of the output limit that the target knows; `None` if it
+    /// takes both.
+    pub output_limit: Option<OutputLimitField>,
+    /// The target keeps answers unless `store` is false.
+    pub store_false: bool,
+    /// The target names its models as OpenAI does.
+    pub openai_models: bool,
+    /// A server of unknown kind behind OpenAI's name: it is not known what it
+    /// refuses.
+    pub is_unknown: bool,
+    /// The model is one whose facts are known.
+    pub is_known_model: bool,
+    /// The model takes `temperature` or `top_p`, not both.
+    pub one_sampler: bool,
 }
 
 impl Target<'_> {

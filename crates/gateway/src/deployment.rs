@@ -7,7 +7,7 @@ use base::Origin;
 use catalog::{Prices, Provider};
 use dialect::defaults::Defaults;
 use dialect::surfaces::Kind;
-use dialect::{Dialect, Endpoint, Json, OutputLimitField, Surface, Target};
+use dialect::{AsSent, Dialect, Endpoint, Json, OutputLimitField, Surface, Target};
 use http::HeaderValue;
 use ledger::Cell;
 use serde_json::value::RawValue;
@@ -247,6 +247,16 @@ impl Candidate {
             flat_schemas: quirks.flat_schemas,
             no_budgets: traits.no_budgets,
             no_effort: traits.no_effort,
+            as_sent: AsSent {
+                system_first: !quirks.system_anywhere,
+                cache_control: quirks.keeps_cache_control || traits.cache_control,
+                output_limit: self.deployment.provider.output_limit(&self.upstream_model).only(),
+                store_false: quirks.store_false,
+                openai_models: quirks.openai_models,
+                is_unknown: quirks.openai_models && !traits.openais_own,
+                is_known_model: traits.is_known,
+                one_sampler: traits.one_sampler,
+            },
         }
     }
 

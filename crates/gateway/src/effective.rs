@@ -17,11 +17,12 @@ use crate::{betas, expansion, wire};
 use bytes::Bytes;
 use dialect::Surface;
 use dialect::defaults;
+use dialect::head::keys::Field;
 use dialect::head::{Head, HeadError};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
 use dialect::surfaces::Kind;
-use dialect::{DecodeError, Dialect, Dropped, OutputLimitField, ToolNames};
+use dialect::{DecodeError, Dialect, Dropped, ToolNames};
 use http::HeaderMap;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -83,7 +84,7 @@ impl<'a> Effective<'a> {
     /// What else of the candidate and of the headers bears on the bounds.
     fn to(mut self, candidate: &Candidate, client_headers: &HeaderMap) -> Self {
         let deployment = &candidate.deployment;
-        let limit = limit_field(self.head.surface(), candidate);
+        let limit = limit_field(self.head.surface(), candidate).path();
         self.takes_no_limit = deployment.additional_drop_params.iter().any(|name| name == limit);
         let own = deployment.extra_headers.iter().filter(|(name, _)| *name == betas::NAME);
         self.long_context = client_headers
@@ -285,7 +286,7 @@ fn of_deployment<'a>(
         }
     }
     for name in &deployment.additional_drop_params {
-        quirks::remove(edits, head, body, name, dropped);
+        edits.leave_out(name, dropped);
     }
 }
 
@@ -321,12 +322,9 @@ fn streams_with_options(surface: Surface) -> bool {
     surface.row().has_usage_option
 }
 
-/// What the output limit is called.
-fn limit_field(surface: Surface, candidate: &Candidate) -> &'static str {
-    match (surface, candidate.output_limit_field()) {
-        (Surface::OpenAiChat, OutputLimitField::MaxCompletionTokens) => "max_completion_tokens",
-        _ => "max_tokens",
-    }
+/// Field of the output limit.
+fn limit_field(surface: Surface, candidate: &Candidate) -> Field {
+    (surface.row().output_limit)(candidate.output_limit_field())
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub mod bound;
 mod bytes_queue;
 pub mod call;
 pub mod canary;
-mod claude;
 mod client_headers;
 pub mod coding;
 pub mod controls;

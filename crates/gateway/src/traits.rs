@@ -5,7 +5,7 @@
 //! that neither knows is taken to take everything.
 
 use catalog::{Model, OutputLimit, Provider};
-use dialect::{Dialect, Reasons, Refused};
+use dialect::{Reasons, Refused};
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,14 +90,14 @@ impl Traits {
 /// Whether a listed model thinks. Of OpenAI's and Anthropic's own models the
 /// data names all that do; of others, silence says nothing.
 fn reasons(provider: &Provider, listed: Model, model: &str) -> Option<bool> {
-    let complete = provider.quirks.openai_models || provider.dialect == Dialect::AnthropicMessages;
+    let complete = provider.quirks.openai_models || provider.quirks.claude_models;
     let by_name = provider.output_limit(model) == OutputLimit::MaxCompletionTokens;
     listed.supports("reasoning").or((complete && !by_name).then_some(false))
 }
 
 /// The others go on from nothing, or do not say.
 fn is_claude(provider: &Provider, version: Option<(u32, u32)>) -> bool {
-    provider.dialect == Dialect::AnthropicMessages || version.is_some()
+    provider.quirks.claude_models || version.is_some()
 }
 
 /// Claude 4.7 and later, and OpenAI's models while they reason, choose their

@@ -4,15 +4,9 @@
 //! provider no way back to the person.
 
 use catalog::Quirks;
-use dialect::Dialect;
 use dialect::head::Head;
 use dialect::splice::Edits;
 use ledger::KeyHasher;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
-
-/// The members of OpenAI's bodies that hold an end user's id.
-const MEMBERS: [&str; 2] = ["user", "safety_identifier"];
 
 /// Adds the edits that replace an id which the provider refuses.
 pub(crate) fn fit(
@@ -22,24 +16,10 @@ pub(crate) fn fit(
     quirks: &Quirks,
     hasher: &KeyHasher,
 ) {
-    match head.surface().dialect() {
-        Dialect::OpenAiChat => {
-            for name in MEMBERS {
-                let user = head.raw(body, name).and_then(|raw| serde_json::from_slice(raw).ok());
-                if let Some(user) = user.and_then(|user: String| replaced(&user, quirks, hasher)) {
-                    edits.set_text(name, format!("\"{user}\""));
-                }
-            }
-        }
-        Dialect::AnthropicMessages => {
-            let Some(raw) = head.raw(body, "metadata") else { return };
-            let Ok(metadata) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(raw) else {
-                return;
-            };
-            let user = metadata.get("user_id").and_then(|raw| serde_json::from_str(raw.get()).ok());
-            if let Some(user) = user.and_then(|user: String| replaced(&user, quirks, hasher)) {
-                edits.set_text("metadata", format!(r#"{{"user_id":"{user}"}}"#));
-            }
+    for field in head.surface().row().users {
+        let user = head.text(body, *field);
+        if let Some(user) = user.and_then(|user| replaced(&user, quirks, hasher)) {
+            edits.set_field(*field, format!("\"{user}\"").into());
         }
     }
 }

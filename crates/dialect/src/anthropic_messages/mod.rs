@@ -24,6 +24,7 @@
 //! - A tool loop whose thinking is gone or was signed elsewhere runs with
 //!   thinking off, where the model thinks with a budget.
 
+pub(crate) mod as_sent;
 mod betas;
 mod block;
 mod conversation;
@@ -72,6 +73,7 @@ pub static CONTRACT: Contract = Contract {
     request_id_header: "request-id",
     default_headers: &[("anthropic-version", "2023-06-01")],
     betas: betas::needed,
+    metadata_is_optional: false,
     add_defaults: defaults::add,
 };
 

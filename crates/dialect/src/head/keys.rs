@@ -63,6 +63,11 @@ impl Field {
         Self { path, is_inner: true }
     }
 
+    /// As written: keys parted by a dot.
+    pub const fn path(self) -> &'static str {
+        self.path
+    }
+
     /// The key at the top, and the one inside its object.
     pub(crate) fn parts(self) -> (&'static str, Option<&'static str>) {
         match self.path.split_once('.') {

@@ -8,6 +8,7 @@
 //! LiteLLM's clients read. Which provider is at the other end is not known
 //! here; what differs in requests is said by [`Target`](crate::Target).
 
+pub(crate) mod as_sent;
 pub mod error;
 pub mod fit;
 pub mod request;
@@ -47,6 +48,7 @@ pub static CONTRACT: Contract = Contract {
     request_id_header: "x-request-id",
     default_headers: &[],
     betas: |_, _| Vec::new(),
+    metadata_is_optional: true,
     add_defaults: |edits, head, body, defaults| {
         crate::defaults::add(edits, head, body, defaults.fields());
     },

@@ -354,6 +354,30 @@ fn dialects_do_not_know_each_other() {
 }
 
 #[test]
+fn only_dialect_asks_which_format_it_has() {
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|s| s.is_rust()) {
+        if source.product_crate().is_none_or(|of| of == "dialect") {
+            continue;
+        }
+        for (at, line) in source.code().lines().enumerate() {
+            // A variant; functions are in lower case and constants in upper case.
+            let is_variant = |rest: &&str| {
+                let mut letters = rest.chars();
+                letters.next().is_some_and(char::is_uppercase)
+                    && letters.next().is_some_and(char::is_lowercase)
+            };
+            let named = ["Dialect::", "Surface::"].iter().flat_map(|word| line.split(word).skip(1));
+            if named.into_iter().any(|rest| is_variant(&rest)) {
+                broken.push(format!("{}: {}: {}", source.shown(), at + 1, line.trim()));
+            }
+        }
+    }
+    let rule = "a format's own rules are in its folder of dialect, an endpoint's in SURFACES";
+    assert_none(rule, &broken);
+}
+
+#[test]
 fn modules_import_one_way() {
     let mut circles = Vec::new();
     for of in ONE_WAY {

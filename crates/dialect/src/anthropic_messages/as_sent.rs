@@ -1,54 +1,49 @@
-//! Anthropic's own requests on their way to Claude: what the gateway put into an
-//! earlier answer is taken out, and under `drop_params` a wish that the model
-//! refuses becomes one that it takes.
+//! A messages request that goes up as its client wrote it: what the gateway put
+//! into an earlier answer is taken out, and under `drop_params` a wish that the
+//! model refuses becomes one that it takes.
 
-use crate::deployment::Candidate;
-use crate::quirks::remove;
-use dialect::anthropic_messages::{fit, wish};
-use dialect::head::Head;
-use dialect::splice::Edits;
-use dialect::{Dialect, Dropped, tool_schema};
+use super::{fit as messages, wish};
+use crate::head::Head;
+use crate::splice::Edits;
+use crate::{Dialect, Dropped, Target, tool_schema};
 use memchr::memmem;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Adds the edits that a messages body needs for this candidate, and names in
-/// `dropped` what is left out.
-pub(crate) fn apply(
+/// Adds the edits that `target` needs, and names in `dropped` what is left out.
+pub(crate) fn fit(
     edits: &mut Edits<'_>,
     head: &Head,
     body: &[u8],
-    candidate: &Candidate,
-    drop_params: bool,
+    target: &Target<'_>,
     dropped: &mut Dropped,
 ) {
-    let quirks = &candidate.deployment.provider.quirks;
-    if quirks.flat_schemas
+    if target.flat_schemas
         && let Some(raw) = head.raw(body, "tools")
         && let Some(tools) = tool_schema::flat_tools(raw, Dialect::AnthropicMessages)
     {
         edits.set_text("tools", tools);
     }
     let foreign = head.raw(body, "messages").filter(|_| head.has_unsigned());
-    if let Some(messages) = foreign.and_then(fit::without_foreign) {
+    if let Some(messages) = foreign.and_then(messages::without_foreign) {
         edits.set_text("messages", messages);
-        if fit::forbids_thinking(body, &candidate.target(false)) {
+        if messages::forbids_thinking(body, target) {
             without_thinking(edits, head, body, dropped);
             return;
         }
     }
-    if drop_params && candidate.facts.traits.is_known {
-        sampling(edits, head, body, candidate, dropped);
-        adjust(edits, head, body, candidate, dropped);
+    if target.drop_params && target.as_sent.is_known_model {
+        sampling(edits, head, body, target, dropped);
+        adjust(edits, head, body, target, dropped);
     }
 }
 
 /// Takes out the wish to think, and the edits of the context that need it.
 fn without_thinking(edits: &mut Edits<'_>, head: &Head, body: &[u8], dropped: &mut Dropped) {
-    remove(edits, head, body, "thinking", dropped);
+    edits.leave_out("thinking", dropped);
     let clears = |raw: &[u8]| memmem::find(raw, b"clear_thinking").is_some();
     if head.raw(body, "context_management").is_some_and(clears) {
-        remove(edits, head, body, "context_management", dropped);
+        edits.leave_out("context_management", dropped);
     }
 }
 
@@ -58,29 +53,26 @@ fn sampling(
     edits: &mut Edits<'_>,
     head: &Head,
     body: &[u8],
-    candidate: &Candidate,
+    target: &Target<'_>,
     dropped: &mut Dropped,
 ) {
     let number = |name: &str| -> Option<f64> {
         std::str::from_utf8(head.raw(body, name)?).ok()?.trim().parse().ok()
     };
     let thinks = head.raw(body, "thinking").is_some_and(|raw| {
-        memmem::find(raw, b"disabled").is_none() && candidate.facts.traits.reasons != Some(false)
+        memmem::find(raw, b"disabled").is_none() && target.reasons != Some(false)
     });
     if thinks {
         if number("temperature").is_some_and(|hot| (hot - 1.0).abs() > f64::EPSILON) {
-            remove(edits, head, body, "temperature", dropped);
+            edits.leave_out("temperature", dropped);
         }
         if number("top_p").is_some_and(|p| p < 0.95) {
-            remove(edits, head, body, "top_p", dropped);
+            edits.leave_out("top_p", dropped);
         }
-        remove(edits, head, body, "top_k", dropped);
+        edits.leave_out("top_k", dropped);
     }
-    if candidate.facts.traits.one_sampler
-        && number("temperature").is_some()
-        && number("top_p").is_some()
-    {
-        remove(edits, head, body, "top_p", dropped);
+    if target.as_sent.one_sampler && number("temperature").is_some() && number("top_p").is_some() {
+        edits.leave_out("top_p", dropped);
     }
 }
 
@@ -89,13 +81,13 @@ fn adjust(
     edits: &mut Edits<'_>,
     head: &Head,
     body: &[u8],
-    candidate: &Candidate,
+    target: &Target<'_>,
     dropped: &mut Dropped,
 ) {
     if head.raw(body, "thinking").is_none() && head.raw(body, "output_config").is_none() {
         return;
     }
-    let Some(adjusted) = wish::adjusted(body, &candidate.target(true)) else { return };
+    let Some(adjusted) = wish::adjusted(body, target) else { return };
     match adjusted.thinking {
         Some(thinking) => {
             edits.set_text("thinking", thinking);
