@@ -15,6 +15,7 @@ import threading
 import time
 
 import httpx
+import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -34,6 +35,18 @@ def binary(variable, name):
     path = pathlib.Path(os.environ.get(variable) or ROOT / "target" / "release" / name)
     assert path.exists(), f"{path} is not there; hint: scripts/test --only e2e, or set {variable}"
     return str(path)
+
+
+def _namespaces_are_refused():
+    try:
+        ran = subprocess.run([binary("KEYMOAT_BIN", "keymoat"), "run", "-q", "--", "true"], capture_output=True, text=True)
+    except AssertionError:
+        return False  # the suites say it better
+    return "allows no user namespaces" in ran.stderr
+
+
+# A container may forbid what a sandbox is made of.
+needs_namespaces = pytest.mark.skipif(_namespaces_are_refused(), reason="this system allows no user namespaces")
 
 
 def _die_with_parent():

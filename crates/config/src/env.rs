@@ -1,6 +1,7 @@
 //! The environment: the one place in Keymoat that reads it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 /// Where variables come from.
 pub trait Env {
@@ -18,6 +19,11 @@ impl Env for ProcessEnv {
         // `std::env::var` panics on no name: the kernel knows none with these.
         if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() }
     }
+}
+
+/// Every variable of this process, for a program that it starts.
+pub fn variables() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
 }
 
 /// A fixed set of variables, for tests.

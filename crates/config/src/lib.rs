@@ -37,7 +37,7 @@ mod typed;
 mod types;
 
 pub use cidr::{Cidr, CidrError};
-pub use env::{Env, ProcessEnv};
+pub use env::{Env, ProcessEnv, variables};
 pub use files::{PEM_MAX_BYTES, ReadFile, read_file};
 pub use load::{Loaded, defaults, load, load_text};
 pub use report::{Entry, LeftOut, Report, Verdict};

@@ -93,7 +93,7 @@ async fn connect(
 
 /// The first of the addresses that answers, tried in the resolver's order with
 /// the families taking turns (RFC 8305).
-async fn race(addresses: &Arc<[VettedAddr]>) -> io::Result<TcpStream> {
+pub(crate) async fn race(addresses: &Arc<[VettedAddr]>) -> io::Result<TcpStream> {
     if let [only] = &**addresses {
         return open(*only).await;
     }

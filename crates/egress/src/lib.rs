@@ -29,6 +29,7 @@ mod site;
 mod socket;
 mod tls;
 mod transport;
+mod tunnel;
 pub mod vet;
 
 pub use body::Body;
@@ -37,4 +38,5 @@ pub use error::{Certainty, Error, Refusal, Wait};
 pub use policy::{Policy, Reach};
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use settings::{Limits, Roots, Settings};
+pub use tunnel::{TunnelError, tunnel};
 pub use vet::VettedAddr;

@@ -39,10 +39,23 @@ pub fn vet(
     port: u16,
     reach: Reach,
 ) -> Result<Vec<VettedAddr>, BadAddr> {
+    vet_with(ips, port, |_| reach == Reach::Named)
+}
+
+/// Lets all of `ips` through, or none; of loopback and private addresses those that
+/// `may_reach` accepts.
+///
+/// # Errors
+/// The first address that is neither public nor accepted.
+pub(crate) fn vet_with(
+    ips: impl IntoIterator<Item = IpAddr>,
+    port: u16,
+    may_reach: impl Fn(IpAddr) -> bool,
+) -> Result<Vec<VettedAddr>, BadAddr> {
     ips.into_iter()
         .map(|ip| match judge(ip) {
             None => Ok(VettedAddr(SocketAddr::new(ip, port))),
-            Some(Kind::Loopback | Kind::Private) if reach == Reach::Named => {
+            Some(Kind::Loopback | Kind::Private) if may_reach(ip) => {
                 Ok(VettedAddr(SocketAddr::new(ip, port)))
             }
             Some(kind) => Err(BadAddr { ip, kind }),

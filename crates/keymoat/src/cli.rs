@@ -26,6 +26,7 @@ Examples:
   keymoat keys generate --max-budget 5       a virtual key that can spend 5 dollars
   keymoat audit                              what is bad among what is installed or locked here
   keymoat audit --secrets                    which keys lie open on this machine
+  keymoat run -- python app.py               no secrets to read, nowhere to send them
   keymoat advisories update --from all.zip   know of everything that is in an export of OSV
   keymoat incident                           what to do when a release was bad
   keymoat doctor --config config.yaml        what is configured, reachable, risky
@@ -63,6 +64,10 @@ pub(crate) enum Command {
     /// to do first. Reads files only: no network, nothing is executed. Exits 0
     /// if clean, 1 if affected, 2 if not all of it could be audited
     Audit(Audit),
+    /// Run a command that finds no secrets and reaches no hosts but those that you
+    /// name: in namespaces with a root of its own, behind a proxy. Its exit code,
+    /// signals, terminal and input are passed through; 125 if it was not run
+    Run(crate::run::Run),
     /// Say what a rule of `keymoat audit` means: why, an example, what to do, how
     /// to leave a finding alone
     Explain {

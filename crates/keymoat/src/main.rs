@@ -20,6 +20,7 @@ mod pin;
 mod progress;
 mod reload;
 mod remote;
+mod run;
 mod salvage;
 mod say;
 mod serve;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Ledger(ledger) => salvage::run(ledger),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
+        Command::Run(asked) => run::run(asked),
         Command::Audit(audit) => audit::run(&audit),
         Command::Explain { id } => audit::explain(id.as_deref()),
         Command::Pin(pin) => pin::run(&pin),

@@ -23,8 +23,6 @@ pub(crate) const OLD: &str = "/.old";
 const EMPTY_FILE: &str = "/.empty";
 const EMPTY_DIRECTORY: &str = "/.void";
 
-/// Directories of their own that programs expect to write to.
-const SCRATCH: [&str; 2] = ["/tmp", "/var/tmp"];
 /// Parts of `/proc` that stay read-only, since its root user is the machine's when
 /// root runs the command.
 const PROC_FIXED: [&str; 6] =
@@ -57,14 +55,17 @@ pub(crate) fn build_root(plan: &Plan, terminal: Option<&Path>) -> Result<(), Err
     std::env::set_current_dir("/").map_err(step("entering the new root"))?;
 
     copy_links().map_err(step("copying links of the root"))?;
-    for path in SCRATCH {
-        make_directory(Path::new(path)).map_err(step(path))?;
-        mount_tmpfs(Path::new(path), c"mode=1777")?;
-    }
     make_directory(Path::new("/run")).map_err(step("/run"))?;
-    if let Some(home) = &plan.home {
-        make_directory(home).map_err(step(home.display().to_string()))?;
-        mount_tmpfs(home, c"mode=0700")?;
+    for path in ["/tmp", "/var/tmp"].map(Path::new) {
+        make_directory(path).map_err(step(path.display().to_string()))?;
+    }
+    for path in plan.scratch() {
+        // That in /dev is made with the devices.
+        if !path.starts_with("/dev") {
+            let is_home = plan.home.as_deref() == Some(path);
+            make_directory(path).map_err(step(path.display().to_string()))?;
+            mount_tmpfs(path, if is_home { c"mode=0700" } else { c"mode=1777" })?;
+        }
     }
     mount_kernel_files()?;
     let devices = devices::make(terminal)?;
@@ -77,7 +78,8 @@ pub(crate) fn build_root(plan: &Plan, terminal: Option<&Path>) -> Result<(), Err
     for path in in_order(&plan.writable) {
         bind(path)?;
     }
-    for path in &plan.fixed {
+    let pinned = pinned(plan);
+    for path in pinned.iter().copied().chain(plan.fixed.iter().map(PathBuf::as_path)) {
         if fs::symlink_metadata(path).is_ok() {
             bind(path)?;
         }
@@ -88,7 +90,7 @@ pub(crate) fn build_root(plan: &Plan, terminal: Option<&Path>) -> Result<(), Err
 
     sys::unmount(Path::new(OLD)).map_err(step("unmounting the old root"))?;
     fs::remove_dir(OLD).map_err(step("unmounting the old root"))?;
-    restrict(plan, &devices, &hidden)?;
+    restrict(plan, &pinned, &devices, &hidden)?;
     std::env::set_current_dir(&plan.work).map_err(step(plan.work.display().to_string()))
 }
 
@@ -98,6 +100,27 @@ fn in_order(paths: &[PathBuf]) -> Vec<&Path> {
     paths.sort_unstable();
     paths.dedup();
     paths
+}
+
+/// Directories between a writable tree and a fixed place in it, outermost first. As
+/// mounts of their own they cannot be renamed, so that no other directory can be put
+/// where the fixed place is expected.
+fn pinned(plan: &Plan) -> Vec<&Path> {
+    let mut pinned: Vec<&Path> = Vec::new();
+    for path in &plan.fixed {
+        let is_inside = |folder: &&Path| {
+            plan.writable.iter().any(|tree| folder.starts_with(tree) && *folder != tree.as_path())
+        };
+        pinned.extend(path.ancestors().skip(1).take_while(is_inside));
+    }
+    pinned.sort_unstable();
+    pinned.dedup();
+    pinned.retain(|folder| {
+        plan.fixed
+            .iter()
+            .any(|path| fs::symlink_metadata(in_old_root(path)).is_ok() && path.starts_with(folder))
+    });
+    pinned
 }
 
 pub(crate) fn mount_tmpfs(target: &Path, options: &CStr) -> Result<(), Error> {
@@ -178,7 +201,12 @@ fn hide<'p>(places: &[&'p Path]) -> Result<Vec<&'p Path>, Error> {
 
 /// Makes everything read-only but for what the plan and a command's scratch
 /// directories allow.
-fn restrict(plan: &Plan, devices: &[PathBuf], hidden: &[&Path]) -> Result<(), Error> {
+fn restrict(
+    plan: &Plan,
+    pinned: &[&Path],
+    devices: &[PathBuf],
+    hidden: &[&Path],
+) -> Result<(), Error> {
     const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
     let all = READ_ONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     sys::mount_attributes(Path::new("/"), all, 0, true)
@@ -187,13 +215,11 @@ fn restrict(plan: &Plan, devices: &[PathBuf], hidden: &[&Path]) -> Result<(), Er
         sys::mount_attributes(device, 0, libc::MOUNT_ATTR_NODEV, false)
             .map_err(step(device.display().to_string()))?;
     }
-    let scratch = SCRATCH.map(Path::new).into_iter();
-    let kernel = ["/proc", "/dev/pts", "/dev/shm"].map(Path::new).into_iter();
-    for path in scratch.chain(kernel).chain(plan.home.as_deref()) {
+    for path in plan.scratch().into_iter().chain(["/proc", "/dev/pts"].map(Path::new)) {
         sys::mount_attributes(path, 0, READ_ONLY, false)
             .map_err(step(path.display().to_string()))?;
     }
-    for path in &plan.writable {
+    for path in plan.writable.iter().map(PathBuf::as_path).chain(pinned.iter().copied()) {
         // Of a file system that was read-only before, this fails, and it stays so.
         if sys::mount_attributes(path, 0, READ_ONLY, true).is_err() {
             drop(sys::mount_attributes(path, 0, READ_ONLY, false));

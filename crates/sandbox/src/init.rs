@@ -25,11 +25,13 @@ pub(crate) const FAILED: &str = "!";
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 
-/// Runs the first process. Does not return.
+/// Runs the first process. Does not return. The command gets `blocked` as its blocked
+/// signals.
 pub(crate) fn run(
     plan: &Plan,
     terminal: Option<&Path>,
     mut command: Command,
+    blocked: &sys::Signals,
     mut channel: Channel,
 ) -> ! {
     // If the launcher is killed, nothing of the sandbox stays.
@@ -58,6 +60,7 @@ pub(crate) fn run(
     }
     match sys::fork_into(0) {
         Ok(sys::Side::Child) => {
+            drop(blocked.set_blocked());
             let error = command.exec();
             let program = command.get_program().to_string_lossy();
             drop(writeln!(io::stderr(), "keymoat run: {program}: {error}"));
@@ -99,11 +102,11 @@ fn confine(plan: &Plan, terminal: Option<&Path>) -> Result<(Report, Vec<OwnedFd>
 /// Trees for Landlock: what the mounts show, and the command's scratch places.
 fn trees(plan: &Plan) -> (Vec<&Path>, Vec<&Path>) {
     let kernel = ["/proc", "/sys", "/dev"].map(Path::new);
-    let scratch = ["/tmp", "/var/tmp", "/dev", "/proc"].map(Path::new);
     let visible = plan.visible.iter().chain([&plan.work]).map(PathBuf::as_path);
-    let writable = plan.writable.iter().map(PathBuf::as_path);
-    let visible = visible.chain(kernel).collect();
-    (visible, writable.chain(scratch).chain(plan.home.as_deref()).collect())
+    let writable = plan.writable.iter().map(PathBuf::as_path).chain(plan.scratch());
+    // A process writes to its own files of /proc, and to its terminal.
+    let own = ["/proc", "/dev"].map(Path::new);
+    (visible.chain(kernel).collect(), writable.chain(own).collect())
 }
 
 /// Hands signals on to the command and reaps what has ended; returns the command's

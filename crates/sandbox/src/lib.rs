@@ -29,7 +29,7 @@ mod sys;
 mod syscalls;
 
 pub use error::Error;
-pub use network::Attempts;
+pub use network::Attempt;
 pub use plan::Plan;
 pub use report::{Protection, Report};
 pub use spawn::{Confined, Ending};

@@ -6,10 +6,9 @@
 //! protocols that know no proxy get into a log.
 
 use crate::sys;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// Bytes of a packet that are looked at.
 const PACKET_MAX: usize = 640;
@@ -100,7 +99,7 @@ fn code(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
 }
 
 /// An attempt to reach another machine without the proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// `tcp`, `udp`, `icmp`, or the protocol's number.
     pub protocol: String,
@@ -112,35 +111,14 @@ pub struct Attempt {
     pub name: Option<String>,
 }
 
-/// Attempts of a confined command to reach other machines directly.
-pub struct Attempts(File);
+impl Attempt {
+    /// Bytes of a packet that are looked at.
+    pub const PACKET_MAX: usize = PACKET_MAX;
 
-impl Attempts {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self(File::from(socket))
-    }
-
-    /// Reads the next packet without blocking. `None` for a packet that is no
-    /// attempt of the command, such as the kernel's own answers.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is no packet.
-    pub fn read(&self) -> io::Result<Option<Attempt>> {
-        let mut packet = [0; PACKET_MAX];
-        let length = (&self.0).read(&mut packet)?;
-        Ok(packet.get(..length).and_then(parse))
-    }
-}
-
-impl AsFd for Attempts {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for Attempts {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+    /// Reads a packet that [`crate::Confined::take_packets`] gave. `None` for one that
+    /// is no attempt of the command, such as the kernel's own answers.
+    pub fn from_packet(packet: &[u8]) -> Option<Self> {
+        parse(packet)
     }
 }
 

@@ -2,13 +2,12 @@
 
 use crate::channel::Channel;
 use crate::error::{Error, step};
-use crate::network::Attempts;
 use crate::plan::Plan;
 use crate::report::{Protection, Report};
 use crate::{init, sys};
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,7 +18,7 @@ pub struct Confined {
     channel: Channel,
     report: Report,
     listeners: Vec<TcpListener>,
-    attempts: Option<Attempts>,
+    packets: Option<UdpSocket>,
 }
 
 /// End of a command.
@@ -66,7 +65,7 @@ impl Confined {
         }
         let mut numbers = init::FORWARDED.to_vec();
         numbers.push(libc::SIGCHLD);
-        sys::Signals::new(&numbers).block().map_err(step("blocking signals"))?;
+        let blocked = sys::Signals::new(&numbers).block().map_err(step("blocking signals"))?;
         let terminal = terminal();
         let (mut channel, other) = Channel::pair().map_err(step("opening a channel"))?;
         let namespaces = libc::CLONE_NEWUSER
@@ -77,7 +76,7 @@ impl Confined {
         let pid = match sys::fork_into(namespaces).map_err(Error::Namespaces)? {
             sys::Side::Child => {
                 drop(channel);
-                init::run(plan, terminal.as_deref(), command, other)
+                init::run(plan, terminal.as_deref(), command, &blocked, other)
             }
             sys::Side::Parent(pid) => pid,
         };
@@ -88,8 +87,8 @@ impl Confined {
                 let mut descriptors = descriptors.into_iter();
                 let listeners =
                     descriptors.by_ref().take(plan.ports.len()).map(TcpListener::from).collect();
-                let attempts = descriptors.next().map(Attempts::new);
-                Ok(Self { pid, channel, report, listeners, attempts })
+                let packets = descriptors.next().map(UdpSocket::from);
+                Ok(Self { pid, channel, report, listeners, packets })
             }
             Err(error) => {
                 drop(channel);
@@ -109,9 +108,11 @@ impl Confined {
         std::mem::take(&mut self.listeners)
     }
 
-    /// Takes the socket that sees attempts to go around the proxy.
-    pub fn take_attempts(&mut self) -> Option<Attempts> {
-        self.attempts.take()
+    /// Takes the socket whose packets are attempts to go around the proxy, for
+    /// [`crate::Attempt::from_packet`]. It is a packet socket, not one for UDP, and
+    /// does not block; the type is that of sockets from which datagrams are received.
+    pub fn take_packets(&mut self) -> Option<UdpSocket> {
+        self.packets.take()
     }
 
     /// Starts the command.

@@ -304,12 +304,22 @@ impl Signals {
         Self(set)
     }
 
-    /// Blocks the set for this thread and those that it starts.
-    pub(crate) fn block(&self) -> io::Result<()> {
+    /// Blocks the set for this thread and those that it starts; returns what was
+    /// blocked before.
+    pub(crate) fn block(&self) -> io::Result<Self> {
+        let mut before = Self::new(&[]);
+        // SAFETY: reads one set and writes the other.
+        let blocked =
+            unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const self.0, &raw mut before.0) };
+        check(blocked)?;
+        Ok(before)
+    }
+
+    /// Makes this the set of blocked signals.
+    pub(crate) fn set_blocked(&self) -> io::Result<()> {
+        let none = std::ptr::null_mut();
         // SAFETY: reads the set; the old mask is not asked for.
-        check(unsafe {
-            libc::sigprocmask(libc::SIG_BLOCK, &raw const self.0, std::ptr::null_mut())
-        })?;
+        check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, none) })?;
         Ok(())
     }
 

@@ -20,6 +20,11 @@ pub use survey::{Ask, survey};
 
 use base::{Redactor, Secret};
 
+/// Returns true if `value`, given to the variable `name`, looks like a key.
+pub fn holds_key(name: &str, value: &str) -> bool {
+    !scan::scan(&format!("{name}={value}"), &Variables::default()).is_empty()
+}
+
 /// `text` without the keys in it: commands hold some, and are shown.
 pub(crate) fn masked(text: &str) -> String {
     let found = scan::scan(text, &Variables::default());

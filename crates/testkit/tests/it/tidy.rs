@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Lowest first: a crate may import only what stands before it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "base",
     "sandbox",
     "dialect",
@@ -30,6 +30,7 @@ const ORDER: [&str; 19] = [
     "gateway",
     "simulator",
     "incident",
+    "forward",
     "console",
     "keymoat",
 ];

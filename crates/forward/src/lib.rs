@@ -1,0 +1,24 @@
+//! Forward proxy for applications, and the launcher that leaves them no other way.
+//!
+//! The proxy ([`proxy`]) takes `CONNECT` and plain HTTP for hosts that a
+//! [`Rule`] names, and refuses everything else before a name is resolved. Each
+//! decision goes to a [`DecisionLog`]. The launcher ([`launch`]) runs a command in
+//! a sandbox of crate `sandbox` with a proxy of its own.
+//!
+//! Nothing is decrypted: what is inside a tunnel to an allowed host is not seen.
+
+mod decision;
+mod head;
+mod hello;
+mod host;
+pub mod launch;
+mod log;
+mod proxy;
+mod relay;
+mod rule;
+
+pub use decision::{Decision, Kind, Verdict};
+pub use host::{HostError, HostName};
+pub use log::DecisionLog;
+pub use proxy::Proxy;
+pub use rule::{Rule, RuleError, Rules};

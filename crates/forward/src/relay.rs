@@ -1,0 +1,70 @@
+//! Bytes between two sockets, counted.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const PIECE: usize = 64 << 10;
+/// A direction that has ended gives the other one this long without a byte.
+const HALF_CLOSED_MAX: Duration = Duration::from_mins(1);
+
+/// Bytes of both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) up: AtomicU64,
+    pub(crate) down: AtomicU64,
+}
+
+/// Copies both ways until both have ended, or one has failed.
+pub(crate) async fn relay(mut client: TcpStream, mut server: TcpStream, counts: &Counts) {
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let up = copy(from_client, to_server, &counts.up);
+    let down = copy(from_server, to_client, &counts.down);
+    tokio::pin!(up, down);
+    // A failure ends the other direction with it: the sockets are dropped.
+    tokio::select! {
+        ended = &mut up => if ended.is_ok() {
+            drop(rest(down, &counts.down).await);
+        },
+        ended = &mut down => if ended.is_ok() {
+            drop(rest(up, &counts.up).await);
+        },
+    }
+}
+
+/// Waits for the other direction as long as bytes come.
+async fn rest(
+    mut other: std::pin::Pin<&mut impl Future<Output = io::Result<()>>>,
+    count: &AtomicU64,
+) -> io::Result<()> {
+    loop {
+        let before = count.load(Ordering::Relaxed);
+        match timeout(HALF_CLOSED_MAX, &mut other).await {
+            Ok(ended) => return ended,
+            Err(_) if count.load(Ordering::Relaxed) == before => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    count: &AtomicU64,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = from.read(&mut piece).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        count.fetch_add(length as u64, Ordering::Relaxed);
+        to.write_all(piece.get(..length).unwrap_or_default()).await?;
+    }
+}

@@ -1,0 +1,121 @@
+//! `keymoat run`: from the command line to a launch, and its end to ours.
+
+use crate::say;
+use clap::{Args, ValueEnum};
+use forward::Rule;
+use forward::launch::{Ask, Launch, LaunchError, Profile};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit code of a command that was not run, as `env` and `timeout` have it.
+const NOT_RUN: u8 = 125;
+
+/// `keymoat run`
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Kind of command: `install` for package managers, whose caches are then
+    /// writable and whose indexes, as your own configuration names them, allowed
+    #[arg(long, value_name = "KIND", default_value = "app")]
+    profile: Kind,
+    /// A host that it may reach by HTTPS; with a port if that is not 443 (port 80 is
+    /// plain HTTP), with `*.` for all names below it, with `@NETWORK` if it resolves
+    /// to private addresses: `index.corp.example:8443@10.0.0.0/8`. May be repeated
+    #[arg(long, value_name = "HOST")]
+    allow: Vec<Rule>,
+    /// A file or folder to show it, besides the system, tools and the working
+    /// directory; may be repeated
+    #[arg(long, value_name = "PATH")]
+    read: Vec<PathBuf>,
+    /// A file or folder that it may write; may be repeated
+    #[arg(long, value_name = "PATH")]
+    write: Vec<PathBuf>,
+    /// A variable to give it though it looks like a secret; may be repeated
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
+    /// Where to write the decision log: a new file [default: in
+    /// ~/.local/state/keymoat/run]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Refuse to run it unless every protection is in force
+    #[arg(long, value_name = "LEVEL")]
+    require: Option<Level>,
+    /// Say what it would have, and do not run it
+    #[arg(long = "dry-run")]
+    explains_only: bool,
+    /// Say nothing but warnings
+    #[arg(short, long)]
+    quiet: bool,
+    #[arg(long, hide = true)]
+    landlock_abi_max: Option<u8>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Kind of command.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A program
+    App,
+    /// A package manager
+    Install,
+}
+
+/// Level that can be required.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// Everything that Keymoat knows
+    Full,
+}
+
+/// Runs a command and ends as it ended.
+pub(crate) fn run(asked: Run) -> ExitCode {
+    let ask = Ask {
+        command: asked.command,
+        profile: match asked.profile {
+            Kind::App => Profile::App,
+            Kind::Install => Profile::Install,
+        },
+        allow: asked.allow,
+        read: asked.read,
+        write: asked.write,
+        env: asked.env,
+        log: asked.log,
+        require_full: asked.require == Some(Level::Full),
+        landlock_abi_max: asked.landlock_abi_max,
+    };
+    let launch = match Launch::prepare(&ask, config::variables()) {
+        Ok(launch) => launch,
+        Err(error) => return not_run(&error),
+    };
+    if asked.explains_only {
+        say::out(&launch.explain());
+        return ExitCode::SUCCESS;
+    }
+    let tell = |text: &str| {
+        if !asked.quiet || text.contains("missing:") || text.contains("warning:") {
+            say_lines(text);
+        }
+    };
+    match launch.run(tell) {
+        Ok(outcome) => {
+            if let Some(summary) = &outcome.summary {
+                say_lines(&say::tame(summary));
+            }
+            ExitCode::from(outcome.ending.repeat())
+        }
+        Err(error) => not_run(&error),
+    }
+}
+
+fn say_lines(text: &str) {
+    for line in text.lines() {
+        say::err(&format!("keymoat run: {line}"));
+    }
+}
+
+fn not_run(error: &LaunchError) -> ExitCode {
+    say::err(&format!("keymoat run: {error}"));
+    ExitCode::from(NOT_RUN)
+}
