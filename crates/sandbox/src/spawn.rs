@@ -88,6 +88,10 @@ impl Confined {
                 let listeners =
                     descriptors.by_ref().take(plan.ports.len()).map(TcpListener::from).collect();
                 let packets = descriptors.next().map(UdpSocket::from);
+                if packets.is_some() {
+                    // Without it, the end takes longer.
+                    drop(keep());
+                }
                 Ok(Self { pid, channel, report, listeners, packets })
             }
             Err(error) => {
@@ -176,6 +180,23 @@ fn receive(channel: &mut Channel) -> Result<(Report, Vec<OwnedFd>), Error> {
     let descriptors = channel.receive_descriptors().map_err(Error::Lost)?;
     debug_assert!(report.active.contains(&Protection::OwnRoot));
     Ok((report, descriptors))
+}
+
+/// Starts a process that holds the descriptors of this one a moment longer than this
+/// one lives. Whoever closes a packet socket last waits about 10 ms for other cores,
+/// and the caller of the command would wait with it.
+fn keep() -> io::Result<()> {
+    let (mut reader, writer) = io::pipe()?;
+    if sys::fork_into(0)? == sys::Side::Child {
+        drop(writer);
+        sys::close_standard();
+        // Nothing is written: this returns when the other side has ended.
+        drop(io::Read::read(&mut reader, &mut [0]));
+        sys::exit_now(0);
+    }
+    // Open for as long as this process lives.
+    std::mem::forget(writer);
+    Ok(())
 }
 
 /// Maps users and groups into the namespace as they are: all that this process may

@@ -107,7 +107,8 @@ pub(super) fn lay_out(ask: &Ask, here: &Here<'_>) -> Result<Layout, String> {
     found.files.sort_unstable();
     found.files.dedup();
     hidden.extend(found.files.iter().cloned());
-    hidden.extend(sockets().into_iter().filter(|socket| is_shown(socket)));
+    found.sockets.extend(sockets());
+    hidden.extend(found.sockets.into_iter().filter(|socket| is_shown(socket)));
     let holds_asked = |path: &Path| {
         let asked = read.iter().chain(&writable).chain([&here.work]);
         let kept = visible.iter().filter(|tree| is_index_file(tree, home));

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 /// Directories below the top.
@@ -68,6 +69,8 @@ const EXAMPLES: [&str; 6] = ["example", "sample", "template", "dist", "default",
 pub(super) struct Found {
     /// Files to hide.
     pub(super) files: Vec<PathBuf>,
+    /// Unix sockets.
+    pub(super) sockets: Vec<PathBuf>,
     /// True if the search stopped before the end.
     pub(super) is_cut_short: bool,
 }
@@ -91,6 +94,9 @@ pub(super) fn search(top: &Path, found: &mut Found) {
                 } else if !SKIPPED.contains(&name.as_str()) {
                     folders.push((path, depth + 1));
                 }
+            } else if kind.is_socket() {
+                // Whoever listens there is outside.
+                found.sockets.push(path);
             } else if is_secret(&name, &path) {
                 // Of a link, its target is hidden: that is where the secret is.
                 let path =
