@@ -2,8 +2,9 @@
 
 use crate::Shared;
 use dialect::ErrorClass;
+use gateway::authenticate;
 use gateway::canary::ClientIp;
-use gateway::principal::{self, Asker, Principal};
+use gateway::principal::{Asker, Principal};
 use gateway::{Failure, Fault};
 use http::{HeaderMap, request};
 use ledger::StoreError;
@@ -21,18 +22,21 @@ pub(crate) async fn anyone(
         client_ip: client_ip.map(|ip| &*ip.0),
         path: request.uri.path(),
     };
-    principal::authenticate(&app.gateway, &runtime, &asker).await
+    authenticate::authenticate(&app.gateway, &runtime, &asker).await
 }
 
 /// The holder of the master key only.
 pub(crate) async fn admin(app: &Shared, request: &request::Parts) -> Result<(), Failure> {
     let principal = anyone(app, request).await?;
-    let Some(key) = &principal.key else { return Ok(()) };
+    if principal.is_admin() {
+        return Ok(());
+    }
+    let user_id = principal.owner.user_id.as_deref();
     let message = format!(
         "Authentication Error, Only proxy admin can be used to generate, delete, update info for \
          new keys/users/teams. Route={}. Your role=unknown. Your user_id={}",
         request.uri.path(),
-        key.user_id.as_deref().unwrap_or("None"),
+        user_id.unwrap_or("None"),
     );
     Err(Failure::new(ErrorClass::Authentication, Fault::Client, message).kind("auth_error"))
 }

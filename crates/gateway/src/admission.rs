@@ -3,6 +3,7 @@
 //! The stages before the attempts. Each consumes what the one before it made,
 //! so that none can be left out.
 
+use crate::authenticate;
 use crate::body::{self, BodyError, ReceivedBody};
 use crate::call::{self, Call};
 use crate::coding::{self, UnknownCoding};
@@ -12,7 +13,7 @@ use crate::detach::Client;
 use crate::error::{Failure, Fault};
 use crate::expansion;
 use crate::gateway::Gateway;
-use crate::headers;
+use crate::header_names;
 use crate::late::Face;
 use crate::off_worker::off_thread;
 use crate::price_keys;
@@ -110,7 +111,7 @@ impl Received {
             client_ip: self.client_ip.as_deref(),
             path: self.route,
         };
-        let principal = principal::authenticate(&self.gateway, &self.runtime, &asker).await?;
+        let principal = authenticate::authenticate(&self.gateway, &self.runtime, &asker).await?;
         Ok(Authenticated { received: self, principal })
     }
 }
@@ -123,6 +124,7 @@ impl Authenticated {
     /// LiteLLM's 429s.
     pub fn admit(self) -> Result<Admitted, Failure> {
         let Self { received, principal } = self;
+        principal.check_role()?;
         let cells = joined(&principal.admission, &received.runtime.proxy_admission);
         let hold = if cells.is_empty() {
             None
@@ -223,13 +225,12 @@ fn call(
     body_wait: Duration,
 ) -> Call {
     let text = |name: HeaderName| received.headers.get(name).and_then(|value| value.to_str().ok());
-    let key = principal.key.as_ref().map(|key| key.hash);
     let record_call = CallId::new(received.at_ms, received.gateway.dice.ten_bytes());
     let end_user = rules::end_user(&received.runtime.rules, &received.headers, head);
     Call {
-        id: call::shown_id(text(headers::CALL_ID), record_call),
+        id: call::shown_id(text(header_names::CALL_ID), record_call),
         record_call,
-        client: Arc::new(Client::new(Arc::clone(&received.gateway), key)),
+        client: Arc::new(Client::new(Arc::clone(&received.gateway), principal.identity)),
         surface: received.surface,
         route: received.route,
         principal,

@@ -8,7 +8,8 @@
 use crate::Body;
 use crate::error::{Failure, Fault};
 use crate::gateway::Gateway;
-use base::{KeyHash, NanoUsd};
+use crate::principal::Identity;
+use base::NanoUsd;
 use dialect::ErrorClass;
 use http::{Response, StatusCode};
 use std::collections::HashMap;
@@ -36,7 +37,7 @@ pub struct Drains {
 
 #[derive(Default)]
 struct Running {
-    by_key: Mutex<HashMap<Option<KeyHash>, usize>>,
+    by_caller: Mutex<HashMap<Identity, usize>>,
     /// How many there are.
     count: watch::Sender<usize>,
     /// Whether they must end now.
@@ -46,36 +47,40 @@ struct Running {
 /// A place in the background; given back when dropped.
 struct Place {
     running: Arc<Running>,
-    key: Option<KeyHash>,
+    caller: Identity,
 }
 
 impl Drains {
-    fn place(&self, key: Option<KeyHash>) -> Option<Place> {
-        let mut by_key = self.running.by_key();
+    fn place(&self, caller: Identity) -> Option<Place> {
+        let mut by_caller = self.running.by_caller();
         if *self.running.count.borrow() >= DRAINS_MAX || *self.running.cut.borrow() {
             return None;
         }
-        *by_key.entry(key).or_default() += 1;
+        *by_caller.entry(caller).or_default() += 1;
         self.running.count.send_modify(|count| *count += 1);
-        Some(Place { running: Arc::clone(&self.running), key })
+        Some(Place { running: Arc::clone(&self.running), caller })
     }
 
-    /// Returns true if `key` has as many attempts in the background as it may
+    /// Returns true if `caller` has as many attempts in the background as it may
     /// have, and must wait with new calls.
-    pub fn is_crowded(&self, key: Option<KeyHash>) -> bool {
+    pub fn is_crowded(&self, caller: Identity) -> bool {
         *self.running.count.borrow() >= DRAINS_OF_A_KEY_MAX
-            && self.running.by_key().get(&key).is_some_and(|of_key| *of_key >= DRAINS_OF_A_KEY_MAX)
+            && self
+                .running
+                .by_caller()
+                .get(&caller)
+                .is_some_and(|of_caller| *of_caller >= DRAINS_OF_A_KEY_MAX)
     }
 
     /// Runs `work` in the background for at most `limit`; drops it at once
     /// where there is no place. Either way the permit in it is settled.
     pub fn spawn(
         &self,
-        key: Option<KeyHash>,
+        caller: Identity,
         limit: Duration,
         work: impl Future<Output: Send> + Send + 'static,
     ) {
-        let Some(place) = self.place(key) else { return };
+        let Some(place) = self.place(caller) else { return };
         let mut cut = self.running.cut.subscribe();
         tokio::spawn(async move {
             tokio::select! {
@@ -97,18 +102,18 @@ impl Drains {
 }
 
 impl Running {
-    fn by_key(&self) -> MutexGuard<'_, HashMap<Option<KeyHash>, usize>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    fn by_caller(&self) -> MutexGuard<'_, HashMap<Identity, usize>> {
+        self.by_caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_key = self.running.by_key();
-        if let Some(of_key) = by_key.get_mut(&self.key) {
-            *of_key -= 1;
-            if *of_key == 0 {
-                by_key.remove(&self.key);
+        let mut by_caller = self.running.by_caller();
+        if let Some(of_caller) = by_caller.get_mut(&self.caller) {
+            *of_caller -= 1;
+            if *of_caller == 0 {
+                by_caller.remove(&self.caller);
             }
         }
         self.running.count.send_modify(|count| *count -= 1);
@@ -118,7 +123,7 @@ impl Drop for Place {
 /// What the attempts know of the client, and it of them.
 pub struct Client {
     gateway: Arc<Gateway>,
-    key: Option<KeyHash>,
+    caller: Identity,
     presence: AtomicU8,
     /// An attempt is under way that is read to its end without the client.
     outlives: AtomicBool,
@@ -140,10 +145,10 @@ pub enum Presence {
 
 impl Client {
     /// A client that waits.
-    pub fn new(gateway: Arc<Gateway>, key: Option<KeyHash>) -> Self {
+    pub fn new(gateway: Arc<Gateway>, caller: Identity) -> Self {
         Self {
             gateway,
-            key,
+            caller,
             presence: AtomicU8::new(Presence::Waiting as u8),
             outlives: AtomicBool::new(false),
             held: AtomicI64::new(0),
@@ -188,8 +193,8 @@ impl Client {
             return;
         }
         let held = NanoUsd(self.held.load(Ordering::Relaxed));
-        if let Some(key) = self.key.filter(|_| held > NanoUsd::ZERO) {
-            self.gateway.estimates.abandon(key, held);
+        if held > NanoUsd::ZERO {
+            self.gateway.estimates.abandon(self.caller, held);
         }
     }
 }
@@ -228,7 +233,7 @@ impl Detach {
         self.client.leave(presence);
         if self.client.outlives.load(Ordering::Relaxed) {
             let gateway = &self.client.gateway;
-            gateway.drains.spawn(self.client.key, gateway.drain_max(), attempts);
+            gateway.drains.spawn(self.client.caller, gateway.drain_max(), attempts);
         }
     }
 }
@@ -261,6 +266,7 @@ impl Drop for Detach {
 #[cfg(test)]
 mod tests {
     use super::{DRAINS_OF_A_KEY_MAX, Drains};
+    use crate::principal::Identity;
     use base::KeyHash;
     use std::future::pending;
     use std::sync::Arc;
@@ -269,7 +275,7 @@ mod tests {
     #[test]
     fn a_key_with_many_abandoned_attempts_is_crowded_and_others_are_not() {
         let drains = Drains::default();
-        let key = |n: u8| Some(KeyHash([n; 32]));
+        let key = |n: u8| Identity::Key(KeyHash([n; 32]));
         let mut taken: Vec<_> =
             (1..DRAINS_OF_A_KEY_MAX).filter_map(|_| drains.place(key(1))).collect();
         assert!(!drains.is_crowded(key(1)));
@@ -279,20 +285,20 @@ mod tests {
         taken.extend(drains.place(key(1)));
         assert_eq!(taken.len(), DRAINS_OF_A_KEY_MAX + 1);
         drop(taken);
-        assert!(!drains.is_crowded(key(1)) && drains.running.by_key().is_empty());
+        assert!(!drains.is_crowded(key(1)) && drains.running.by_caller().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn at_the_end_what_still_runs_is_dropped_before_anything_closes() {
         let (drains, held) = (Drains::default(), Arc::new(()));
         let work = Arc::clone(&held);
-        drains.spawn(None, Duration::from_mins(2), async move {
+        drains.spawn(Identity::Master, Duration::from_mins(2), async move {
             pending::<()>().await;
             drop(work);
         });
         drains.end(Duration::from_secs(5)).await;
         assert_eq!(Arc::strong_count(&held), 1);
-        drains.spawn(None, Duration::from_mins(2), pending::<()>());
+        drains.spawn(Identity::Master, Duration::from_mins(2), pending::<()>());
         drains.end(Duration::from_secs(5)).await;
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Failure, Fault, class_word, is_about_credential};
 use crate::off_worker::off_worker;
 use crate::permit::Permit;
 use crate::route::Failed;
-use crate::{coding, headers, wire};
+use crate::{coding, header_names, headers, wire};
 use bytes::Bytes;
 use dialect::Surface;
 use dialect::{Dialect, Dropped, ErrorClass, ToolNames};
@@ -138,7 +138,7 @@ async fn refused_upstream(dispatched: Dispatched, admission: &Admission) -> Fail
         failure.relayed = Some(body);
     }
     let again = matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error();
-    let asked = parts.headers.get(headers::SHOULD_RETRY).map(http::HeaderValue::as_bytes);
+    let asked = parts.headers.get(header_names::SHOULD_RETRY).map(http::HeaderValue::as_bytes);
     Failed { failure, status: Some(status), again: again && asked != Some(b"false") }
 }
 

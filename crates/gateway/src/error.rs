@@ -6,7 +6,7 @@
 //! (reference: LiteLLM's error table for 1.83 and 1.109).
 
 use crate::Body;
-use crate::headers::{RETRY_AFTER_MS, SHOULD_RETRY};
+use crate::header_names::{RETRY_AFTER_MS, SHOULD_RETRY};
 use bytes::Bytes;
 use dialect::{ApiError, DecodeError, Dialect, ErrorClass};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

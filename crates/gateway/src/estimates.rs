@@ -8,7 +8,8 @@
 //! the limit for several attempts at once, since all of them may be abandoned.
 //! The others are served. Kept in memory: a restart forgives.
 
-use base::{KeyHash, NanoUsd};
+use crate::principal::Identity;
+use base::NanoUsd;
 use ledger::CellUsage;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,7 @@ const HELD_MAX_PERCENT: u32 = 50;
 pub struct Estimates {
     /// So that calls take no lock as long as there is no such charge.
     any: AtomicBool,
-    by_key: Mutex<HashMap<KeyHash, Account>>,
+    by_caller: Mutex<HashMap<Identity, Account>>,
 }
 
 /// One key's part in the shared budget.
@@ -57,8 +58,8 @@ pub struct ShareReached {
 }
 
 impl Estimates {
-    fn accounts(&self) -> MutexGuard<'_, HashMap<KeyHash, Account>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Identity, Account>> {
+        self.by_caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks that the key may go on; `shared` is the budget as it is now.
@@ -67,7 +68,7 @@ impl Estimates {
     /// [`ShareReached`] where it may not.
     pub fn check(
         &self,
-        key: &KeyHash,
+        caller: &Identity,
         shared: impl FnOnce() -> CellUsage,
         share_max_percent: u32,
     ) -> Result<(), ShareReached> {
@@ -75,11 +76,11 @@ impl Estimates {
             return Ok(());
         }
         let mut accounts = self.accounts();
-        let Some(account) = accounts.get_mut(key) else { return Ok(()) };
+        let Some(account) = accounts.get_mut(caller) else { return Ok(()) };
         let shared = shared();
         account.enter(shared.resets_at_ms);
         if account.is_empty() {
-            accounts.remove(key);
+            accounts.remove(caller);
             return Ok(());
         }
         let part = |percent: u32| {
@@ -103,9 +104,9 @@ impl Estimates {
     }
 
     /// Adds the amount held for an attempt that begins.
-    pub fn hold(&self, key: KeyHash, held: NanoUsd) {
+    pub fn hold(&self, caller: Identity, held: NanoUsd) {
         if held > NanoUsd::ZERO {
-            self.change(key, |account| account.held = account.held.saturating_add(held));
+            self.change(caller, |account| account.held = account.held.saturating_add(held));
         }
     }
 
@@ -113,13 +114,13 @@ impl Estimates {
     /// the window that ends at `window_ends_ms`.
     pub fn settle(
         &self,
-        key: KeyHash,
+        caller: Identity,
         held: NanoUsd,
         charged: NanoUsd,
         window_ends_ms: Option<i64>,
     ) {
         if held > NanoUsd::ZERO || charged > NanoUsd::ZERO {
-            self.change(key, |account| {
+            self.change(caller, |account| {
                 account.held = account.held.saturating_sub(held).max(NanoUsd::ZERO);
                 account.enter(window_ends_ms);
                 account.charged = account.charged.saturating_add(charged);
@@ -128,24 +129,24 @@ impl Estimates {
     }
 
     /// Adds the amount held for an attempt whose client has gone.
-    pub fn abandon(&self, key: KeyHash, held: NanoUsd) {
-        self.change(key, |account| account.abandoned = account.abandoned.saturating_add(held));
+    pub fn abandon(&self, caller: Identity, held: NanoUsd) {
+        self.change(caller, |account| account.abandoned = account.abandoned.saturating_add(held));
     }
 
     /// Takes it out again: the attempt is settled.
-    pub fn settle_abandoned(&self, key: KeyHash, held: NanoUsd) {
-        self.change(key, |account| {
+    pub fn settle_abandoned(&self, caller: Identity, held: NanoUsd) {
+        self.change(caller, |account| {
             account.abandoned = account.abandoned.saturating_sub(held).max(NanoUsd::ZERO);
         });
     }
 
-    fn change(&self, key: KeyHash, change: impl FnOnce(&mut Account)) {
+    fn change(&self, caller: Identity, change: impl FnOnce(&mut Account)) {
         let mut accounts = self.accounts();
         self.any.store(true, Ordering::Relaxed);
-        let account = accounts.entry(key).or_default();
+        let account = accounts.entry(caller).or_default();
         change(account);
         if account.is_empty() {
-            accounts.remove(&key);
+            accounts.remove(&caller);
         }
     }
 }
@@ -168,11 +169,12 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::Estimates;
+    use crate::principal::Identity;
     use base::{KeyHash, NanoUsd};
     use ledger::CellUsage;
 
-    const KEY: KeyHash = KeyHash([1; 32]);
-    const OTHER: KeyHash = KeyHash([2; 32]);
+    const KEY: Identity = Identity::Key(KeyHash([1; 32]));
+    const OTHER: Identity = Identity::Key(KeyHash([2; 32]));
 
     fn shared(ends_ms: i64) -> CellUsage {
         CellUsage { limit: 1_000, spent: 0, held: 0, resets_at_ms: Some(ends_ms) }

@@ -3,14 +3,15 @@
 use crate::admission::Admission;
 use crate::call::Call;
 use crate::deployment::Candidate;
+use crate::header_names::{CALL_ID, RETRY_AFTER_MS, SHOULD_RETRY};
 use crate::permit::Settled;
+use crate::principal::Identity;
 use crate::route::Route;
 use crate::{betas, client_headers};
 use base::{NanoUsd, Redactor};
 use dialect::{Dialect, Dropped};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ledger::VirtualKey;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -76,9 +77,10 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// stand many keys of ours, and none may be given another's answer.
 fn idempotency_key(admission: &Admission) -> Option<HeaderValue> {
     let given = admission.client_headers.get(IDEMPOTENCY_KEY)?.to_str().ok()?;
-    let owner = match &admission.call.principal.key {
-        Some(key) => key.hash.to_string(),
-        None => "master".to_owned(),
+    let owner = match admission.call.principal.identity {
+        Identity::Key(hash) => hash.to_string(),
+        Identity::Master => "master".to_owned(),
+        Identity::Nobody => return None,
     };
     let own = admission.gateway.hasher.hash(&[&owner, ":", given].concat());
     HeaderValue::from_str(&own.to_string()).ok()
@@ -188,12 +190,6 @@ pub fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
         .map(|ms| ms.min(86_400_000.0) as u64)
 }
 
-/// Milliseconds, where `retry-after` has seconds.
-pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// `true` or `false`; the official clients read it before the status.
-pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// LiteLLM's id of a call; a client may choose it.
-pub const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 /// Where OpenAI's clients read an answer's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where Anthropic's clients do.
@@ -213,9 +209,6 @@ const COST_CACHE_WRITE: HeaderName =
 const COST_REASONING: HeaderName = HeaderName::from_static("x-litellm-response-cost-reasoning");
 const COST_TOOLS: HeaderName = HeaderName::from_static("x-litellm-response-cost-tool-usage");
 const KEY_SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
-const KEY_MAX_BUDGET: HeaderName = HeaderName::from_static("x-litellm-key-max-budget");
-const KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
-const KEY_TPM: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
 const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
@@ -244,19 +237,6 @@ pub fn of_call(call: &Call, into: &mut HeaderMap) {
         None => key.spend,
     };
     insert_text(into, KEY_SPEND, &spent.to_string());
-}
-
-/// LiteLLM's headers about a key's limits, which change only with the key.
-pub fn of_limits(key: &VirtualKey) -> Vec<(HeaderName, HeaderValue)> {
-    let budget = key.max_budget.and_then(|max| HeaderValue::try_from(max.to_string()).ok());
-    [
-        (KEY_RPM, key.rpm_limit.map(HeaderValue::from)),
-        (KEY_TPM, key.tpm_limit.map(HeaderValue::from)),
-        (KEY_MAX_BUDGET, budget),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-    .collect()
 }
 
 /// How an answer came about.

@@ -6,6 +6,7 @@
 //! `dialect`.
 
 pub mod admission;
+pub mod authenticate;
 pub mod betas;
 pub mod body;
 mod body_budgets;
@@ -25,8 +26,10 @@ pub mod error;
 pub mod estimates;
 mod expansion;
 pub mod gateway;
+mod header_names;
 pub mod headers;
 pub mod health;
+pub mod key_cache;
 pub mod late;
 pub mod local;
 mod mode;

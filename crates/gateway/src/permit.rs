@@ -229,9 +229,9 @@ impl Permit {
             settled: false,
             opened: None,
         });
-        if let Some(key) = admission.call.principal.key.as_ref().filter(|_| permit.shared.is_some())
-        {
-            gateway.estimates.hold(key.hash, permit.held().unwrap_or_default());
+        if permit.shared.is_some() {
+            let caller = admission.call.principal.identity;
+            gateway.estimates.hold(caller, permit.held().unwrap_or_default());
         }
         permit.opened = permit.write_down()?;
         permit.call.client.set_held(permit.held().unwrap_or_default());
@@ -428,16 +428,16 @@ impl Permit {
     /// Raises what follows from a settlement beside the record: the key's part
     /// in a shared budget, and an alarm where the usage is not possible.
     fn account(&self, cost: NanoUsd, source: CostSource) {
-        let key = self.call.principal.key.as_ref().map(|key| key.hash);
-        if let (Some(key), Some(held)) = (key, self.call.client.take_abandoned()) {
-            self.gateway.estimates.settle_abandoned(key, held);
+        let caller = self.call.principal.identity;
+        if let Some(held) = self.call.client.take_abandoned() {
+            self.gateway.estimates.settle_abandoned(caller, held);
         }
         self.call.client.set_held(NanoUsd::ZERO);
-        if let (Some(key), Some(shared)) = (key, &self.shared) {
+        if let Some(shared) = &self.shared {
             let is_estimated = matches!(source, CostSource::Estimated | CostSource::OutOfBounds);
             let charged = if is_estimated { cost } else { NanoUsd::ZERO };
             let held = self.held().unwrap_or_default();
-            self.gateway.estimates.settle(key, held, charged, shared.usage().resets_at_ms);
+            self.gateway.estimates.settle(caller, held, charged, shared.usage().resets_at_ms);
         }
         if source == CostSource::OutOfBounds {
             tracing::error!(
@@ -525,19 +525,23 @@ fn count_request(admission: &Admission) -> Result<(), Refused> {
     ledger::count_retry(own).map_err(Refused::Allowance)
 }
 
-/// Checks that the key has not left too many attempts behind.
+/// Checks that the caller, unless it is the administrator, has not left too many
+/// attempts behind.
 fn check_abandoned(admission: &Admission) -> Result<(), Refused> {
-    let Some(key) = &admission.call.principal.key else { return Ok(()) };
-    let gateway = &admission.gateway;
-    if gateway.drains.is_crowded(Some(key.hash)) {
+    let principal = &admission.call.principal;
+    if principal.is_admin() {
+        return Ok(());
+    }
+    let (gateway, caller) = (&admission.gateway, principal.identity);
+    if gateway.drains.is_crowded(caller) {
         return Err(Refused::Crowded);
     }
     let Some(shared) = admission.runtime.proxy_permit.first() else { return Ok(()) };
     let percent = admission.runtime.estimated_share_max_percent;
-    gateway.estimates.check(&key.hash, || shared.usage(), percent).map_err(|reached| {
+    gateway.estimates.check(&caller, || shared.usage(), percent).map_err(|reached| {
         if reached.is_first {
             tracing::error!(
-                key = %key.hash,
+                key = principal.key_hash().map(|hash| hash.to_string()),
                 charged = %reached.charged,
                 abandoned = %reached.abandoned,
                 "a key has reached its share of the shared budget with calls whose cost is only \

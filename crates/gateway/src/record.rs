@@ -40,14 +40,14 @@ impl Permit {
     /// What is written down before the upstream is called.
     pub(crate) fn opened(&self, reserved: NanoUsd, reserved_ms: i64) -> Opened {
         let principal = &self.call.principal;
-        let texts = &principal.texts;
+        let owner = &principal.owner;
         let deployment = &self.candidate.deployment;
         Opened {
             id: self.record_id(),
-            key_hash: principal.key.as_ref().map(|key| key.hash),
-            user_id: texts.user_id.clone(),
-            team_id: texts.team_id.clone(),
-            organization_id: texts.organization_id.clone(),
+            key_hash: principal.key_hash(),
+            user_id: owner.user_id.clone(),
+            team_id: owner.team_id.clone(),
+            organization_id: owner.organization_id.clone(),
             end_user: self.call.end_user.clone(),
             reserved,
             reserved_ms,
@@ -72,8 +72,8 @@ impl Permit {
     ) -> SpendRecord {
         let deployment = &self.candidate.deployment;
         let principal = &self.call.principal;
-        let texts = &principal.texts;
-        let tags = texts.tags.iter().cloned();
+        let owner = &principal.owner;
+        let tags = owner.tags.iter().cloned();
         let now = self.gateway.clock.monotonic();
         let unix_ms = |at: Duration| {
             let since = at.saturating_sub(self.started_at).as_millis();
@@ -95,12 +95,12 @@ impl Permit {
             provider: Arc::clone(&deployment.provider_id),
             api_base: Arc::clone(&deployment.api_base),
             credential_id: deployment.credential.as_ref().map(|c| Arc::clone(c.id())),
-            key_hash: principal.key.as_ref().map(|key| key.hash),
-            key_alias: texts.alias.clone(),
-            user_id: texts.user_id.clone(),
+            key_hash: principal.key_hash(),
+            key_alias: owner.alias.clone(),
+            user_id: owner.user_id.clone(),
             end_user: self.call.end_user.clone(),
-            team_id: texts.team_id.clone(),
-            organization_id: texts.organization_id.clone(),
+            team_id: owner.team_id.clone(),
+            organization_id: owner.organization_id.clone(),
             tags: tags.chain(self.call.tags.iter().map(|tag| Arc::from(tag.as_str()))).collect(),
             reserved_ms,
             first_byte_ms: self.first_byte_at.map(unix_ms),

@@ -1,7 +1,7 @@
 //! How a refused allowance is told to a client, in LiteLLM's words.
 
 use crate::error::{Compat, Failure, Fault};
-use crate::headers::SHOULD_RETRY;
+use crate::header_names::SHOULD_RETRY;
 use crate::permit::Refused;
 use base::NanoUsd;
 use dialect::contract::UnknownModel;

@@ -20,6 +20,7 @@ use crate::dispatch::dispatch;
 use crate::effective::Effective;
 use crate::error::Failure;
 use crate::gateway::Gateway;
+use crate::header_names;
 use crate::headers;
 use crate::late::Late;
 use crate::local;
@@ -43,12 +44,12 @@ where
     let (dialect, compat, route) =
         (received.surface.dialect(), received.runtime.compat, received.route);
     let gateway = Arc::clone(&received.gateway);
-    let asked_id = received.headers.get(headers::CALL_ID).cloned();
+    let asked_id = received.headers.get(header_names::CALL_ID).cloned();
     match answer(received, body).await {
         Ok(response) => response,
         Err(mut failure) => {
             gateway.ended(route, &mut failure, None);
-            if !failure.headers.contains_key(headers::CALL_ID) {
+            if !failure.headers.contains_key(header_names::CALL_ID) {
                 // Refused before it became a call.
                 let asked = asked_id.as_ref().and_then(|id| id.to_str().ok());
                 let id = call::shown_id(asked, gateway.new_call_id());

@@ -601,7 +601,7 @@ impl Stream {
             return;
         }
         let Some(permit) = self.permit.take() else { return };
-        let key = permit.call.principal.key.as_ref().map(|key| key.hash);
+        let caller = permit.call.principal.identity;
         let rest = Rest {
             upstream: self.upstream.take(),
             inflate: self.inflate.take(),
@@ -620,7 +620,7 @@ impl Stream {
         };
         let gateway = &self.gateway;
         let max_bytes = gateway.drain_max_bytes();
-        gateway.drains.spawn(key, gateway.drain_max(), rest.read(max_bytes));
+        gateway.drains.spawn(caller, gateway.drain_max(), rest.read(max_bytes));
     }
 }
 

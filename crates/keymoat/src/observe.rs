@@ -114,12 +114,12 @@ fn failure(word: &str, status: u16) -> Failure {
 
 /// Whose call it is.
 fn caller(call: &Call) -> Observation {
-    let texts = &call.principal.texts;
+    let owner = &call.principal.owner;
     Observation {
-        key_hash: call.principal.key.as_ref().map(|key| key.hash.to_string().into()),
-        key_alias: texts.alias.clone(),
-        team: texts.team_id.clone(),
-        user: texts.user_id.clone(),
+        key_hash: call.principal.key_hash().map(|hash| hash.to_string().into()),
+        key_alias: owner.alias.clone(),
+        team: owner.team_id.clone(),
+        user: owner.user_id.clone(),
         requested_model: Some(Arc::clone(&call.requested_model)),
         ..Observation::default()
     }

@@ -9,7 +9,7 @@ use crate::reply::{self, Answer};
 use crate::shown::{KeyRow, Settings};
 use crate::{App, live};
 use axum::extract::Request;
-use gateway::principal::Stopped;
+use gateway::key_cache::Stopped;
 use ledger::{KeyFate, VirtualKey};
 
 pub(crate) async fn set(app: App, request: Request, blocked: bool) -> Answer {

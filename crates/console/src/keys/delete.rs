@@ -10,7 +10,7 @@ use crate::reply::{self, Answer};
 use axum::extract::Request;
 use base::KeyHash;
 use gateway::Failure;
-use gateway::principal::Stopped;
+use gateway::key_cache::Stopped;
 use ledger::{KeyFate, Subject};
 use serde::Serialize;
 

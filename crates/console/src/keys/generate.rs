@@ -13,7 +13,7 @@ use crate::shown::{KeyRow, Settings};
 use axum::extract::Request;
 use base::{KeyHash, Secret};
 use gateway::Failure;
-use gateway::principal::presented_key;
+use gateway::authenticate::presented_key;
 use http::request::Parts;
 use ledger::{VirtualKey, public_name};
 use serde::Serialize;

@@ -8,6 +8,7 @@ use crate::shown::{KeyRow, Settings};
 use crate::{App, live};
 use axum::extract::Request;
 use dialect::ErrorClass;
+use gateway::principal::Role;
 use gateway::{Failure, Fault};
 use ledger::VirtualKey;
 use serde::Serialize;
@@ -24,13 +25,15 @@ pub(crate) async fn info(app: App, request: Request) -> Answer {
     let principal = anyone(&app, &parts).await?;
     let params = Params::of(&parts.uri)?;
     let asked = params.owned("key");
-    let key = match (&asked, &principal.key) {
-        (Some(asked), None) => must_find(&app, asked).await?,
-        (None, None) => {
+    let key = match (&asked, principal.role, &principal.key) {
+        (Some(asked), Role::Admin, _) => must_find(&app, asked).await?,
+        (None, _, None) => {
             let message = "The master key has no row of its own; name a key: /key/info?key=sk-….";
             return Err(not_found(message).param("key"));
         }
-        (asked, Some(own)) => its_own(&app, asked.as_deref(), own).await?,
+        (asked, Role::Caller, Some(own)) => its_own(&app, asked.as_deref(), own).await?,
+        (None, Role::Admin, Some(own)) => its_own(&app, None, own).await?,
+        (Some(_), Role::Caller, None) | (_, Role::None, _) => return Err(not_its_own()),
     };
     let shown = asked.unwrap_or_else(|| key.hash.to_string());
     if key.max_budget.is_none() {
@@ -57,6 +60,10 @@ async fn its_own(app: &App, asked: Option<&str>, own: &VirtualKey) -> Result<Vir
     if is_own {
         return must_find(app, &own.hash.to_string()).await;
     }
+    Err(not_its_own())
+}
+
+fn not_its_own() -> Failure {
     let message = "You are not allowed to access this key's info. Your role=unknown";
-    Err(Failure::new(ErrorClass::Permission, Fault::Client, message).kind("permission_error"))
+    Failure::new(ErrorClass::Permission, Fault::Client, message).kind("permission_error")
 }

@@ -200,7 +200,7 @@ impl House {
         headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
         let runtime = self.gateway.runtime();
         let asker = gateway::principal::Asker { headers: &headers, client_ip: None, path: "/test" };
-        gateway::principal::authenticate(&self.gateway, &runtime, &asker).await.unwrap()
+        gateway::authenticate::authenticate(&self.gateway, &runtime, &asker).await.unwrap()
     }
 
     /// One attempt by this key, through the journal, as the gateway writes it.
