@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -284,3 +285,54 @@ def test_a_command_starts_almost_as_fast(place):
     print(f"keymoat run adds {added:.1f} ms")
     # 30 ms on an idle machine; other tests may run beside this one.
     assert added < 90
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def test_a_port_is_reached_from_outside_only_if_it_is_published(place):
+    published, private = free_port(), free_port()
+    (place / "work/index.html").write_text("served from inside")
+    script = (
+        "import http.server as h, threading\n"
+        f"servers = [h.ThreadingHTTPServer(('127.0.0.1', port), h.SimpleHTTPRequestHandler) for port in ({private}, {published})]\n"
+        "[threading.Thread(target=server.serve_forever).start() for server in servers]"
+    )
+    launched = subprocess.Popen(
+        [KEYMOAT, "run", "-q", "--publish", str(published), "--", sys.executable, "-c", script],
+        cwd=place / "work",
+        env=variables(place),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        text = ""
+        while not text and time.monotonic() < deadline:
+            try:
+                text = urllib.request.urlopen(f"http://127.0.0.1:{published}/", timeout=5).read().decode()
+            except OSError:
+                time.sleep(0.1)
+        assert text == "served from inside"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", private))
+    finally:
+        launched.terminate()
+        launched.wait(20)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", published))
+
+
+def test_a_taken_port_is_said_before_anything_runs(place):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = run(place, "--publish", taken.getsockname()[1], "--", "touch", "made")
+    assert ran.returncode == 125 and "publishing" in ran.stderr and not (place / "work/made").exists()
+
+
+def test_a_mistyped_option_is_no_command(place):
+    ran = run(place, "--alow", "index.example", "touch", "--", "made")
+    assert ran.returncode == 2 and "--alow" in ran.stderr
+    ran = subprocess.run([KEYMOAT, "run", "-q", "sh", "-c", "echo $0 $1", "-x", "--", "y"], capture_output=True, text=True, cwd=place / "work", env=variables(place), check=False)
+    assert ran.stdout == "-x --\n"

@@ -30,9 +30,9 @@ pub enum TunnelError {
     Timeout,
 }
 
-/// Opens a connection to `host`: to public addresses, and to loopback and private
-/// ones that `may_reach` accepts. Metadata and link-local addresses are never
-/// reached.
+/// Opens a connection to `host`: to public addresses, and to loopback, private and
+/// reserved ones that `may_reach` accepts. Metadata, link-local and multicast addresses
+/// are never reached.
 ///
 /// # Errors
 /// The name has no address, a bad one, or none that answers within `time`.
@@ -83,6 +83,7 @@ mod tests {
         assert!(refused(&["10.1.2.3"], |_| false).await);
         assert!(refused(&["8.8.8.8", "10.1.2.3"], |_| false).await);
         assert!(!refused(&["127.0.0.1"], |ip| ip.is_loopback()).await);
+        assert!(refused(&["203.0.113.1"], |_| false).await);
         for metadata in
             [&["169.254.169.254"][..], &["fd00:ec2::254"], &["169.254.1.1"], &["0.0.0.0"]]
         {

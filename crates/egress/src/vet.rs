@@ -39,11 +39,12 @@ pub fn vet(
     port: u16,
     reach: Reach,
 ) -> Result<Vec<VettedAddr>, BadAddr> {
-    vet_with(ips, port, |_| reach == Reach::Named)
+    let is_local = |ip| matches!(judge(ip), Some(Kind::Loopback | Kind::Private));
+    vet_with(ips, port, |ip| reach == Reach::Named && is_local(ip))
 }
 
-/// Lets all of `ips` through, or none; of loopback and private addresses those that
-/// `may_reach` accepts.
+/// Lets all of `ips` through, or none; of loopback, private and reserved addresses those
+/// that `may_reach` accepts.
 ///
 /// # Errors
 /// The first address that is neither public nor accepted.
@@ -55,7 +56,9 @@ pub(crate) fn vet_with(
     ips.into_iter()
         .map(|ip| match judge(ip) {
             None => Ok(VettedAddr(SocketAddr::new(ip, port))),
-            Some(Kind::Loopback | Kind::Private) if may_reach(ip) => {
+            Some(Kind::Loopback | Kind::Private | Kind::Reserved)
+                if may_reach(ip) && !ip.is_unspecified() =>
+            {
                 Ok(VettedAddr(SocketAddr::new(ip, port)))
             }
             Some(kind) => Err(BadAddr { ip, kind }),

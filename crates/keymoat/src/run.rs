@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use forward::Rule;
 use forward::launch::{Ask, Launch, LaunchError, Profile};
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,6 +31,10 @@ pub(crate) struct Run {
     /// A file or folder that it may write; may be repeated
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
+    /// A port that it listens on, to be reached at the same port of 127.0.0.1 or of
+    /// ADDRESS; may be repeated
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = published)]
+    publish: Vec<SocketAddr>,
     /// A variable to give it though it looks like a secret; may be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -49,8 +54,17 @@ pub(crate) struct Run {
     #[arg(long, hide = true)]
     landlock_abi_max: Option<u8>,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
+}
+
+fn published(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.parse() {
+        Ok(port) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.parse().ok(),
+    };
+    let address = address.filter(|address| address.port() != 0);
+    address.ok_or_else(|| "not a port, or an address with a port".to_owned())
 }
 
 /// Kind of command.
@@ -80,6 +94,7 @@ pub(crate) fn run(asked: Run) -> ExitCode {
         allow: asked.allow,
         read: asked.read,
         write: asked.write,
+        publish: asked.publish,
         env: asked.env,
         log: asked.log,
         require_full: asked.require == Some(Level::Full),

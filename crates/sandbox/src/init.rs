@@ -6,7 +6,7 @@ use crate::error::{Error, step};
 use crate::landlock::{self, Trees};
 use crate::plan::Plan;
 use crate::report::{Protection, Report};
-use crate::{files, network, privileges, sys, syscalls};
+use crate::{door, files, network, privileges, sys, syscalls};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
@@ -25,6 +25,12 @@ pub(crate) const FAILED: &str = "!";
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 
+/// Ends of the sandbox's side.
+pub(crate) struct Channels {
+    pub(crate) launcher: Channel,
+    pub(crate) door: Option<Channel>,
+}
+
 /// Runs the first process. Does not return. The command gets `blocked` as its blocked
 /// signals.
 pub(crate) fn run(
@@ -32,8 +38,9 @@ pub(crate) fn run(
     terminal: Option<&Path>,
     mut command: Command,
     blocked: &sys::Signals,
-    mut channel: Channel,
+    channels: Channels,
 ) -> ! {
+    let Channels { launcher: mut channel, door } = channels;
     // If the launcher is killed, nothing of the sandbox stays.
     drop(sys::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong));
     // The launcher has written the maps of the user namespace.
@@ -57,6 +64,12 @@ pub(crate) fn run(
             drop(channel.send(format!("{FAILED}{name}\t{reason}").as_bytes()));
             sys::exit_now(1);
         }
+    }
+    if let Some(inside) = door
+        && matches!(sys::fork_into(0), Ok(sys::Side::Child))
+    {
+        drop(channel);
+        door::serve(inside);
     }
     match sys::fork_into(0) {
         Ok(sys::Side::Child) => {

@@ -16,6 +16,7 @@
 
 mod channel;
 mod devices;
+mod door;
 mod error;
 mod files;
 mod init;
@@ -28,6 +29,7 @@ mod spawn;
 mod sys;
 mod syscalls;
 
+pub use door::Door;
 pub use error::Error;
 pub use network::Attempt;
 pub use plan::Plan;

@@ -21,6 +21,8 @@ pub struct Plan {
     pub hidden: Vec<PathBuf>,
     /// Ports on the command's loopback, each a listening socket that the caller gets.
     pub ports: Vec<u16>,
+    /// True if the caller wants to connect to ports of the command.
+    pub has_door: bool,
     /// Highest Landlock ABI to use; `None` for the kernel's newest. For tests.
     pub landlock_abi_max: Option<u8>,
 }

@@ -1,6 +1,7 @@
 //! The launcher's side: forks, waits, and ends as the command ended.
 
 use crate::channel::Channel;
+use crate::door::Door;
 use crate::error::{Error, step};
 use crate::plan::Plan;
 use crate::report::{Protection, Report};
@@ -19,6 +20,7 @@ pub struct Confined {
     report: Report,
     listeners: Vec<TcpListener>,
     packets: Option<UdpSocket>,
+    door: Option<Door>,
 }
 
 /// End of a command.
@@ -68,6 +70,8 @@ impl Confined {
         let blocked = sys::Signals::new(&numbers).block().map_err(step("blocking signals"))?;
         let terminal = terminal();
         let (mut channel, other) = Channel::pair().map_err(step("opening a channel"))?;
+        let door = plan.has_door.then(Door::pair).transpose();
+        let (door, inside) = door.map_err(step("opening a channel"))?.unzip();
         let namespaces = libc::CLONE_NEWUSER
             | libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
@@ -75,12 +79,13 @@ impl Confined {
             | libc::CLONE_NEWNET;
         let pid = match sys::fork_into(namespaces).map_err(Error::Namespaces)? {
             sys::Side::Child => {
-                drop(channel);
-                init::run(plan, terminal.as_deref(), command, &blocked, other)
+                drop((channel, door));
+                let channels = init::Channels { launcher: other, door: inside };
+                init::run(plan, terminal.as_deref(), command, &blocked, channels)
             }
             sys::Side::Parent(pid) => pid,
         };
-        drop(other);
+        drop((other, inside));
         let built = map_ids(pid).map_err(Error::Namespaces).and_then(|()| receive(&mut channel));
         match built {
             Ok((report, descriptors)) => {
@@ -92,7 +97,7 @@ impl Confined {
                     // Without it, the end takes longer.
                     drop(keep());
                 }
-                Ok(Self { pid, channel, report, listeners, packets })
+                Ok(Self { pid, channel, report, listeners, packets, door })
             }
             Err(error) => {
                 drop(channel);
@@ -117,6 +122,11 @@ impl Confined {
     /// does not block; the type is that of sockets from which datagrams are received.
     pub fn take_packets(&mut self) -> Option<UdpSocket> {
         self.packets.take()
+    }
+
+    /// Takes the way to the command's own ports, if the plan has one.
+    pub fn take_door(&mut self) -> Option<Door> {
+        self.door.take()
     }
 
     /// Starts the command.

@@ -126,6 +126,38 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedF
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Opens a TCP connection to a port on the loopback, by IPv4 or else IPv6.
+pub(crate) fn connect_to_loopback(port: u16) -> io::Result<OwnedFd> {
+    let port = port.to_be();
+    let v4 = socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: port,
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+        sin_zero: [0; 8],
+    };
+    let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    // SAFETY: reads an address of the given length; the socket is ours.
+    let connected = unsafe { libc::connect(v4.as_raw_fd(), (&raw const address).cast(), length) };
+    if check(connected).is_ok() {
+        return Ok(v4);
+    }
+    let v6 = socket(libc::AF_INET6, libc::SOCK_STREAM, 0)?;
+    let mut loopback = libc::in6_addr { s6_addr: [0; 16] };
+    loopback.s6_addr[15] = 1;
+    let address = libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as libc::sa_family_t,
+        sin6_port: port,
+        sin6_flowinfo: 0,
+        sin6_addr: loopback,
+        sin6_scope_id: 0,
+    };
+    let length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+    // SAFETY: as above.
+    check(unsafe { libc::connect(v6.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(v6)
+}
+
 /// Sets the interface `lo` up.
 pub(crate) fn set_loopback_up() -> io::Result<()> {
     let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;

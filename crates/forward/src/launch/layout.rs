@@ -142,6 +142,7 @@ pub(super) fn lay_out(ask: &Ask, here: &Here<'_>) -> Result<Layout, String> {
         fixed,
         hidden: hidden.into_iter().collect(),
         ports: Vec::new(),
+        has_door: false,
         landlock_abi_max: None,
     };
     Ok(layout)

@@ -9,6 +9,7 @@ mod environment;
 mod index;
 mod layout;
 mod places;
+mod publish;
 mod secrets;
 mod watch;
 
@@ -21,7 +22,7 @@ use layout::{Here, Layout};
 use sandbox::{Confined, Ending};
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +56,8 @@ pub struct Ask {
     pub read: Vec<PathBuf>,
     /// Further places to write.
     pub write: Vec<PathBuf>,
+    /// Addresses at which ports of the command are to be reached.
+    pub publish: Vec<SocketAddr>,
     /// Variables to keep though they look secret.
     pub env: Vec<String>,
     /// Decision log; a new file in the state directory if `None`.
@@ -88,6 +91,7 @@ pub struct Launch {
     layout: Layout,
     environment: Environment,
     rules: Vec<Rule>,
+    publish: Vec<SocketAddr>,
     log: PathBuf,
     require_full: bool,
 }
@@ -121,6 +125,7 @@ impl Launch {
         let here = Here { work, home: home.clone(), variable: &variable };
         let mut layout = layout::lay_out(ask, &here).map_err(LaunchError::Ask)?;
         layout.plan.ports = vec![PROXY_PORT];
+        layout.plan.has_door = !ask.publish.is_empty();
         layout.plan.landlock_abi_max = ask.landlock_abi_max;
         let mut rules = ask.allow.clone();
         if ask.profile == Profile::Install {
@@ -131,8 +136,9 @@ impl Launch {
             None => log_path(home.as_deref(), variable("XDG_STATE_HOME")),
         };
         let environment = environment::confined(variables, &ask.env, PROXY_PORT);
-        let command = ask.command.clone();
-        Ok(Self { command, layout, environment, rules, log, require_full: ask.require_full })
+        let (command, publish) = (ask.command.clone(), ask.publish.clone());
+        let require_full = ask.require_full;
+        Ok(Self { command, layout, environment, rules, publish, log, require_full })
     }
 
     /// Says what the command would have, for people.
@@ -155,6 +161,10 @@ impl Launch {
             there.map(|path| path.display().to_string()).collect()
         };
         list("network: these hosts, through the proxy, and nothing else", self.hosts());
+        list(
+            "ports of the command that are reached from outside:",
+            self.publish.iter().map(ToString::to_string).collect(),
+        );
         list("readable:", shown(&plan.visible));
         let scratch =
             ["/tmp", "/var/tmp", "/dev/shm"].map(|path| format!("{path} (private, empty)"));
@@ -198,6 +208,11 @@ impl Launch {
         let mut command = Command::new(program);
         command.args(words).env_clear().envs(self.environment.variables.iter().cloned());
 
+        // Before the sandbox: what is taken already is said before anything is made.
+        let published = self.publish.iter().map(|address| {
+            TcpListener::bind(address).map_err(failed(&format!("publishing {address}")))
+        });
+        let published = published.collect::<Result<Vec<_>, _>>()?;
         let mut confined = Confined::start(&self.layout.plan, command)?;
         let missing = &confined.report().missing;
         if self.require_full && !missing.is_empty() {
@@ -211,7 +226,8 @@ impl Launch {
         let listener =
             listener.ok_or_else(|| failed("proxy")(io::ErrorKind::NotConnected.into()))?;
         let packets = confined.take_packets();
-        let serving = Serving::start(Arc::new(proxy), listener, packets, log.clone())
+        let published = publish::Published::new(published, confined.take_door());
+        let serving = Serving::start(Arc::new(proxy), listener, packets, published, log.clone())
             .map_err(failed("starting the proxy"))?;
         confined.release()?;
         let ending = confined.wait()?;
@@ -232,6 +248,9 @@ impl Launch {
             self.layout.secrets.len(),
             self.environment.removed.len(),
         );
+        for address in &self.publish {
+            write!(text, "\npublished: {address}").unwrap_or_default();
+        }
         let report = confined.report();
         let protections = report.active.len() + report.missing.len();
         write!(text, "\nprotections: {} of {protections}", report.active.len()).unwrap_or_default();
@@ -290,6 +309,7 @@ impl Serving {
         proxy: Arc<Proxy>,
         listener: TcpListener,
         packets: Option<UdpSocket>,
+        published: publish::Published,
         log: DecisionLog,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -297,6 +317,7 @@ impl Serving {
         let (stop, stopped) = oneshot::channel();
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+            published.serve();
             let watched = watch::Watched::new(packets, log);
             tokio::select! {
                 () = proxy.serve(listener) => {}
