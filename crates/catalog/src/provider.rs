@@ -214,6 +214,12 @@ impl Provider {
         served.find(|(served, _)| *served == endpoint).map(|(_, path)| *path)
     }
 
+    /// Returns true if the provider's row names the path of an endpoint, which may
+    /// be of another dialect than its conversations.
+    pub fn names_path(&self, endpoint: Endpoint) -> bool {
+        self.paths.iter().any(|(named, path)| *named == endpoint && path.is_some())
+    }
+
     /// The environment variables that stand as `{NAME}` in the base URL.
     pub fn template_envs(&self) -> impl Iterator<Item = &'static str> {
         let parts = self.base_url.unwrap_or("").split('{').skip(1);

@@ -130,7 +130,7 @@ fn at_base(api_base: &str) -> Option<&'static Provider> {
         .filter(|provider| !provider.local && provider.owns(api_base))
         .filter(|provider| named.is_none_or(|dialect| dialect == provider.dialect))
         .min_by_key(|provider| {
-            let chats = provider.dialect.conversation().row().endpoint;
+            let chats = provider.dialect.conversation(false).row().endpoint;
             (provider.path(chats).is_none(), !path_fits(provider))
         })
 }

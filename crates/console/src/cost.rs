@@ -65,7 +65,7 @@ fn used(answer: &str) -> Result<(Option<String>, Usage), Failure> {
         Dialect::ALL.into_iter().find(|dialect| dialect.contract().answer_type == Some(kind))
     });
     let dialect = dialect.unwrap_or(first);
-    let observed = Tap::unary(dialect.conversation(), answer.as_bytes());
+    let observed = Tap::unary(dialect.conversation(false), answer.as_bytes());
     let usage = observed.usage.ok_or_else(|| wrong("has no `usage`"))?;
     Ok((envelope.model, usage))
 }

@@ -25,6 +25,15 @@ pub fn is_empty(surface: Surface, body: &[u8]) -> bool {
             b"content" | b"stop_reason" => says_something(skim),
             _ => skim.skip().map(|()| false),
         }),
+        // A prompt that is refused has no candidates, and says so.
+        Surface::GeminiGenerate | Surface::GeminiStream => top(&mut skim, |key, skim| {
+            let says = says_something(skim)?;
+            Some(says && matches!(key, b"candidates" | b"promptFeedback"))
+        }),
+        Surface::GeminiCountTokens => top(&mut skim, |key, skim| {
+            let says = says_something(skim)?;
+            Some(says && key == b"totalTokens")
+        }),
         Surface::AnthropicCountTokens => top(&mut skim, |key, skim| {
             let says = says_something(skim)?;
             Some(says && key == b"input_tokens")

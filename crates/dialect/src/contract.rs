@@ -50,6 +50,15 @@ pub enum ModelList {
     Paged,
 }
 
+/// A dialect's endpoints for conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// For whole answers.
+    pub whole: Surface,
+    /// For streams: the same, or one of its own.
+    pub streamed: Surface,
+}
+
 /// Everything that is specific to one wire format.
 pub struct Contract {
     /// Name in the table of providers.
@@ -59,8 +68,8 @@ pub struct Contract {
     pub endpoints: &'static [(Endpoint, &'static str)],
     /// Endpoints that some providers of this dialect serve too.
     pub further_endpoints: &'static [(Endpoint, &'static str)],
-    /// The endpoint for conversations, whole ones and streams.
-    pub conversation: Surface,
+    /// The endpoints for conversations.
+    pub conversation: Conversation,
     /// Reads a client's request.
     pub decode_request: fn(&[u8]) -> Result<Request, DecodeError>,
     /// Writes a request for an upstream, and the names of what is left out.
@@ -104,6 +113,8 @@ pub struct Contract {
     pub betas: fn(&Head, &[u8]) -> Vec<&'static str>,
     /// Some providers of the dialect refuse `metadata`; their rows say which take it.
     pub metadata_is_optional: bool,
+    /// Maximum length of a tool's name, in characters.
+    pub longest_tool_name: usize,
     /// Adds a deployment's parameters to a client's request of the dialect that
     /// otherwise goes up as it came.
     pub add_defaults: for<'d> fn(&mut Edits<'d>, &Head, &[u8], &Defaults<'d>),

@@ -139,8 +139,11 @@ pub(crate) fn add<'d>(
 /// refuse chat's elsewhere.
 pub fn belongs(surface: Surface, name: &str) -> bool {
     match surface {
-        Surface::OpenAiChat | Surface::AnthropicMessages => true,
-        Surface::AnthropicCountTokens => knows(surface, name),
+        Surface::OpenAiChat
+        | Surface::AnthropicMessages
+        | Surface::GeminiGenerate
+        | Surface::GeminiStream => true,
+        Surface::AnthropicCountTokens | Surface::GeminiCountTokens => knows(surface, name),
         Surface::OpenAiCompletions | Surface::OpenAiEmbeddings => {
             let others = [Surface::OpenAiChat, Surface::AnthropicMessages];
             knows(surface, name) || !others.into_iter().any(|other| knows(other, name))

@@ -15,18 +15,27 @@ pub enum Endpoint {
     Messages,
     /// Anthropic's token count of a messages request.
     CountTokens,
+    /// Google's answers, whole.
+    GenerateContent,
+    /// Google's answers, in pieces.
+    StreamGenerateContent,
+    /// Google's token count.
+    CountContentTokens,
     /// The list of models.
     Models,
 }
 
 impl Endpoint {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::Messages,
         Self::CountTokens,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::CountContentTokens,
         Self::Models,
     ];
 
@@ -39,6 +48,9 @@ impl Endpoint {
             Self::Responses => "responses",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::GenerateContent => "generate_content",
+            Self::StreamGenerateContent => "stream_generate_content",
+            Self::CountContentTokens => "count_content_tokens",
             Self::Models => "models",
         }
     }

@@ -16,6 +16,7 @@ pub mod embeddings;
 mod endpoint;
 pub mod error;
 pub mod fold;
+pub mod gemini;
 pub mod head;
 pub mod json;
 mod media;
@@ -55,9 +56,11 @@ pub enum Dialect {
     OpenAiChat,
     /// Anthropic's `POST /v1/messages`.
     AnthropicMessages,
+    /// Google's `generateContent`.
+    Gemini,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::OpenAiChat, Self::AnthropicMessages];
+    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::AnthropicMessages, Self::Gemini];
 }

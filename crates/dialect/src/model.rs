@@ -132,9 +132,11 @@ pub struct Part {
 }
 
 impl Part {
-    /// Returns true for text of white space alone.
+    /// Returns true for text of white space alone; one that its model has signed
+    /// says something to it.
     pub(crate) fn is_blank(&self) -> bool {
         match &self.content {
+            _ if self.signature.is_some() => false,
             Content::Text { text, .. } | Content::Refusal(text) => text.trim().is_empty(),
             _ => false,
         }

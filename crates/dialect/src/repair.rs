@@ -56,6 +56,18 @@ impl Order {
         Self { system, alternates: target.alternates, ..Self::default() }
     }
 
+    /// The order for Gemini.
+    pub(crate) fn of_gemini() -> Self {
+        Self {
+            system: System::Told(Dialect::Gemini),
+            refuses_blank: true,
+            alternates: true,
+            refuses_orphans: true,
+            begins_with_user: true,
+            ends_with_user: false,
+        }
+    }
+
     /// The order for Anthropic.
     pub(crate) fn of_claude(target: &Target<'_>) -> Self {
         Self {

@@ -91,7 +91,8 @@ impl ModelName {
     pub fn new(name: &str, dialect: Dialect) -> Self {
         Self {
             quoted: quoted(name).into_bytes().into(),
-            is_over: false,
+            // Google names it in a member of another name, with its version.
+            is_over: dialect == Dialect::Gemini,
             is_named_once: dialect == Dialect::AnthropicMessages,
             theirs: Vec::new(),
             ours: Vec::new(),

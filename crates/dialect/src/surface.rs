@@ -16,6 +16,12 @@ pub enum Surface {
     AnthropicMessages,
     /// `POST /v1/messages/count_tokens`.
     AnthropicCountTokens,
+    /// `POST /v1beta/models/{model}:generateContent`.
+    GeminiGenerate,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`.
+    GeminiStream,
+    /// `POST /v1beta/models/{model}:countTokens`.
+    GeminiCountTokens,
 }
 
 impl Surface {
@@ -26,6 +32,7 @@ impl Surface {
                 Dialect::OpenAiChat
             }
             Self::AnthropicMessages | Self::AnthropicCountTokens => Dialect::AnthropicMessages,
+            Self::GeminiGenerate | Self::GeminiStream | Self::GeminiCountTokens => Dialect::Gemini,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{Request, Response};
 use crate::splice::Edits;
 use crate::surface::Surface;
 use crate::{DecodeError, Dropped, Endpoint, OutputLimitField, Shown, Target};
-use crate::{anthropic_messages, openai_chat, openai_completions};
+use crate::{anthropic_messages, gemini, openai_chat, openai_completions};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,10 @@ pub struct Codec {
 /// Paths of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Paths {
-    /// Path after the version.
+    /// Path after the version; the model's name is at `{model}`, or in the body.
     pub path: &'static str,
+    /// Versions before it.
+    pub versions: &'static [&'static str],
     /// It exists without `/v1` too, below Azure's `/openai`, and with a model's
     /// name before it.
     pub has_variants: bool,
@@ -63,6 +65,8 @@ pub struct Row {
     pub kind: Kind,
     /// Its answers may be streams.
     pub streams: bool,
+    /// Its answers are streams, whatever the body says.
+    pub always_streams: bool,
     /// Requests may ask for usage at the end of a stream (`stream_options`).
     pub has_usage_option: bool,
     /// Providers take nothing for it.
@@ -78,6 +82,8 @@ pub struct Row {
     pub users: &'static [Field],
     /// Member whose entries each have an answer of their own.
     pub batch: Option<&'static str>,
+    /// Writes a token count, for endpoints that answer with one.
+    pub count: Option<fn(u64) -> String>,
     /// Towards upstreams of other dialects; `None` if it cannot be translated.
     pub codec: Option<Codec>,
 }
@@ -92,6 +98,11 @@ const OPENAI_USERS: &[Field] = &[Field::top("user"), Field::top("safety_identifi
 const ANTHROPIC_USERS: &[Field] = &[Field::inner("metadata.user_id")];
 
 impl Row {
+    /// Returns true if the model's name is in the path, not in the body.
+    pub fn names_model_in_path(&self) -> bool {
+        self.paths.path.contains("{model}")
+    }
+
     /// Returns true if its answers have output tokens.
     pub fn generates(&self) -> bool {
         matches!(self.kind, Kind::Conversation | Kind::Completion)
@@ -99,22 +110,37 @@ impl Row {
 }
 
 /// All endpoints that clients call.
-pub static SURFACES: [&Row; 5] = [
+pub static SURFACES: [&Row; 8] = [
     &OPENAI_CHAT,
     &OPENAI_COMPLETIONS,
     &OPENAI_EMBEDDINGS,
     &ANTHROPIC_MESSAGES,
     &ANTHROPIC_COUNT_TOKENS,
+    &GEMINI_GENERATE,
+    &GEMINI_STREAM,
+    &GEMINI_COUNT_TOKENS,
 ];
+
+/// OpenAI's and Anthropic's version.
+const V1: &[&str] = &["/v1"];
+
+/// Google's versions, and LiteLLM's path without one.
+const GOOGLES: &[&str] = &["/v1beta", "/v1", "/v1alpha", ""];
 
 static OPENAI_CHAT: Row = Row {
     surface: Surface::OpenAiChat,
     name: "chat completions",
-    paths: Paths { path: "/chat/completions", has_variants: true, route: "/chat/completions" },
+    paths: Paths {
+        path: "/chat/completions",
+        versions: V1,
+        has_variants: true,
+        route: "/chat/completions",
+    },
     endpoint: Endpoint::Chat,
     call_type: "acompletion",
     kind: Kind::Conversation,
     streams: true,
+    always_streams: false,
     has_usage_option: true,
     is_free: false,
     fit: openai_chat::as_sent::fit,
@@ -125,6 +151,7 @@ static OPENAI_CHAT: Row = Row {
     stop: "stop",
     users: OPENAI_USERS,
     batch: None,
+    count: None,
     codec: Some(Codec {
         decode_request: openai_chat::CONTRACT.decode_request,
         encode_response: openai_chat::CONTRACT.encode_response,
@@ -135,11 +162,12 @@ static OPENAI_CHAT: Row = Row {
 static OPENAI_COMPLETIONS: Row = Row {
     surface: Surface::OpenAiCompletions,
     name: "completions",
-    paths: Paths { path: "/completions", has_variants: true, route: "/completions" },
+    paths: Paths { path: "/completions", versions: V1, has_variants: true, route: "/completions" },
     endpoint: Endpoint::Completions,
     call_type: "atext_completion",
     kind: Kind::Completion,
     streams: true,
+    always_streams: false,
     has_usage_option: true,
     is_free: false,
     fit: |_, _, _, _, _| {},
@@ -147,6 +175,7 @@ static OPENAI_COMPLETIONS: Row = Row {
     stop: "stop",
     users: OPENAI_USERS,
     batch: Some("prompt"),
+    count: None,
     codec: Some(Codec {
         decode_request: openai_completions::request::decode,
         encode_response: openai_completions::response::encode,
@@ -157,11 +186,12 @@ static OPENAI_COMPLETIONS: Row = Row {
 static OPENAI_EMBEDDINGS: Row = Row {
     surface: Surface::OpenAiEmbeddings,
     name: "embeddings",
-    paths: Paths { path: "/embeddings", has_variants: true, route: "/embeddings" },
+    paths: Paths { path: "/embeddings", versions: V1, has_variants: true, route: "/embeddings" },
     endpoint: Endpoint::Embeddings,
     call_type: "aembedding",
     kind: Kind::Embedding,
     streams: false,
+    always_streams: false,
     has_usage_option: false,
     is_free: false,
     fit: |_, _, _, _, _| {},
@@ -169,17 +199,19 @@ static OPENAI_EMBEDDINGS: Row = Row {
     stop: "stop",
     users: OPENAI_USERS,
     batch: Some("input"),
+    count: None,
     codec: None,
 };
 
 static ANTHROPIC_MESSAGES: Row = Row {
     surface: Surface::AnthropicMessages,
     name: "messages",
-    paths: Paths { path: "/messages", has_variants: false, route: "/v1/messages" },
+    paths: Paths { path: "/messages", versions: V1, has_variants: false, route: "/v1/messages" },
     endpoint: Endpoint::Messages,
     call_type: "anthropic_messages",
     kind: Kind::Conversation,
     streams: true,
+    always_streams: false,
     has_usage_option: false,
     is_free: false,
     fit: anthropic_messages::as_sent::fit,
@@ -187,6 +219,7 @@ static ANTHROPIC_MESSAGES: Row = Row {
     stop: "stop_sequences",
     users: ANTHROPIC_USERS,
     batch: None,
+    count: None,
     codec: Some(Codec {
         decode_request: anthropic_messages::CONTRACT.decode_request,
         encode_response: anthropic_messages::CONTRACT.encode_response,
@@ -199,6 +232,7 @@ static ANTHROPIC_COUNT_TOKENS: Row = Row {
     name: "count_tokens",
     paths: Paths {
         path: "/messages/count_tokens",
+        versions: V1,
         has_variants: false,
         route: "/v1/messages/count_tokens",
     },
@@ -206,6 +240,7 @@ static ANTHROPIC_COUNT_TOKENS: Row = Row {
     call_type: "acount_tokens",
     kind: Kind::TokenCount,
     streams: false,
+    always_streams: false,
     has_usage_option: false,
     is_free: true,
     fit: anthropic_messages::as_sent::fit,
@@ -213,10 +248,98 @@ static ANTHROPIC_COUNT_TOKENS: Row = Row {
     stop: "stop_sequences",
     users: ANTHROPIC_USERS,
     batch: None,
+    count: Some(|tokens| format!("{{\"input_tokens\":{tokens}}}")),
     codec: Some(Codec {
         decode_request: anthropic_messages::CONTRACT.decode_request,
         encode_response: anthropic_messages::CONTRACT.encode_response,
         stream_encoder: anthropic_messages::CONTRACT.stream_encoder,
+    }),
+};
+
+static GEMINI_GENERATE: Row = Row {
+    surface: Surface::GeminiGenerate,
+    name: "generateContent",
+    paths: Paths {
+        path: "/models/{model}:generateContent",
+        versions: GOOGLES,
+        has_variants: false,
+        route: "/v1beta/models/{model}:generateContent",
+    },
+    endpoint: Endpoint::GenerateContent,
+    call_type: "agenerate_content",
+    kind: Kind::Conversation,
+    streams: false,
+    always_streams: false,
+    has_usage_option: false,
+    is_free: false,
+    fit: gemini::as_sent::fit,
+    output_limit: |_| Field::inner("generationConfig.maxOutputTokens"),
+    stop: "stopSequences",
+    users: &[],
+    batch: None,
+    count: None,
+    codec: Some(Codec {
+        decode_request: gemini::CONTRACT.decode_request,
+        encode_response: gemini::CONTRACT.encode_response,
+        stream_encoder: gemini::CONTRACT.stream_encoder,
+    }),
+};
+
+static GEMINI_STREAM: Row = Row {
+    surface: Surface::GeminiStream,
+    name: "streamGenerateContent",
+    paths: Paths {
+        path: "/models/{model}:streamGenerateContent",
+        versions: GOOGLES,
+        has_variants: false,
+        route: "/v1beta/models/{model}:streamGenerateContent",
+    },
+    endpoint: Endpoint::StreamGenerateContent,
+    call_type: "agenerate_content_stream",
+    kind: Kind::Conversation,
+    streams: true,
+    always_streams: true,
+    has_usage_option: false,
+    is_free: false,
+    fit: gemini::as_sent::fit,
+    output_limit: |_| Field::inner("generationConfig.maxOutputTokens"),
+    stop: "stopSequences",
+    users: &[],
+    batch: None,
+    count: None,
+    codec: Some(Codec {
+        decode_request: gemini::CONTRACT.decode_request,
+        encode_response: gemini::CONTRACT.encode_response,
+        stream_encoder: gemini::CONTRACT.stream_encoder,
+    }),
+};
+
+static GEMINI_COUNT_TOKENS: Row = Row {
+    surface: Surface::GeminiCountTokens,
+    name: "countTokens",
+    paths: Paths {
+        path: "/models/{model}:countTokens",
+        versions: GOOGLES,
+        has_variants: false,
+        route: "/v1beta/models/{model}:countTokens",
+    },
+    endpoint: Endpoint::CountContentTokens,
+    call_type: "acount_content_tokens",
+    kind: Kind::TokenCount,
+    streams: false,
+    always_streams: false,
+    has_usage_option: false,
+    is_free: true,
+    fit: gemini::as_sent::fit,
+    output_limit: |_| Field::inner("generationConfig.maxOutputTokens"),
+    stop: "stopSequences",
+    users: &[],
+    batch: None,
+    count: Some(|tokens| format!("{{\"totalTokens\":{tokens}}}")),
+    codec: Some(Codec {
+        decode_request: gemini::CONTRACT.decode_request,
+        encode_response: gemini::CONTRACT.encode_response,
+        stream_encoder: gemini::CONTRACT.stream_encoder,
     }),
 };
 
@@ -229,6 +352,9 @@ impl Surface {
             Self::OpenAiEmbeddings => &OPENAI_EMBEDDINGS,
             Self::AnthropicMessages => &ANTHROPIC_MESSAGES,
             Self::AnthropicCountTokens => &ANTHROPIC_COUNT_TOKENS,
+            Self::GeminiGenerate => &GEMINI_GENERATE,
+            Self::GeminiStream => &GEMINI_STREAM,
+            Self::GeminiCountTokens => &GEMINI_COUNT_TOKENS,
         }
     }
 }
@@ -249,7 +375,7 @@ mod tests {
             assert!(others.clone().all(|other| other.paths.path != row.paths.path));
         }
         for row in SURFACES.iter().filter(|row| row.kind == super::Kind::Conversation) {
-            assert!(row.codec.is_some() && row.streams, "{}", row.name);
+            assert!(row.codec.is_some(), "{}", row.name);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! it; only usage and errors are parsed.
 
 mod anthropic;
+mod gemini;
 mod openai;
 mod problem;
 pub mod usage;
@@ -78,8 +79,12 @@ pub struct Tap {
 struct Facts {
     observed: Observed,
     anthropic: usage::Anthropic,
-    /// OpenAI's report has the output as a number.
+    /// OpenAI's report has the output as a number, or Gemini's has output.
     has_output: bool,
+    /// Gemini refused the prompt.
+    blocked: bool,
+    /// Searches of Gemini's own.
+    searches: u64,
     envelope: openai::Envelope,
     /// The choices begun and ended, as bits by their index.
     begun: u128,
@@ -156,6 +161,7 @@ impl Tap {
         let marks = match self.surface.dialect() {
             Dialect::OpenAiChat => openai::chunk(data, &mut self.facts),
             Dialect::AnthropicMessages => anthropic::event(fields.name, data, &mut self.facts),
+            Dialect::Gemini => gemini::event(data, &mut self.facts),
         };
         self.facts.semantic |= marks.semantic;
         self.facts.terminal |= marks.terminal;
@@ -175,10 +181,12 @@ impl Tap {
         match surface.dialect() {
             Dialect::OpenAiChat => openai::whole(body, &mut facts),
             Dialect::AnthropicMessages => anthropic::whole(body, &mut facts),
+            Dialect::Gemini => gemini::whole(body, &mut facts),
         }
         facts.observed.usage_is_final = match surface {
             Surface::OpenAiEmbeddings => facts.observed.usage.is_some_and(|usage| usage.input > 0),
             Surface::AnthropicMessages => facts.anthropic.is_complete(),
+            Surface::GeminiGenerate | Surface::GeminiStream => facts.is_complete_gemini(),
             _ => facts.is_complete_openai(),
         };
         facts.observed
@@ -224,7 +232,7 @@ impl Tap {
         }
         match self.surface.dialect() {
             Dialect::AnthropicMessages => facts.terminal,
-            Dialect::OpenAiChat => {
+            Dialect::OpenAiChat | Dialect::Gemini => {
                 facts.terminal || (facts.observed.finished && facts.begun & !facts.ended == 0)
             }
         }

@@ -59,6 +59,8 @@ pub struct Target<'a> {
     pub needs_reasoning: bool,
     /// Maximum number of stop sequences; `None` if there is no limit.
     pub stop_max: Option<usize>,
+    /// The model thinks in levels, and wants a signature with calls (Gemini 3).
+    pub thinking_levels: bool,
     /// The model takes no thinking budget: it adapts.
     pub no_budgets: bool,
     /// The model does not know `output_config.effort`.

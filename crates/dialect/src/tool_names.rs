@@ -27,10 +27,7 @@ impl ToolNames {
     /// Replaces the names in `request` that `theirs` refuses; none where all
     /// fit.
     pub fn fit(request: &mut Request, theirs: Dialect) -> Option<Self> {
-        let longest = match theirs {
-            Dialect::OpenAiChat => 64,
-            Dialect::AnthropicMessages => 128,
-        };
+        let longest = theirs.contract().longest_tool_name;
         // What a provider makes of no name at all is its to say.
         let fits = |name: &str| name.len() <= longest && name.bytes().all(is_allowed);
         let mut all = HashSet::new();

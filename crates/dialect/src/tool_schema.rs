@@ -217,6 +217,7 @@ fn flat_tool(raw: Raw<'_>, dialect: Dialect) -> Option<String> {
             });
             changed.map_or(Change::None, Change::To)
         }),
+        Dialect::Gemini => None,
     }
 }
 
@@ -240,6 +241,8 @@ fn any_unfit(raw: &[u8], dialect: Dialect) -> Option<bool> {
                 }
                 member(skim, b"parameters", |skim| unfit(skim, true))
             }),
+            // Gemini takes schemas of every form.
+            Dialect::Gemini => return Some(false),
         };
         if unfit? {
             return Some(true);

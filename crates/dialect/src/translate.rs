@@ -3,11 +3,11 @@
 //! Reading gives the neutral model, writing takes it; the dialect is a value.
 //! Nothing is decided here that a dialect's folder does not decide.
 
-use crate::contract::{Contract, StreamDecoder, StreamEncoder};
+use crate::contract::{Contract, Conversation, StreamDecoder, StreamEncoder};
 use crate::model::{Request, Response};
 use crate::{
     ApiError, DecodeError, Dialect, Dropped, EncodeError, ErrorClass, Shown, Surface, Target,
-    anthropic_messages, openai_chat,
+    anthropic_messages, gemini, openai_chat,
 };
 
 impl Dialect {
@@ -16,6 +16,7 @@ impl Dialect {
         match self {
             Self::OpenAiChat => &openai_chat::CONTRACT,
             Self::AnthropicMessages => &anthropic_messages::CONTRACT,
+            Self::Gemini => &gemini::CONTRACT,
         }
     }
 
@@ -24,9 +25,11 @@ impl Dialect {
         Self::ALL.into_iter().find(|dialect| dialect.contract().name == name)
     }
 
-    /// The endpoint for conversations of this dialect, whole ones and streams.
-    pub fn conversation(self) -> Surface {
-        self.contract().conversation
+    /// The endpoint for conversations of this dialect, answered whole or as a
+    /// stream.
+    pub fn conversation(self, stream: bool) -> Surface {
+        let Conversation { whole, streamed } = self.contract().conversation;
+        if stream { streamed } else { whole }
     }
 
     /// Reads a client's request.

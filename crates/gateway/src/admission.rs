@@ -52,6 +52,8 @@ pub struct Received {
     pub route: &'static str,
     /// The model that the path names, where it does.
     pub path_model: Option<String>,
+    /// A stream is asked for as server-sent events, where the query says the form.
+    pub is_sse: bool,
     /// The client's headers.
     pub headers: HeaderMap,
     /// Where it came from.
@@ -106,6 +108,10 @@ impl Received {
     /// # Errors
     /// LiteLLM's 401s.
     pub async fn authenticate(self) -> Result<Authenticated, Failure> {
+        if self.surface.row().always_streams && !self.is_sse {
+            let text = "Streams are sent as server-sent events only: add `?alt=sse` to the path.";
+            return Err(Failure::bad_request(text).param("alt"));
+        }
         let asker = Asker {
             headers: &self.headers,
             client_ip: self.client_ip.as_deref(),

@@ -193,18 +193,20 @@ impl Candidate {
     /// What a client's call is sent as: the same surface where it is served,
     /// the dialect's conversation where it is not. Text completions of a model
     /// that is known to chat are such a conversation too.
-    pub fn surface_for(&self, surface: Surface) -> Surface {
+    pub fn surface_for(&self, surface: Surface, stream: bool) -> Surface {
         let theirs = self.dialect();
         let is_completion = surface.row().kind == Kind::Completion;
-        let goes_as_it_is = surface.dialect() == theirs
-            && !(is_completion && (self.chats() || !self.serves(surface)));
-        if goes_as_it_is { surface } else { theirs.conversation() }
+        let goes_as_it_is = self.serves(surface) && !(is_completion && self.chats());
+        let is_theirs = surface.dialect() == theirs && !is_completion;
+        if goes_as_it_is || is_theirs { surface } else { theirs.conversation(stream) }
     }
 
-    /// Whether the provider has the surface's own endpoint.
+    /// Returns true if the provider has the surface's own endpoint: one of its
+    /// dialect, or one that its row names with its path.
     pub fn serves(&self, surface: Surface) -> bool {
-        surface.dialect() == self.dialect()
-            && self.deployment.provider.path(surface.row().endpoint).is_some()
+        let (provider, endpoint) = (self.deployment.provider, surface.row().endpoint);
+        let speaks = surface.dialect() == self.dialect() || provider.names_path(endpoint);
+        speaks && provider.path(endpoint).is_some()
     }
 
     /// Whether it is configured to chat, or known to.
@@ -245,6 +247,7 @@ impl Candidate {
             needs_reasoning: traits.needs_reasoning,
             stop_max: quirks.stop_max,
             flat_schemas: quirks.flat_schemas,
+            thinking_levels: traits.thinking_levels,
             no_budgets: traits.no_budgets,
             no_effort: traits.no_effort,
             as_sent: AsSent {
@@ -274,11 +277,30 @@ impl Candidate {
     pub fn path(&self, endpoint: Endpoint) -> Option<String> {
         let path = self.deployment.provider.path(endpoint)?;
         let base = &*self.deployment.base_path;
+        if let Some((before, after)) = path.split_once("{model}") {
+            let model = in_path(&self.upstream_model);
+            return Some([base, before, &model, after].concat());
+        }
         Some(match &self.deployment.api_version {
             None => [base, path].concat(),
             Some(version) => [base, path, "?api-version=", version].concat(),
         })
     }
+}
+
+/// A model's name as a part of a path.
+fn in_path(model: &str) -> String {
+    use std::fmt::Write as _;
+    let mut path = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // A string takes all that is written to it.
+            let _written = write!(path, "%{byte:02X}");
+        }
+    }
+    path
 }
 
 #[cfg(test)]

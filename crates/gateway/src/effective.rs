@@ -52,7 +52,7 @@ impl<'a> Effective<'a> {
     /// Where the upstream cannot be told what the client asked for.
     pub fn new(admission: &'a Admission, candidate: &Candidate) -> Result<Self, Box<Failure>> {
         let surface = admission.call.surface;
-        let sent_as = candidate.surface_for(surface);
+        let sent_as = candidate.surface_for(surface, admission.call.stream);
         let provider = candidate.deployment.provider;
         if provider.path(sent_as.row().endpoint).is_none() {
             return Err(Box::new(wire::cannot_serve(surface, provider.name)));
@@ -152,6 +152,8 @@ impl<'a> Effective<'a> {
     ) -> Result<Self, Box<Failure>> {
         let theirs = candidate.dialect();
         let deployment = &candidate.deployment;
+        // Where the path says it, the body does not.
+        request.stream = admission.call.stream;
         default_limit(&mut request, deployment);
         defaults::give_way(&mut request, &admission.head, &admission.body.bytes);
         // Within one dialect they are the client's own affair.
@@ -227,7 +229,8 @@ impl<'a> Effective<'a> {
             let quirks = &candidate.deployment.provider.quirks;
             quirks::remove_gateway_keys(&mut edits, head, body, quirks);
         }
-        if head.model() != Some(&*candidate.upstream_model) {
+        let is_in_body = !head.surface().row().names_model_in_path();
+        if is_in_body && head.model() != Some(&*candidate.upstream_model) {
             edits.set_model(&candidate.upstream_model);
         }
         let same = self.translated.is_none();

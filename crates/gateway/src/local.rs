@@ -7,7 +7,6 @@ use crate::deployment::Candidate;
 use crate::error::Failure;
 use crate::headers;
 use dialect::count::{self, Hidden};
-use dialect::surfaces::Kind;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 
@@ -21,14 +20,15 @@ pub fn answer(
     candidate: &Candidate,
 ) -> Option<Result<Response<Body>, Failure>> {
     let surface = admission.call.surface;
-    if surface.row().kind != Kind::TokenCount || candidate.dialect() == surface.dialect() {
+    let written = surface.row().count?;
+    if candidate.dialect() == surface.dialect() {
         return None;
     }
     Some(admission.decode().map_err(Failure::of_decode).map(|request| {
         let is_claude = candidate.facts.traits.cache_control;
         let hidden = if is_claude { Hidden::CLAUDE } else { Hidden::OTHERS };
         let tokens = count::estimate_input_tokens(&request, hidden);
-        let mut response = Response::new(Body::full(format!("{{\"input_tokens\":{tokens}}}")));
+        let mut response = Response::new(Body::full(written(tokens)));
         let response_headers = response.headers_mut();
         headers::of_call(&admission.call, response_headers);
         response_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -32,6 +32,8 @@ pub struct Traits {
     pub cache_control: bool,
     /// In the catalogue, or a Claude by its name.
     pub is_known: bool,
+    /// Thinks in levels, as Gemini does since 3.
+    pub thinking_levels: bool,
     /// Takes no thinking budget.
     pub no_budgets: bool,
     /// Does not know `output_config.effort`.
@@ -76,6 +78,7 @@ impl Traits {
             no_prefill: !has("assistant_prefill", !since((4, 6))) && is_claude(provider, claude),
             cache_control: model.contains("claude"),
             is_known: known.is_some() || claude.is_some(),
+            thinking_levels: gemini_version(model).is_some_and(|version| version >= 3),
             no_budgets: !budgets,
             no_effort: !has("output_config", since((4, 6))),
             one_sampler: since((4, 1)),
@@ -142,6 +145,12 @@ fn claude_version(model: &str) -> Option<(u32, u32)> {
     let major = numbers.next()?;
     let minor = numbers.next().filter(|minor| *minor < 100).unwrap_or(0);
     Some((major, minor))
+}
+
+/// `gemini-3.1-pro-preview` → 3.
+fn gemini_version(model: &str) -> Option<u32> {
+    let rest = model.get(model.find("gemini-")? + 7..)?;
+    rest.split(['-', '.']).next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@ use bytes::Bytes;
 use console::Console;
 use gateway::admission::Received;
 use gateway::canary::ClientIp;
-use gateway::{Gateway, Runtime, paths, request};
+use gateway::{
+    Gateway, Runtime,
+    paths::{self, Query},
+    request,
+};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use listener::{Peer, RequestBody};
@@ -54,7 +58,11 @@ impl Service {
             && let Some(matched) = paths::surface(path)
         {
             let runtime = self.gateway.runtime();
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            let query = Query::read(parts.uri.query());
+            if let Some(key) = query.key {
+                parts.headers.entry("x-goog-api-key").or_insert(key);
+            }
             let client_ip = client_ip(&runtime, &parts.headers, peer);
             let received = Received {
                 gateway: Arc::clone(&self.gateway),
@@ -62,6 +70,7 @@ impl Service {
                 surface: matched.surface,
                 route: matched.route,
                 path_model: matched.model,
+                is_sse: query.is_sse,
                 headers: parts.headers,
                 client_ip: Some(client_ip),
                 at_ms: self.gateway.clock().unix_ms(),

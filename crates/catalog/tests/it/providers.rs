@@ -147,8 +147,13 @@ fn requests_go_where_recordings_went() {
         ),
         (
             "gemini",
-            Endpoint::Chat,
-            "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+            Endpoint::GenerateContent,
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent",
+        ),
+        (
+            "gemini",
+            Endpoint::Embeddings,
+            "https://generativelanguage.googleapis.com/v1beta/openai/embeddings",
         ),
         (
             "bedrock_mantle",

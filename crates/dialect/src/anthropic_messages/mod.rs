@@ -41,7 +41,7 @@ mod thinking;
 mod usage;
 pub mod wish;
 
-use crate::contract::{Contract, ModelList, UnknownModel};
+use crate::contract::{Contract, Conversation, ModelList, UnknownModel};
 use crate::{Dialect, Endpoint, Surface};
 
 /// This dialect's contract.
@@ -53,7 +53,10 @@ pub static CONTRACT: Contract = Contract {
         (Endpoint::Models, "/v1/models"),
     ],
     further_endpoints: &[],
-    conversation: Surface::AnthropicMessages,
+    conversation: Conversation {
+        whole: Surface::AnthropicMessages,
+        streamed: Surface::AnthropicMessages,
+    },
     decode_request: request::decode,
     encode_request: request::encode,
     decode_response: response::decode,
@@ -74,6 +77,7 @@ pub static CONTRACT: Contract = Contract {
     default_headers: &[("anthropic-version", "2023-06-01")],
     betas: betas::needed,
     metadata_is_optional: false,
+    longest_tool_name: 128,
     add_defaults: defaults::add,
 };
 

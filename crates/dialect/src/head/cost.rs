@@ -139,7 +139,7 @@ impl Head {
         let brings_input = ["previous_response_id", "cached_content", "container", "mcp_servers"]
             .iter()
             .chain(&["plugins", "extra_body", "search_parameters", "web_search_options"])
-            .chain(&["enable_search", "search_settings", "prompt_id"])
+            .chain(&["enable_search", "search_settings", "prompt_id", "cachedContent"])
             .any(|name| self.raw(body, name).is_some());
         let plain = match self.surface {
             Surface::OpenAiChat => self.plain(body, "messages", PLAIN_KEYS),
@@ -150,6 +150,13 @@ impl Head {
                     && self.skim(body, "system").is_none_or(|mut skim| {
                         is_plain_content(&mut skim, ANTHROPIC_KEYS) == Some(true)
                     })
+            }
+            Surface::GeminiGenerate | Surface::GeminiStream | Surface::GeminiCountTokens => {
+                let all = ["contents", "systemInstruction", "system_instruction"];
+                all.iter().all(|name| {
+                    let skim = self.skim(body, name);
+                    skim.is_none_or(|mut skim| are_plain_contents(&mut skim) == Some(true))
+                })
             }
         };
         CostSignals {
@@ -176,6 +183,8 @@ const CLIENT_TOOL_KEYS: &[&[u8]] = &[
     b"description",
     b"eager_input_streaming",
     b"function",
+    b"functionDeclarations",
+    b"function_declarations",
     b"input_examples",
     b"input_schema",
     b"name",
@@ -262,6 +271,65 @@ fn anthropic_tool(kind: &[u8], max_uses: Option<u64>) -> ServerTools {
         return ServerTools::Loop { rounds, searches: 0 };
     }
     ServerTools::Unbounded
+}
+
+/// Keys of Google's parts whose tokens come from their bytes.
+const GEMINI_KEYS: &[&[u8]] = &[
+    b"text",
+    b"thought",
+    b"thoughtSignature",
+    b"thought_signature",
+    b"functionCall",
+    b"function_call",
+];
+
+/// Google's messages, one or a list: texts, calls, and results without files.
+fn are_plain_contents(skim: &mut Skim<'_>) -> Option<bool> {
+    if skim.peek()? == b'{' {
+        return is_plain_gemini(skim);
+    }
+    let mut more = skim.enter(b'[')?;
+    while more {
+        if !is_plain_gemini(skim)? {
+            return Some(false);
+        }
+        more = skim.more(b']')?;
+    }
+    Some(true)
+}
+
+/// A message, or a part of one.
+fn is_plain_gemini(skim: &mut Skim<'_>) -> Option<bool> {
+    let mut more = skim.enter(b'{')?;
+    while more {
+        let is_plain = match skim.key()? {
+            b"role" => skim.skip().map(|()| true)?,
+            b"parts" => are_plain_contents(skim)?,
+            b"functionResponse" | b"function_response" => {
+                let keys: &[&[u8]] = &[b"id", b"name", b"response", b"willContinue", b"scheduling"];
+                has_keys_of(skim, keys)?
+            }
+            key if GEMINI_KEYS.contains(&key) => skim.skip().map(|()| true)?,
+            _ => false,
+        };
+        if !is_plain {
+            return Some(false);
+        }
+        more = skim.more(b'}')?;
+    }
+    Some(true)
+}
+
+fn has_keys_of(skim: &mut Skim<'_>, keys: &[&[u8]]) -> Option<bool> {
+    let mut more = skim.enter(b'{')?;
+    while more {
+        if !keys.contains(&skim.key()?) {
+            return Some(false);
+        }
+        skim.skip()?;
+        more = skim.more(b'}')?;
+    }
+    Some(true)
 }
 
 fn are_plain_messages(mut skim: Skim<'_>, keys: &[&[u8]]) -> Option<bool> {

@@ -97,7 +97,7 @@ fn judge(surface: Surface, members: &Members<'_>) -> Metadata {
         Dialect::OpenAiChat if members.0.iter().all(is_openai) && members.0.len() <= 16 => {
             Metadata::Keep
         }
-        Dialect::OpenAiChat => Metadata::Remove,
+        Dialect::OpenAiChat | Dialect::Gemini => Metadata::Remove,
     }
 }
 

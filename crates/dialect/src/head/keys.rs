@@ -87,8 +87,20 @@ impl From<&'static str> for Field {
 /// their paths; the key at the top has a row of its own.
 pub(crate) fn inner(surface: Surface) -> &'static [Key] {
     const CHAT: &[Key] = &[key("stream_options.include_usage", Usage)];
+    // Google reads each key in two spellings.
+    const GEMINI: &[Key] = &[
+        key("generationConfig.maxOutputTokens", OutputLimit),
+        key("generationConfig.max_output_tokens", OutputLimit),
+        key("generationConfig.candidateCount", Choices),
+        key("generationConfig.candidate_count", Choices),
+        key("generation_config.maxOutputTokens", OutputLimit),
+        key("generation_config.max_output_tokens", OutputLimit),
+        key("generation_config.candidateCount", Choices),
+        key("generation_config.candidate_count", Choices),
+    ];
     match surface {
         Surface::OpenAiChat | Surface::OpenAiCompletions => CHAT,
+        Surface::GeminiGenerate | Surface::GeminiStream => GEMINI,
         _ => &[],
     }
 }
@@ -107,6 +119,8 @@ pub fn table(surface: Surface) -> &'static [Key] {
         Surface::OpenAiEmbeddings => OPENAI_EMBEDDINGS,
         Surface::AnthropicMessages => ANTHROPIC_MESSAGES,
         Surface::AnthropicCountTokens => ANTHROPIC_COUNT_TOKENS,
+        Surface::GeminiGenerate | Surface::GeminiStream => GEMINI,
+        Surface::GeminiCountTokens => GEMINI_COUNT_TOKENS,
     }
 }
 
@@ -339,6 +353,38 @@ const ANTHROPIC_COUNT_TOKENS: &[Key] = &[
     key("tools", Ordinary),
 ];
 
+/// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+const GEMINI: &[Key] = &[
+    key("cachedContent", Price),
+    key("cached_content", Price),
+    key("contents", Ordinary),
+    key("generationConfig", Ordinary),
+    key("generation_config", Ordinary),
+    key("labels", Ordinary),
+    key("safetySettings", Ordinary),
+    key("safety_settings", Ordinary),
+    key("serviceTier", Price),
+    key("service_tier", Price),
+    key("store", Ordinary),
+    key("systemInstruction", Ordinary),
+    key("system_instruction", Ordinary),
+    key("toolConfig", Ordinary),
+    key("tool_config", Ordinary),
+    key("tools", Price),
+];
+
+/// `POST /v1beta/models/{model}:countTokens`: generates nothing.
+const GEMINI_COUNT_TOKENS: &[Key] = &[
+    key("contents", Ordinary),
+    key("generateContentRequest", Ordinary),
+    key("generate_content_request", Ordinary),
+    key("generationConfig", Ordinary),
+    key("generation_config", Ordinary),
+    key("systemInstruction", Ordinary),
+    key("system_instruction", Ordinary),
+    key("tools", Ordinary),
+];
+
 /// What clients of LiteLLM say to the gateway on any surface. A surface's own
 /// row of the same name goes first.
 pub const GATEWAY: &[Key] = &[
@@ -442,12 +488,15 @@ pub const GATEWAY: &[Key] = &[
 mod tests {
     use super::*;
 
-    const SURFACES: [Surface; 5] = [
+    const SURFACES: [Surface; 8] = [
         Surface::OpenAiChat,
         Surface::OpenAiCompletions,
         Surface::OpenAiEmbeddings,
         Surface::AnthropicMessages,
         Surface::AnthropicCountTokens,
+        Surface::GeminiGenerate,
+        Surface::GeminiStream,
+        Surface::GeminiCountTokens,
     ];
 
     #[test]

@@ -8,7 +8,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 /// Reads the values that route, limit, price or name.
 pub(super) fn facts(head: &Head, body: &[u8]) -> Result<Facts, HeadError> {
-    let mut facts = Facts::default();
+    let stream = head.surface.row().always_streams;
+    let mut facts = Facts { stream, ..Facts::default() };
     for member in &head.members {
         // Most of the body is in values that are not read here.
         let is_read = |key: &&Key| key.role != Role::Ordinary || key.name == "thinking";

@@ -15,7 +15,7 @@ pub mod request;
 pub mod response;
 pub mod stream;
 
-use crate::contract::{Contract, ModelList, UnknownModel};
+use crate::contract::{Contract, Conversation, ModelList, UnknownModel};
 use crate::{Dialect, Dropped, Endpoint, Shown, Surface, Target};
 
 /// This dialect's contract.
@@ -28,7 +28,7 @@ pub static CONTRACT: Contract = Contract {
         (Endpoint::Models, "/models"),
     ],
     further_endpoints: &[(Endpoint::Responses, "/responses"), (Endpoint::Messages, "/messages")],
-    conversation: Surface::OpenAiChat,
+    conversation: Conversation { whole: Surface::OpenAiChat, streamed: Surface::OpenAiChat },
     decode_request: request::decode,
     encode_request: request::encode,
     decode_response: response::decode,
@@ -49,6 +49,7 @@ pub static CONTRACT: Contract = Contract {
     default_headers: &[],
     betas: |_, _| Vec::new(),
     metadata_is_optional: true,
+    longest_tool_name: 64,
     add_defaults: |edits, head, body, defaults| {
         crate::defaults::add(edits, head, body, defaults.fields());
     },

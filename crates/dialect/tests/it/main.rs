@@ -21,6 +21,7 @@ mod bytes_sse;
 mod bytes_tap;
 mod facts;
 mod facts_anthropic;
+mod gemini;
 mod limits;
 mod openai_goldens;
 mod openai_properties;

@@ -294,7 +294,8 @@ async fn a_web_search_is_charged_to_keys_without_a_budget_too() {
         upstream.url()
     );
     let bench = Bench::new(&list).await;
-    upstream.script(canned::openai_chat("Hello").always());
+    let answer = r#"{"candidates":[{"content":{"parts":[{"text":"Hello"}],"role":"model"},"finishReason":"STOP","index":0,"groundingMetadata":{"webSearchQueries":["hello"]}}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":1,"totalTokenCount":10}}"#;
+    upstream.script(Script::on("").json(200, answer).always());
     let body = CHAT.replace("\"max_tokens\"", "\"web_search_options\":{},\"max_tokens\"");
     let key = bench.key(|_| {}).await;
     assert_eq!(bench.post(PATH, &key, body).answer().await.status, 200);

@@ -370,6 +370,7 @@ impl Call {
             runtime: self.gateway.runtime(),
             surface: matched.surface,
             route: matched.route,
+            is_sse: true,
             path_model: matched.model,
             headers: self.headers,
             client_ip: None,

@@ -10,6 +10,7 @@ mod encodings;
 mod endings;
 mod evidence;
 mod evidence_anthropic;
+mod gemini;
 mod gone;
 mod harness;
 mod hostile;
