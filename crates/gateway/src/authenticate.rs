@@ -5,7 +5,8 @@
 use crate::canary;
 use crate::error::{Compat, Failure, Fault};
 use crate::gateway::Gateway;
-use crate::key_cache::{KNOWN_MAX, READS_MAX};
+use crate::idle::ROW_AGE_MAX;
+use crate::key_cache::READS_MAX;
 use crate::principal::{Asker, Principal};
 use crate::rules;
 use crate::runtime::Runtime;
@@ -76,7 +77,7 @@ pub async fn authenticate(
         let age = || gateway.clock.monotonic().saturating_sub(known.read_at);
         runtime.key_cache_ttl.is_none_or(|ttl| age() <= ttl)
     };
-    let principal = match gateway.principals.get(&hash).filter(fresh) {
+    let principal = match gateway.keys.get(&hash).filter(fresh) {
         Some(principal) => principal,
         None => load(gateway, &hash, compat).await?,
     };
@@ -95,31 +96,33 @@ async fn load(
     hash: &KeyHash,
     compat: Compat,
 ) -> Result<Arc<Principal>, Failure> {
-    if gateway.principals.make_room(KNOWN_MAX) {
-        gateway.book.sweep();
-    }
     // A key that is blocked or changed while it is read must not come to life
     // again as it was.
     for _ in 0..READS_MAX {
-        let moment = gateway.principals.moment();
+        let read = gateway.keys.begin_read(*hash);
+        let began_at = gateway.clock.monotonic();
         let found = gateway.store.key_by_hash(*hash).await.map_err(|error| {
             Failure::new(ErrorClass::Overloaded, Fault::Gateway, "The key store does not answer.")
                 .kind("no_db_connection")
                 .cause(&error)
         })?;
-        let found = match gateway.principals.stopped(hash) {
+        let found = match gateway.keys.stopped(hash) {
             Some(stopped) => found.and_then(|key| stopped.apply(key)),
             None => found,
         };
         let Some(key) = found else { return Err(not_found(hash, compat)) };
-        if let Some(opened) = gateway.principals.put(moment, *hash, || open(gateway, key)) {
+        // Its cells may have been dropped since: the row must know what they knew.
+        if gateway.clock.monotonic().saturating_sub(began_at) >= ROW_AGE_MAX {
+            continue;
+        }
+        if let Some(opened) = read.keep(|| open(gateway, key)) {
             return Ok(opened);
         }
     }
     Err(Failure::new(
         ErrorClass::Overloaded,
         Fault::Gateway,
-        "Keys are being changed too fast for this one to be read; try again.",
+        "The key is being changed too fast to be read; try again.",
     )
     .retry_after_ms(Some(1000)))
 }

@@ -8,7 +8,8 @@ use crate::dice::Dice;
 use crate::error::{self, Failure, Fault};
 use crate::estimates::Estimates;
 use crate::health::Outcome;
-use crate::key_cache::{Principals, Stopped};
+use crate::idle::Idle;
+use crate::key_cache::{KeyCache, Stopped};
 use crate::principal::Principal;
 use crate::proxy_budget::Plan;
 use crate::route::Failed;
@@ -23,7 +24,7 @@ use egress::Egress;
 use http::StatusCode;
 use ledger::{Book, CellUsage, Journal, KeyHasher, Store};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How often a disk that failed is tried again.
@@ -61,7 +62,8 @@ pub struct Gateway {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) hasher: KeyHasher,
     pub(crate) admin: Arc<Principal>,
-    pub(crate) principals: Principals,
+    pub(crate) keys: KeyCache,
+    idle: Mutex<Idle>,
     pub(crate) redactor: ArcSwap<Redactor>,
     pub(crate) dice: Dice,
     pub(crate) unsettled: Unsettled,
@@ -95,7 +97,8 @@ impl Gateway {
             journal: parts.journal,
             hasher: parts.hasher,
             admin: Arc::new(Principal::admin()),
-            principals: Principals::default(),
+            keys: KeyCache::default(),
+            idle: Mutex::default(),
             redactor: ArcSwap::from_pointee(prepared.redactor),
             dice: Dice::new(parts.seed),
             runtime: ArcSwap::from_pointee(prepared.runtime),
@@ -137,13 +140,22 @@ impl Gateway {
         Ok(())
     }
 
-    /// Tries every second to write the records that could not be written,
-    /// until the future is dropped.
+    /// Tries every second to write the records that could not be written, and
+    /// drops what is not used any longer, until the future is dropped.
     pub async fn keep_settling(self: Arc<Self>) {
         loop {
             tokio::time::sleep(RETRY_EVERY).await;
             self.settle_waiting().await;
+            self.drop_idle();
         }
+    }
+
+    /// Goes one step on in dropping cells and stops that the store knows, see
+    /// [`Idle`].
+    pub fn drop_idle(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_settled = self.unsettled.is_empty();
+        idle.step(self.clock.monotonic(), is_settled, &*self.journal, &self.book, &self.keys);
     }
 
     /// Writes the records that could not be written, and gives up after
@@ -216,7 +228,7 @@ impl Gateway {
     /// What each key in use has left of its budget: hash, alias, and the
     /// budget as it stands; `max` keys at most.
     pub fn budgets(&self, max: usize) -> Vec<(KeyHash, Option<Arc<str>>, CellUsage)> {
-        self.principals.budgets(max)
+        self.keys.budgets(max)
     }
 
     /// The configuration of now.
@@ -276,18 +288,23 @@ impl Gateway {
 
     /// A key was changed or deleted: read it anew at its next use.
     pub fn forget_key(&self, hash: &KeyHash) {
-        self.principals.forget(hash);
+        self.keys.forget(hash);
     }
 
     /// Stops a key at once, whatever the store says of it; `None` leaves it to
     /// the store again.
     pub fn stop_key(&self, hash: &KeyHash, stopped: Option<Stopped>) {
-        self.principals.stop(hash, stopped);
+        self.keys.stop(hash, stopped);
+    }
+
+    /// Notes that the spool has the change for which the key is stopped.
+    pub fn set_stop_written(&self, hash: &KeyHash) {
+        self.keys.set_stop_written(hash);
     }
 
     /// Effect of [`Gateway::stop_key`] on the key, if it is stopped.
     pub fn stopped(&self, hash: &KeyHash) -> Option<Stopped> {
-        self.principals.stopped(hash)
+        self.keys.stopped(hash)
     }
 
     pub(crate) fn drain_max(&self) -> Duration {

@@ -29,6 +29,7 @@ pub mod gateway;
 mod header_names;
 pub mod headers;
 pub mod health;
+mod idle;
 pub mod key_cache;
 pub mod late;
 pub mod local;

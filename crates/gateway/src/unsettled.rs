@@ -142,6 +142,10 @@ mod tests {
             Ok(Written::now())
         }
 
+        fn written(&self) -> u64 {
+            0
+        }
+
         fn depth(&self) -> u64 {
             0
         }
@@ -184,6 +188,9 @@ mod tests {
             }
             fn settle(&self, _: &SpendRecord) -> io::Result<Written> {
                 Err(io::ErrorKind::InvalidInput.into())
+            }
+            fn written(&self) -> u64 {
+                0
             }
             fn depth(&self) -> u64 {
                 0

@@ -9,6 +9,7 @@ use crate::cell::{Cell, CellUsage};
 use base::Clock;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So that opening cells on many threads does not queue at one lock.
@@ -47,6 +48,8 @@ impl Book {
         let mut shard = self.shard(&name);
         if let Some(cell) = shard.get(&name) {
             cell.set_limit(allowance.limit);
+            cell.is_marked.store(false, Ordering::Relaxed);
+
             return Arc::clone(cell);
         }
         let id = {
@@ -86,9 +89,44 @@ impl Book {
         left
     }
 
+    /// Marks the money cells that nobody uses. A cell that is opened again loses
+    /// its mark.
+    pub fn mark_unused(&self) {
+        self.each(|shard| {
+            for cell in shard.values() {
+                cell.is_marked.store(is_unused(cell), Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Drops the cells that were marked and are still not used, and what
+    /// [`Book::sweep`] drops. The store must know all that was charged before
+    /// they were marked, and no row may be opened later that was read before the
+    /// store knew it.
+    pub fn drop_marked(&self) {
+        self.each(|shard| {
+            shard.retain(|_, cell| {
+                let is_marked = cell.is_marked.load(Ordering::Relaxed);
+                !(is_marked && is_unused(cell))
+            });
+            shard.shrink_to(shard.len() * 2);
+        });
+        self.sweep();
+    }
+
+    fn each(&self, act: impl Fn(&mut Shard)) {
+        for shard in &self.shards {
+            act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
     fn shard(&self, name: &Name) -> MutexGuard<'_, Shard> {
         let [first, ..] = &self.shards;
         let at = (self.hasher.hash_one(name) as usize) % SHARDS;
         self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_unused(cell: &Arc<Cell>) -> bool {
+    cell.unit() == Unit::Money && Arc::strong_count(cell) == 1 && cell.holds_nothing()
 }

@@ -9,6 +9,7 @@ use crate::recent::Recent;
 use crate::refusal::{Cause, Refusal};
 use base::Clock;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One allowance with what has been spent and is held of it. Made by
@@ -20,6 +21,8 @@ pub struct Cell {
     window: Period,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// See [`crate::Book::mark_unused`].
+    pub(crate) is_marked: AtomicBool,
 }
 
 /// A cell as it stands now.
@@ -113,7 +116,15 @@ impl Cell {
         };
         let now_ms = Moment::default().on(window, &*clock);
         state.restate(window, opening, now_ms);
-        Self { id, subject, unit, window, clock, state: Mutex::new(state) }
+        Self {
+            id,
+            subject,
+            unit,
+            window,
+            clock,
+            state: Mutex::new(state),
+            is_marked: AtomicBool::new(false),
+        }
     }
 
     /// What this cell counts.
@@ -243,6 +254,11 @@ impl Cell {
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock_now();
         state.held == 0 && state.spent == 0 && self.unit != Unit::Money
+    }
+
+    /// Returns true if nothing is held.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        self.lock().held == 0
     }
 
     /// On the clock that its window runs on.

@@ -39,6 +39,9 @@ pub trait Journal: Send + Sync {
     /// It is not durable.
     fn change_key(&self, change: &KeyChange) -> io::Result<Written>;
 
+    /// Number of records and changes written since the process began.
+    fn written(&self) -> u64;
+
     /// Records and changes written and not in the store yet.
     fn depth(&self) -> u64;
 

@@ -501,6 +501,10 @@ impl Journal for Spool {
         Ok(self.make_durable(end))
     }
 
+    fn written(&self) -> u64 {
+        self.appended.load(Ordering::SeqCst)
+    }
+
     fn depth(&self) -> u64 {
         let drained = self.drained.load(Ordering::SeqCst);
         self.appended.load(Ordering::SeqCst).saturating_sub(drained)

@@ -49,6 +49,7 @@ pub(crate) async fn change<T>(
     }
     for hash in hashes {
         write(app, *hash, fate).await?;
+        app.gateway.set_stop_written(hash);
         tracing::warn!(key = %hash, ?fate, "the database does not answer: a key's change waits in the spool");
     }
     Ok(None)

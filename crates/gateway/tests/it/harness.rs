@@ -90,6 +90,10 @@ impl Journal for Watched {
         written
     }
 
+    fn written(&self) -> u64 {
+        self.journal.written()
+    }
+
     fn depth(&self) -> u64 {
         self.journal.depth()
     }
