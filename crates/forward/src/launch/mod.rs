@@ -208,12 +208,12 @@ impl Launch {
         let mut command = Command::new(program);
         command.args(words).env_clear().envs(self.environment.variables.iter().cloned());
 
-        // Before the sandbox: what is taken already is said before anything is made.
+        let mut confined = Confined::start(&self.layout.plan, command)?;
+        // After the forks, so that no process of the sandbox holds these sockets.
         let published = self.publish.iter().map(|address| {
             TcpListener::bind(address).map_err(failed(&format!("publishing {address}")))
         });
         let published = published.collect::<Result<Vec<_>, _>>()?;
-        let mut confined = Confined::start(&self.layout.plan, command)?;
         let missing = &confined.report().missing;
         if self.require_full && !missing.is_empty() {
             let missing: Vec<_> =
