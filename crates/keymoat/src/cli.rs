@@ -514,7 +514,7 @@ pub(crate) enum Canary {
 }
 
 /// A key's limits.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Limits {
     /// A name for people
     #[arg(long)]

@@ -171,7 +171,7 @@ fn per_million(group: &Value, name: &str) -> String {
 }
 
 /// The limits that were given, as LiteLLM's body.
-fn body(limits: &Limits) -> Result<Value, String> {
+pub(crate) fn body(limits: &Limits) -> Result<Value, String> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

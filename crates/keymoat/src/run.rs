@@ -1,9 +1,11 @@
 //! `keymoat run`: from the command line to a launch, and its end to ours.
 
-use crate::say;
+use crate::cli::{Limits, Remote};
+use crate::{remote, say};
 use clap::{Args, ValueEnum};
 use forward::Rule;
-use forward::launch::{Ask, Launch, LaunchError, Profile};
+use forward::launch::{Ask, Gateway, Launch, LaunchError, Profile};
+use http::Method;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +13,9 @@ use std::process::ExitCode;
 
 /// Exit code of a command that was not run, as `env` and `timeout` have it.
 const NOT_RUN: u8 = 125;
+
+/// Life of a virtual key whose run was killed before it could end the key.
+const KEY_DURATION: &str = "24h";
 
 /// `keymoat run`
 #[derive(Args)]
@@ -35,6 +40,20 @@ pub(crate) struct Run {
     /// ADDRESS; may be repeated
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = published)]
     publish: Vec<SocketAddr>,
+    /// A gateway for its model clients: they get its address, and a virtual key that
+    /// is made for this run and ended with it
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+    /// A file with the gateway's master key, for making the virtual key; else as in
+    /// `keymoat keys`
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    key_file: Option<PathBuf>,
+    /// Model groups that the virtual key may use; repeat or separate by commas
+    #[arg(long, value_delimiter = ',', requires = "gateway")]
+    models: Vec<String>,
+    /// US dollars that the virtual key may spend
+    #[arg(long, value_name = "USD", requires = "gateway")]
+    max_budget: Option<String>,
     /// A variable to give it though it looks like a secret; may be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -85,6 +104,10 @@ enum Level {
 
 /// Runs a command and ends as it ended.
 pub(crate) fn run(asked: Run) -> ExitCode {
+    let key = match RunKey::make(&asked) {
+        Ok(key) => key,
+        Err(error) => return not_run(&error),
+    };
     let ask = Ask {
         command: asked.command,
         profile: match asked.profile {
@@ -95,6 +118,10 @@ pub(crate) fn run(asked: Run) -> ExitCode {
         read: asked.read,
         write: asked.write,
         publish: asked.publish,
+        gateway: match key.as_ref().map(RunKey::gateway).transpose() {
+            Ok(gateway) => gateway,
+            Err(error) => return not_run(&error),
+        },
         env: asked.env,
         log: asked.log,
         require_full: asked.require == Some(Level::Full),
@@ -113,7 +140,9 @@ pub(crate) fn run(asked: Run) -> ExitCode {
             say_lines(text);
         }
     };
-    match launch.run(tell) {
+    let ran = launch.run(tell);
+    drop(key);
+    match ran {
         Ok(outcome) => {
             if let Some(summary) = &outcome.summary {
                 say_lines(&say::tame(summary));
@@ -121,6 +150,54 @@ pub(crate) fn run(asked: Run) -> ExitCode {
             ExitCode::from(outcome.ending.repeat())
         }
         Err(error) => not_run(&error),
+    }
+}
+
+/// Virtual key of one run. Ends when it is dropped.
+struct RunKey {
+    remote: Remote,
+    key: String,
+}
+
+impl RunKey {
+    /// Asks the gateway for a key, if one was named and something is to be run.
+    fn make(asked: &Run) -> Result<Option<Self>, LaunchError> {
+        let Some(url) = &asked.gateway else { return Ok(None) };
+        let remote =
+            Remote { url: url.clone(), key_file: asked.key_file.clone(), ca: None, json: false };
+        if asked.explains_only {
+            return Ok(Some(Self { remote, key: String::new() }));
+        }
+        let limits = Limits {
+            alias: Some(format!("run-{}", std::process::id())),
+            models: asked.models.clone(),
+            max_budget: asked.max_budget.clone(),
+            duration: Some(KEY_DURATION.to_owned()),
+            ..Limits::default()
+        };
+        let made = remote::body(&limits)
+            .and_then(|body| remote::ask(&remote, Method::POST, "/key/generate", Some(body)));
+        let made = made.map_err(|error| LaunchError::Ask(format!("--gateway: {error}")))?;
+        let key = made.get("key").and_then(serde_json::Value::as_str);
+        let key = key.ok_or_else(|| LaunchError::Ask("--gateway: no key was made".to_owned()))?;
+        Ok(Some(Self { key: key.to_owned(), remote }))
+    }
+
+    fn gateway(&self) -> Result<Gateway, LaunchError> {
+        Gateway::new(&self.remote.url, self.key.clone())
+    }
+}
+
+impl Drop for RunKey {
+    fn drop(&mut self) {
+        if self.key.is_empty() {
+            return;
+        }
+        let body = serde_json::json!({"keys": [self.key]});
+        if let Err(error) = remote::ask(&self.remote, Method::POST, "/key/delete", Some(body)) {
+            let said = format!("warning: the virtual key lives for up to {KEY_DURATION}: {error}");
+            say_lines(&say::tame(&said));
+        }
     }
 }
 

@@ -90,6 +90,14 @@ pub(super) struct Environment {
     pub(super) removed: Vec<String>,
 }
 
+impl Environment {
+    /// Sets variables, in the place of those with the same names.
+    pub(super) fn set(&mut self, variables: Vec<(OsString, OsString)>) {
+        self.variables.retain(|(name, _)| variables.iter().all(|(new, _)| new != name));
+        self.variables.extend(variables);
+    }
+}
+
 /// Leaves out of `variables` what is secret or leads out, but for the names in
 /// `kept`, and names the proxy on `port`.
 pub(super) fn confined(

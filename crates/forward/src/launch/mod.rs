@@ -6,6 +6,7 @@
 //! thread starts, the proxy listens before the command runs.
 
 mod environment;
+mod gateway;
 mod index;
 mod layout;
 mod places;
@@ -18,6 +19,7 @@ use crate::proxy::Proxy;
 use crate::rule::{Rule, Rules};
 use base::{Clock as _, SystemClock};
 use environment::Environment;
+pub use gateway::Gateway;
 use layout::{Here, Layout};
 use sandbox::{Confined, Ending};
 use std::ffi::OsString;
@@ -44,7 +46,7 @@ pub enum Profile {
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ask {
     /// Program and arguments.
     pub command: Vec<OsString>,
@@ -58,6 +60,8 @@ pub struct Ask {
     pub write: Vec<PathBuf>,
     /// Addresses at which ports of the command are to be reached.
     pub publish: Vec<SocketAddr>,
+    /// Gateway for its model clients.
+    pub gateway: Option<Gateway>,
     /// Variables to keep though they look secret.
     pub env: Vec<String>,
     /// Decision log; a new file in the state directory if `None`.
@@ -92,6 +96,7 @@ pub struct Launch {
     environment: Environment,
     rules: Vec<Rule>,
     publish: Vec<SocketAddr>,
+    gateway: Option<Gateway>,
     log: PathBuf,
     require_full: bool,
 }
@@ -124,10 +129,15 @@ impl Launch {
         let home = home.map(|home| fs::canonicalize(&home).unwrap_or(home));
         let here = Here { work, home: home.clone(), variable: &variable };
         let mut layout = layout::lay_out(ask, &here).map_err(LaunchError::Ask)?;
-        layout.plan.ports = vec![PROXY_PORT];
+        let gateway = ask.gateway.clone();
+        let port = gateway.as_ref().and_then(Gateway::port);
+        layout.plan.ports = [PROXY_PORT].into_iter().chain(port).collect();
         layout.plan.has_door = !ask.publish.is_empty();
         layout.plan.landlock_abi_max = ask.landlock_abi_max;
         let mut rules = ask.allow.clone();
+        if let Some(gateway) = &gateway {
+            rules.extend(gateway.rule()?);
+        }
         if ask.profile == Profile::Install {
             rules.extend(index::rules(home.as_deref(), &variable));
         }
@@ -135,10 +145,13 @@ impl Launch {
             Some(log) => log.clone(),
             None => log_path(home.as_deref(), variable("XDG_STATE_HOME")),
         };
-        let environment = environment::confined(variables, &ask.env, PROXY_PORT);
+        let mut environment = environment::confined(variables, &ask.env, PROXY_PORT);
+        if let Some(gateway) = &gateway {
+            environment.set(gateway.variables());
+        }
         let (command, publish) = (ask.command.clone(), ask.publish.clone());
         let require_full = ask.require_full;
-        Ok(Self { command, layout, environment, rules, publish, log, require_full })
+        Ok(Self { command, layout, environment, rules, publish, gateway, log, require_full })
     }
 
     /// Says what the command would have, for people.
@@ -161,6 +174,7 @@ impl Launch {
             there.map(|path| path.display().to_string()).collect()
         };
         list("network: these hosts, through the proxy, and nothing else", self.hosts());
+        list("gateway:", self.gateway.iter().map(Gateway::shown).collect());
         list(
             "ports of the command that are reached from outside:",
             self.publish.iter().map(ToString::to_string).collect(),
@@ -222,12 +236,15 @@ impl Launch {
         }
         tell(&self.state(&confined));
         let proxy = Proxy::new(Rules(self.rules), Box::new(egress::SystemResolver), log.clone());
-        let listener = confined.take_listeners().into_iter().next();
+        let mut listeners = confined.take_listeners().into_iter();
+        let listener = listeners.next();
         let listener =
             listener.ok_or_else(|| failed("proxy")(io::ErrorKind::NotConnected.into()))?;
         let packets = confined.take_packets();
         let published = publish::Published::new(published, confined.take_door());
-        let serving = Serving::start(Arc::new(proxy), listener, packets, published, log.clone())
+        let ways =
+            Ways { listener, packets, published, gateway: self.gateway.zip(listeners.next()) };
+        let serving = Serving::start(Arc::new(proxy), ways, log.clone())
             .map_err(failed("starting the proxy"))?;
         confined.release()?;
         let ending = confined.wait()?;
@@ -248,6 +265,10 @@ impl Launch {
             self.layout.secrets.len(),
             self.environment.removed.len(),
         );
+        match &self.gateway {
+            Some(gateway) => write!(text, "\ngateway: {}", gateway.shown()).unwrap_or_default(),
+            None => text.push_str("\ngateway: none, so that model clients have no key (--gateway)"),
+        }
         for address in &self.publish {
             write!(text, "\npublished: {address}").unwrap_or_default();
         }
@@ -298,6 +319,14 @@ fn summary(log: &DecisionLog) -> Option<String> {
     (!text.is_empty()).then(|| text.trim_start().to_owned())
 }
 
+/// Sockets between the command and the world.
+struct Ways {
+    listener: TcpListener,
+    packets: Option<UdpSocket>,
+    published: publish::Published,
+    gateway: Option<(Gateway, TcpListener)>,
+}
+
 /// The thread of the proxy.
 struct Serving {
     thread: thread::JoinHandle<()>,
@@ -305,19 +334,17 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(
-        proxy: Arc<Proxy>,
-        listener: TcpListener,
-        packets: Option<UdpSocket>,
-        published: publish::Published,
-        log: DecisionLog,
-    ) -> io::Result<Self> {
+    fn start(proxy: Arc<Proxy>, ways: Ways, log: DecisionLog) -> io::Result<Self> {
+        let Ways { listener, packets, published, gateway } = ways;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         listener.set_nonblocking(true)?;
         let (stop, stopped) = oneshot::channel();
         let serve = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
             published.serve();
+            if let Some((gateway, listener)) = gateway {
+                tokio::spawn(gateway.serve(listener));
+            }
             let watched = watch::Watched::new(packets, log);
             tokio::select! {
                 () = proxy.serve(listener) => {}
