@@ -12,6 +12,9 @@ use crate::value::{Abs, Marks, Value};
 /// The folder of the file that is read, as the beginning of a path.
 pub(crate) const HERE: &str = "\u{fffc}here";
 
+/// The longest dotted name to which another part is added, in bytes.
+const PATH_MAX: usize = 400;
+
 impl<'t, 's> Run<'t, 's> {
     pub(crate) fn eval(&mut self, expr: &'t Expr<'s>, line: u32) -> Abs<'t, 's> {
         if !self.step() {
@@ -145,6 +148,8 @@ impl<'t, 's> Run<'t, 's> {
     pub(crate) fn attribute(&mut self, base: &Abs<'t, 's>, spelled: &str) -> Abs<'t, 's> {
         let name = text::name(spelled);
         match &base.value {
+            // A path without end names nothing.
+            Value::Path(module) if module.len() > PATH_MAX => Abs::marked(base.marks),
             Value::Path(module) => {
                 let marks = base.marks.of_content();
                 Self::known_path(format!("{}.{name}", &**module)).and(marks)

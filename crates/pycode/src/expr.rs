@@ -444,7 +444,7 @@ impl<'s> Parser<'s> {
     fn field(&mut self, start: usize, end: usize, line: u32) -> Expr<'s> {
         let tokens = lex::expression(self.text, start, end, line);
         let (depth, text) = (self.depth, self.text);
-        let mut inner = Parser { text, tokens, at: 0, depth, too_deep: false };
+        let mut inner = Parser { text, tokens, at: 0, depth, too_deep: false, statements: 0 };
         let value = inner.deeper(Self::expressions);
         self.too_deep |= inner.too_deep;
         value

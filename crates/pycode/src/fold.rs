@@ -22,7 +22,7 @@ pub(crate) fn binary<'t, 's>(left: &Abs<'t, 's>, op: Op, right: &Abs<'t, 's>) ->
             Value::Bytes([&**a, &**b].concat().into())
         }
         (Op::Add, Value::List(a), Value::List(b)) if a.len() + b.len() < ITEMS_MAX => {
-            Value::List([a.as_slice(), b.as_slice()].concat().into())
+            Value::list([&***a, &***b].concat())
         }
         (Op::Mul, Value::Text(a), Value::Int(n)) => match usize::try_from(*n) {
             Ok(n) if a.len().saturating_mul(n) < TEXT_MAX => Value::Text(a.repeat(n).into()),
@@ -197,7 +197,7 @@ pub(crate) fn slice<'t, 's>(
                 .map(|letters| letters.into_iter().collect::<String>().into())
         }
         Value::Bytes(bytes) => pick(bytes, start, stop, step).map(|b| Value::Bytes(b.into())),
-        Value::List(items) => pick(items, start, stop, step).map(|l| Value::List(l.into())),
+        Value::List(items) => pick(items, start, stop, step).map(Value::list),
         _ => None,
     };
     Abs { marks, value: value.unwrap_or_default() }
@@ -274,7 +274,7 @@ pub(crate) fn method<'t, 's>(
                 None => text.split_whitespace().take(ITEMS_MAX).collect(),
             };
             let items: Vec<_> = parts.into_iter().map(|p| Abs::made(p.to_owned())).collect();
-            Abs::new(Value::List(items.into()))
+            Abs::new(Value::list(items))
         }
         _ => return None,
     };

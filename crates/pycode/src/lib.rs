@@ -136,6 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_to_break_a_reader_is_read() {
+        // Blocks on one line, which Python refuses, and lists in lists: both overflowed the stack.
+        facts(&("if x: ".repeat(300_000) + "pass\n"));
+        facts(&("a = []\n".to_owned() + &"a = [a]\n".repeat(300_000)));
+        // Each of these took minutes, since something was looked at again for each of many.
+        facts(&("import x\na = [1]\n".to_owned() + &"a = [a, a]\n".repeat(60) + "x.f(a)\n"));
+        let classes: Vec<String> =
+            (1..60_000).map(|n| format!("class A{n}(A{}):pass\n", n - 1)).collect();
+        facts(&classes.concat());
+        let names: Vec<String> = (0..60_000).map(|n| format!("a{n}=1")).collect();
+        let names = names.join(",");
+        facts(&format!("def f({names}):\n pass\nf({names})\n"));
+        let summary = facts(&"a=b;".repeat(500_000));
+        assert!(summary.cut_short, "too many statements are told");
+    }
+
+    #[test]
     fn functions_that_call_each_other_without_end_end_soon() {
         let calls: Vec<String> = (0..100)
             .map(|n| {

@@ -8,11 +8,13 @@ use crate::tree::{Arg, Body, Class, Expr, Function, Op, Stmt, What};
 
 /// Brackets in brackets and blocks in blocks, at most; Python allows 200.
 pub(crate) const DEPTH_MAX: u32 = 220;
+/// Statements of one file that are followed; a tree of more would fill memory.
+const STATEMENTS_MAX: u32 = 400_000;
 
 /// A file as a tree.
 pub(crate) struct Tree<'s> {
     pub(crate) body: Body<'s>,
-    /// True if it is nested deeper than is followed.
+    /// True if it is nested deeper or longer than is followed.
     pub(crate) too_deep: bool,
 }
 
@@ -22,12 +24,13 @@ pub(crate) struct Parser<'s> {
     pub(crate) at: usize,
     pub(crate) depth: u32,
     pub(crate) too_deep: bool,
+    pub(crate) statements: u32,
 }
 
 /// The tree of `text`.
 pub(crate) fn parse(text: &str) -> Tree<'_> {
     let tokens = lex::tokens(text);
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, too_deep: false };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, too_deep: false, statements: 0 };
     let mut body = Vec::new();
     while parser.kind() != Kind::End {
         // Indents that belong to nothing; Python refuses such a file.
@@ -82,20 +85,36 @@ impl<'s> Parser<'s> {
         let started = self.at;
         let line = self.token(0).line;
         if let Some(what) = self.compound() {
-            body.push(Stmt { line, what });
+            self.add(body, line, what);
         } else {
-            loop {
-                let line = self.token(0).line;
-                let what = self.simple();
-                body.push(Stmt { line, what });
-                if !self.take(";") || self.kind() == Kind::Newline {
-                    break;
-                }
-            }
-            self.end_of_line();
+            self.simple_line(body);
         }
         // Whatever happened, the next call finds another token.
         self.at = self.at.max(started + 1);
+    }
+
+    /// The simple statements of one line.
+    fn simple_line(&mut self, body: &mut Body<'s>) {
+        loop {
+            let line = self.token(0).line;
+            let what = self.simple();
+            self.add(body, line, what);
+            if !self.take(";") || self.kind() == Kind::Newline {
+                break;
+            }
+        }
+        self.end_of_line();
+    }
+
+    /// Adds a statement; the rest of a file with too many of them is skipped.
+    fn add(&mut self, body: &mut Body<'s>, line: u32, what: What<'s>) {
+        self.statements += 1;
+        if self.statements > STATEMENTS_MAX {
+            self.too_deep = true;
+            self.at = self.tokens.len();
+            return;
+        }
+        body.push(Stmt { line, what });
     }
 
     fn end_of_line(&mut self) {
@@ -116,7 +135,8 @@ impl<'s> Parser<'s> {
         } else if self.kind() == Kind::Newline {
             self.at += 1;
         } else {
-            self.statements(&mut body);
+            // No compound statement may follow on the same line.
+            self.simple_line(&mut body);
             return body;
         }
         if self.kind() != Kind::Indent {

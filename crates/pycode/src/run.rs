@@ -9,8 +9,7 @@ use crate::fold;
 use crate::text::{self, Literal, Txt};
 use crate::tree::{Body, Class, Expr, Function, Lambda, Op, Stmt, What};
 use crate::value::{Abs, Marks, Value};
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Calls in calls that are followed.
 pub(crate) const CALLS_MAX: usize = 8;
@@ -18,6 +17,8 @@ pub(crate) const CALLS_MAX: usize = 8;
 const VISITS_MAX: u32 = 3;
 /// Expressions that are looked at in one file.
 const STEPS_MAX: u64 = 6_000_000;
+/// Parameters of a lambda that are followed.
+const PARAMS_MAX: usize = 64;
 /// Facts that are kept of one file.
 const FACTS_MAX: usize = 500;
 
@@ -44,7 +45,7 @@ struct Scope<'t, 's> {
     /// The function in whose names to look next.
     outer: Option<usize>,
     names: HashMap<&'s str, Abs<'t, 's>>,
-    global: Vec<&'s str>,
+    global: HashSet<&'s str>,
     returns: Abs<'t, 's>,
 }
 
@@ -72,11 +73,13 @@ pub(crate) struct Run<'t, 's> {
     pub(crate) imports: BTreeSet<String>,
     pub(crate) calls: BTreeSet<(When, String)>,
     /// Classes that were made into objects or subclassed at import.
-    touched: BTreeSet<usize>,
+    touched: HashSet<usize>,
+    /// Those of them whose methods were not followed yet.
+    unseen: Vec<usize>,
     /// Those of them of which an object was made.
-    made: BTreeSet<usize>,
+    made: HashSet<usize>,
     /// Those of them that make classes.
-    makers: BTreeSet<usize>,
+    makers: HashSet<usize>,
     /// Names of variables with secrets that were read.
     pub(crate) keys: BTreeSet<String>,
     /// The last file that a literal names and of which something was read.
@@ -107,9 +110,10 @@ pub(crate) fn run<'s>(
         facts: BTreeSet::new(),
         imports: BTreeSet::new(),
         calls: BTreeSet::new(),
-        touched: BTreeSet::new(),
-        makers: BTreeSet::new(),
-        made: BTreeSet::new(),
+        touched: HashSet::new(),
+        unseen: Vec::new(),
+        makers: HashSet::new(),
+        made: HashSet::new(),
         file: String::new(),
         keys: BTreeSet::new(),
         steps,
@@ -157,9 +161,7 @@ impl<'t, 's> Run<'t, 's> {
     /// Methods that Python calls by itself, of classes that were used at import:
     /// nothing in the file says that they are called.
     fn dunders(&mut self) {
-        let mut done = BTreeSet::new();
-        while let Some(class) = self.touched.iter().find(|class| !done.contains(*class)).copied() {
-            done.insert(class);
+        while let Some(class) = self.unseen.pop() {
             let names = self.classes.get(class).map(|class| &class.names);
             let methods: Vec<(&str, usize)> = names
                 .into_iter()
@@ -209,27 +211,30 @@ impl<'t, 's> Run<'t, 's> {
 
     /// Notes that an object of `class` is made at import.
     pub(crate) fn make(&mut self, class: usize) {
-        if self.when == When::Import && self.made.insert(class) {
-            self.touch(class);
-            for base in self.classes.get(class).map(|class| class.bases.clone()).unwrap_or_default()
-            {
-                if let Value::Class(base) = base.value {
-                    self.make(base);
-                }
+        let mut open = vec![class];
+        while let Some(class) = open.pop() {
+            if self.when == When::Import && self.made.insert(class) {
+                self.touch(class);
+                open.extend(self.bases(class));
             }
         }
     }
 
     /// Notes that `class` is used at import.
     pub(crate) fn touch(&mut self, class: usize) {
-        if self.when == When::Import && self.touched.insert(class) {
-            let bases = self.classes.get(class).map(|class| class.bases.clone());
-            for base in bases.unwrap_or_default() {
-                if let Value::Class(base) = base.value {
-                    self.touch(base);
-                }
+        let mut open = vec![class];
+        while let Some(class) = open.pop() {
+            if self.when == When::Import && self.touched.insert(class) {
+                self.unseen.push(class);
+                open.extend(self.bases(class));
             }
         }
+    }
+
+    /// The classes of this file that `class` is made of.
+    fn bases(&self, class: usize) -> impl Iterator<Item = usize> {
+        let bases = self.classes.get(class).into_iter().flat_map(|class| &class.bases);
+        bases.filter_map(|base| if let Value::Class(base) = base.value { Some(base) } else { None })
     }
 
     fn alone(&mut self, index: usize) {
@@ -283,10 +288,14 @@ impl<'t, 's> Run<'t, 's> {
         let mut positional = bound
             .into_iter()
             .chain(args.iter().filter(|(name, _)| name.is_none()).map(|(_, value)| value.clone()));
+        let mut named = args.iter().filter_map(|(name, value)| Some(((*name)?, value)));
+        let first = named.next();
+        // Most calls name nothing.
+        let named: HashMap<_, _> =
+            first.map(|first| named.chain([first]).collect()).unwrap_or_default();
         for param in &known.node.params {
-            let named = args.iter().find(|(name, _)| *name == Some(param.name));
-            let value = match named {
-                Some((_, value)) => Some(value.clone()),
+            let value = match named.get(param.name) {
+                Some(value) => Some((*value).clone()),
                 None => positional.next(),
             };
             // Defaults were evaluated where the function was defined.
@@ -545,8 +554,7 @@ impl<'t, 's> Run<'t, 's> {
 
     pub(crate) fn bind(&mut self, name: &'s str, value: Abs<'t, 's>) {
         let Some(scope) = self.scopes.last_mut() else { return };
-        let scope =
-            if scope.global.contains(&name) { self.scopes.first_mut() } else { Some(scope) };
+        let scope = if scope.global.contains(name) { self.scopes.first_mut() } else { Some(scope) };
         if let Some(scope) = scope {
             scope.names.insert(name, value);
         }
@@ -698,7 +706,7 @@ impl<'t, 's> Run<'t, 's> {
         }
         let mut names = HashMap::new();
         let mut given = args.iter().filter(|(name, _)| name.is_none());
-        for param in &lambda.params {
+        for param in lambda.params.iter().take(PARAMS_MAX) {
             let named = args.iter().find(|(name, _)| *name == Some(param.name));
             if let Some((_, value)) = named.or_else(|| given.next()) {
                 names.insert(param.name, value.clone());
@@ -721,7 +729,7 @@ impl<'t, 's> Run<'t, 's> {
     /// A list of values as one.
     pub(crate) fn list(items: Vec<Abs<'t, 's>>) -> Abs<'t, 's> {
         let marks = items.iter().fold(Marks::default(), |marks, item| marks.with(item.marks));
-        Abs { marks, value: Value::List(Rc::new(items)) }
+        Abs { marks, value: Value::list(items) }
     }
 
     /// The value of operands that are joined.
@@ -732,9 +740,30 @@ impl<'t, 's> Run<'t, 's> {
         line: u32,
     ) -> Abs<'t, 's> {
         let mut value = self.eval(first, line);
+        // Texts that are added one by one are copied once.
+        let mut sum = String::new();
         for (op, right) in rest {
             let right = self.eval(right, line);
+            if let (Op::Add, Value::Text(more), Value::Text(first)) =
+                (op, &right.value, &value.value)
+                && sum.len() + first.len() + more.len() < text::TEXT_MAX
+            {
+                if sum.is_empty() {
+                    sum.push_str(first);
+                    value.value = Value::Text(Txt::Of(""));
+                }
+                sum.push_str(more);
+                value.marks = value.marks.with(right.marks);
+                continue;
+            }
+            if !sum.is_empty() {
+                value.value = Value::from(std::mem::take(&mut sum));
+            }
             value = fold::binary(&value, *op, &right);
+            self.charge(value.raw().map_or(0, |raw| raw.len() as u64 >> 5));
+        }
+        if !sum.is_empty() {
+            value.value = Value::from(sum);
         }
         // A path may be complete only now.
         let more = value.text().map(crate::places::marks).unwrap_or_default();

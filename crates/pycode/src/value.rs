@@ -73,6 +73,25 @@ impl Marks {
     }
 }
 
+/// Lists in lists that are followed.
+const LISTS_MAX: u32 = 16;
+/// Items of lists in lists that one question looks at.
+const LOOKS_MAX: u32 = 8192;
+
+/// The items of a list, and how deep lists lie in each other in it.
+#[derive(Debug)]
+pub(crate) struct List<'t, 's> {
+    items: Vec<Abs<'t, 's>>,
+    depth: u32,
+}
+
+impl<'t, 's> std::ops::Deref for List<'t, 's> {
+    type Target = [Abs<'t, 's>];
+    fn deref(&self) -> &Self::Target {
+        &self.items
+    }
+}
+
 /// What an expression is known to be.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Value<'t, 's> {
@@ -81,7 +100,7 @@ pub(crate) enum Value<'t, 's> {
     Text(Txt<'s>),
     Bytes(Rc<[u8]>),
     Int(i64),
-    List(Rc<Vec<Abs<'t, 's>>>),
+    List(Rc<List<'t, 's>>),
     /// The dotted name of a module, of something in one, or of what a call of
     /// such a thing gives: `http.client.HTTPConnection()`.
     Path(Txt<'s>),
@@ -92,6 +111,18 @@ pub(crate) enum Value<'t, 's> {
     Class(usize),
     /// An object of such a class.
     Object(usize),
+}
+
+impl<'t, 's> Value<'t, 's> {
+    /// A list of `items`; nothing is known of one that is nested too deep.
+    pub(crate) fn list(items: Vec<Abs<'t, 's>>) -> Self {
+        let depth = |item: &Abs<'t, 's>| match &item.value {
+            Value::List(list) => list.depth + 1,
+            _ => 0,
+        };
+        let depth = items.iter().map(depth).max().unwrap_or(0);
+        if depth > LISTS_MAX { Self::Unknown } else { Self::List(Rc::new(List { items, depth })) }
+    }
 }
 
 /// A value with its marks.
@@ -150,11 +181,18 @@ impl<'t, 's> Abs<'t, 's> {
 
     /// Returns true if it is made of nothing but literals.
     pub(crate) fn is_constant(&self) -> bool {
+        self.constant(&mut { LOOKS_MAX })
+    }
+
+    /// The same, as far as `looks` items reach.
+    fn constant(&self, looks: &mut u32) -> bool {
+        let Some(fewer) = looks.checked_sub(1) else { return true };
+        *looks = fewer;
         match &self.value {
             // What was filled in at a mark was not known.
             Value::Text(text) => !text.contains('\u{fffc}'),
             Value::Bytes(_) | Value::Int(_) => true,
-            Value::List(items) => items.iter().take(4096).all(Self::is_constant),
+            Value::List(items) => items.iter().take(4096).all(|item| item.constant(looks)),
             _ => self.marks.has(Marks::COMPUTED),
         }
     }
@@ -166,15 +204,21 @@ impl<'t, 's> Abs<'t, 's> {
 
     /// Returns true if it is constant and holds at least `least` letters or items.
     pub(crate) fn is_long(&self, least: usize) -> bool {
-        let long = match &self.value {
+        self.long(least, &mut { LOOKS_MAX }) && self.is_constant()
+    }
+
+    /// Returns true if it, or something in it, holds at least `least` letters or items.
+    fn long(&self, least: usize, looks: &mut u32) -> bool {
+        let Some(fewer) = looks.checked_sub(1) else { return false };
+        *looks = fewer;
+        match &self.value {
             Value::Text(text) => text.len() >= least,
             Value::Bytes(bytes) => bytes.len() >= least,
             Value::List(items) => {
-                items.len() >= least || items.iter().take(64).any(|item| item.is_long(least))
+                items.len() >= least || items.iter().take(64).any(|item| item.long(least, looks))
             }
             _ => self.marks.has(Marks::COMPUTED),
-        };
-        long && self.is_constant()
+        }
     }
 
     /// The bytes of a text or of bytes.
