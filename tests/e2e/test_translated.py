@@ -47,37 +47,12 @@ THOUGHT = (
 )
 REDACTED = ({"type": "redacted_thinking", "data": "D"},)
 
-SIGNED = {
-    "id": "call_1",
-    "type": "function",
-    "function": {"name": "f", "arguments": "{}"},
-    "extra_content": {"google": {"thought_signature": "c2ln+/=="}},
-}
-
-
-def chunk(delta, finish=None):
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    body = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    return f"data: {json.dumps(body)}\n\n"
-
-
-GEMINI_STREAM = (
-    chunk({"role": "assistant", "tool_calls": [{"index": 0, **SIGNED}]}) + chunk({}, "tool_calls") + "data: [DONE]\n\n"
-)
+CALL = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln+/=="}
 GEMINI_WHOLE = {
-    "id": "1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": None, "tool_calls": [SIGNED]},
-            "finish_reason": "tool_calls",
-        }
-    ],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    "candidates": [{"content": {"parts": [CALL], "role": "model"}, "finishReason": "STOP", "index": 0}],
+    "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
 }
+GEMINI_STREAM = f"data: {json.dumps(GEMINI_WHOLE)}\n\n"
 
 ANSWERS = {
     "gemini-streamed": ("gemini", GEMINI_STREAM),
@@ -173,6 +148,7 @@ def test_geminis_signature_comes_back_from_an_anthropic_client(anthropic_client,
     told = [*HI, turn, {"role": "user", "content": [result]}]
     with anthropic_client.messages.stream(**ask, messages=told) as stream:
         stream.until_done()
-    sent = json.loads(gateway.upstream.received()[-1]["body"])["messages"]
-    assert sent[1]["tool_calls"] == [SIGNED]
-    assert sent[2]["tool_call_id"] == "call_1"
+    sent = json.loads(gateway.upstream.received()[-1]["body"])["contents"]
+    called, answered = sent[1]["parts"][0], sent[2]["parts"][0]["functionResponse"]
+    assert called["thoughtSignature"] == CALL["thoughtSignature"] and called["functionCall"]["name"] == "f"
+    assert answered["name"] == "f" and answered["id"] == called["functionCall"]["id"]

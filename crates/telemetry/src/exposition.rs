@@ -6,6 +6,7 @@
 //! are floats (`1.0`). The `_created` series are left out. Sums are kept as
 //! integers and become floats only here.
 
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -45,7 +46,9 @@ pub struct Family {
     help: &'static str,
     kind: Kind,
     labels: Vec<&'static str>,
-    series: HashMap<Box<[Arc<str>]>, Value>,
+    /// Every call looks several up; what clients can name is bounded by
+    /// `series_max`, so a hash against floods is not needed.
+    series: HashMap<Box<[Arc<str>]>, Value, RandomState>,
     series_max: usize,
     other: Option<Value>,
 }
@@ -78,7 +81,7 @@ impl Family {
         series_max: usize,
     ) -> Self {
         debug_assert!(labels.is_sorted());
-        Self { name, help, kind, labels, series: HashMap::new(), series_max, other: None }
+        Self { name, help, kind, labels, series: HashMap::default(), series_max, other: None }
     }
 
     /// Forgets all series.
