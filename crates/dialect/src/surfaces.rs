@@ -9,7 +9,7 @@ use crate::head::keys::Field;
 use crate::model::{Request, Response};
 use crate::splice::Edits;
 use crate::surface::Surface;
-use crate::{DecodeError, Dropped, Endpoint, OutputLimitField, Shown, Target};
+use crate::{DecodeError, Dropped, Endpoint, Framing, OutputLimitField, Shown, Target};
 use crate::{anthropic_messages, gemini, openai_chat, openai_completions};
 
 /// What a request asks for.
@@ -67,6 +67,8 @@ pub struct Row {
     pub streams: bool,
     /// Its answers are streams, whatever the body says.
     pub always_streams: bool,
+    /// Form of its streams, unless the query asks for server-sent events.
+    pub framing: Framing,
     /// Requests may ask for usage at the end of a stream (`stream_options`).
     pub has_usage_option: bool,
     /// Providers take nothing for it.
@@ -101,6 +103,12 @@ impl Row {
     /// Returns true if the model's name is in the path, not in the body.
     pub fn names_model_in_path(&self) -> bool {
         self.paths.path.contains("{model}")
+    }
+
+    /// Returns the form of its streams, which the query may ask to be server-sent
+    /// events.
+    pub fn framing(&self, asks_for_events: bool) -> Framing {
+        if asks_for_events { Framing::Sse } else { self.framing }
     }
 
     /// Returns true if its answers have output tokens.
@@ -141,6 +149,7 @@ static OPENAI_CHAT: Row = Row {
     kind: Kind::Conversation,
     streams: true,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: true,
     is_free: false,
     fit: openai_chat::as_sent::fit,
@@ -168,6 +177,7 @@ static OPENAI_COMPLETIONS: Row = Row {
     kind: Kind::Completion,
     streams: true,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: true,
     is_free: false,
     fit: |_, _, _, _, _| {},
@@ -192,6 +202,7 @@ static OPENAI_EMBEDDINGS: Row = Row {
     kind: Kind::Embedding,
     streams: false,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: false,
     is_free: false,
     fit: |_, _, _, _, _| {},
@@ -212,6 +223,7 @@ static ANTHROPIC_MESSAGES: Row = Row {
     kind: Kind::Conversation,
     streams: true,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: false,
     is_free: false,
     fit: anthropic_messages::as_sent::fit,
@@ -241,6 +253,7 @@ static ANTHROPIC_COUNT_TOKENS: Row = Row {
     kind: Kind::TokenCount,
     streams: false,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: false,
     is_free: true,
     fit: anthropic_messages::as_sent::fit,
@@ -270,6 +283,7 @@ static GEMINI_GENERATE: Row = Row {
     kind: Kind::Conversation,
     streams: false,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: false,
     is_free: false,
     fit: gemini::as_sent::fit,
@@ -299,6 +313,7 @@ static GEMINI_STREAM: Row = Row {
     kind: Kind::Conversation,
     streams: true,
     always_streams: true,
+    framing: Framing::JsonArray,
     has_usage_option: false,
     is_free: false,
     fit: gemini::as_sent::fit,
@@ -328,6 +343,7 @@ static GEMINI_COUNT_TOKENS: Row = Row {
     kind: Kind::TokenCount,
     streams: false,
     always_streams: false,
+    framing: Framing::Sse,
     has_usage_option: false,
     is_free: true,
     fit: gemini::as_sent::fit,

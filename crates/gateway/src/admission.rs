@@ -32,7 +32,7 @@ use dialect::Surface;
 use dialect::head::{Head, HeadError, MODEL_MAX_BYTES};
 use dialect::model::Request;
 use dialect::splice::{self, Edits};
-use dialect::{DecodeError, ErrorClass};
+use dialect::{DecodeError, ErrorClass, Framing};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ledger::{Cell, Hold};
@@ -52,8 +52,8 @@ pub struct Received {
     pub route: &'static str,
     /// The model that the path names, where it does.
     pub path_model: Option<String>,
-    /// A stream is asked for as server-sent events, where the query says the form.
-    pub is_sse: bool,
+    /// Form in which the client reads a stream.
+    pub framing: Framing,
     /// The client's headers.
     pub headers: HeaderMap,
     /// Where it came from.
@@ -108,10 +108,6 @@ impl Received {
     /// # Errors
     /// LiteLLM's 401s.
     pub async fn authenticate(self) -> Result<Authenticated, Failure> {
-        if self.surface.row().always_streams && !self.is_sse {
-            let text = "Streams are sent as server-sent events only: add `?alt=sse` to the path.";
-            return Err(Failure::bad_request(text).param("alt"));
-        }
         let asker = Asker {
             headers: &self.headers,
             client_ip: self.client_ip.as_deref(),

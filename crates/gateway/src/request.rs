@@ -27,8 +27,10 @@ use crate::local;
 use crate::off_worker::{self, off_worker};
 use crate::permit::{Permit, Refused};
 use crate::relay::{Answer, Relayed, relay};
+use crate::respond::framed;
 use crate::route::Route;
 use bytes::Bytes;
+use dialect::Framing;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ledger::Hold;
@@ -43,9 +45,9 @@ where
 {
     let (dialect, compat, route) =
         (received.surface.dialect(), received.runtime.compat, received.route);
-    let gateway = Arc::clone(&received.gateway);
+    let (gateway, framing) = (Arc::clone(&received.gateway), received.framing);
     let asked_id = received.headers.get(header_names::CALL_ID).cloned();
-    match answer(received, body).await {
+    let response = match answer(received, body).await {
         Ok(response) => response,
         Err(mut failure) => {
             gateway.ended(route, &mut failure, None);
@@ -58,7 +60,8 @@ where
             failure.log(route);
             failure.into_response(dialect, compat)
         }
-    }
+    };
+    framed(response, framing)
 }
 
 async fn answer<B>(received: Received, body: B) -> Result<Response<Body>, Failure>
@@ -233,7 +236,7 @@ fn in_flight(bytes: Bytes, hold: Option<Hold>) -> Bytes {
 }
 
 fn event_stream(mut headers: HeaderMap, body: Body) -> Response<Body> {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(Framing::Sse.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and its kin hold a stream back unless told not to.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -70,7 +70,7 @@ impl Service {
                 surface: matched.surface,
                 route: matched.route,
                 path_model: matched.model,
-                is_sse: query.is_sse,
+                framing: matched.surface.row().framing(query.is_sse),
                 headers: parts.headers,
                 client_ip: Some(client_ip),
                 at_ms: self.gateway.clock().unix_ms(),

@@ -7,7 +7,8 @@ use testkit::{Script, Upstream, canned};
 const ANSWER: &str = r#"{"candidates":[{"content":{"parts":[{"text":"Hello"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":3,"totalTokenCount":14},"modelVersion":"gemini-2.5-flash","responseId":"r1"}"#;
 const ASK: &str = r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{"maxOutputTokens":50}}"#;
 const WHOLE: &str = "/v1beta/models/m:generateContent";
-const STREAM: &str = "/v1beta/models/m:streamGenerateContent";
+const STREAM: &str = "/v1beta/models/m:streamGenerateContent?alt=sse";
+const ARRAY: &str = "/v1beta/models/m:streamGenerateContent";
 
 async fn bench(model: &str) -> (Upstream, Bench, String) {
     let upstream = Upstream::start().await;
@@ -136,4 +137,44 @@ async fn errors_and_counts_are_in_googles_words() {
     upstream.script(canned::openai_error(429).always());
     let limited = bench.post(WHOLE, &key, ASK).answer().await;
     assert_eq!(limited.json()["error"]["status"], "RESOURCE_EXHAUSTED", "{}", limited.text());
+}
+
+#[tokio::test]
+async fn a_stream_without_alt_sse_is_one_array() {
+    let (upstream, bench, key) = bench("gemini/gemini-2.5-flash").await;
+    let first = r#"{"candidates":[{"content":{"parts":[{"text":"He, ]"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9}}"#;
+    let events = [first, ANSWER].map(|event| format!("data: {event}\r\n\r\n"));
+    upstream.script(Script::on("").sse(events));
+    let answer = bench.post(ARRAY, &key, ASK).answer().await;
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=UTF-8"));
+    let expected: Vec<Value> =
+        [first, ANSWER].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    assert_eq!(answer.json(), Value::from(expected));
+    assert_eq!(sent(&upstream).0, "/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
+    assert_eq!(bench.record().await.usage.output, 5);
+}
+
+#[tokio::test]
+async fn an_array_is_translated_and_holds_errors_as_elements() {
+    let (upstream, bench, key) = bench("openai/gpt-up").await;
+    upstream.script(canned::openai_chat_stream(&["Hel", "lo"]));
+    let answer = bench.post(ARRAY, &key, ASK).answer().await.json();
+    let elements = answer.as_array().unwrap();
+    let text = elements
+        .iter()
+        .filter_map(|element| element["candidates"][0]["content"]["parts"][0]["text"].as_str());
+    assert_eq!(text.collect::<String>(), "Hello");
+    assert_eq!(elements.last().unwrap()["candidates"][0]["finishReason"], "STOP");
+
+    upstream.script(canned::openai_error_in_stream(&["Hel"]));
+    let answer = bench.post(ARRAY, &key, ASK).answer().await;
+    assert_eq!(answer.status, 200);
+    let elements = answer.json();
+    let error = &elements.as_array().unwrap().last().unwrap()["error"];
+    assert!(error["message"].is_string(), "{elements}");
+
+    upstream.script(canned::openai_error(400));
+    let refused = bench.post(ARRAY, &key, ASK).answer().await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()[0]["error"]["status"], "INVALID_ARGUMENT", "{}", refused.text());
 }

@@ -368,13 +368,15 @@ impl Call {
 
     /// The answer, its body unread.
     pub(crate) async fn send(self) -> Response<Body> {
-        let matched = paths::surface(&self.path).unwrap();
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let matched = paths::surface(path).unwrap();
+        let query = paths::Query::read(Some(query));
         let clock = self.gateway.clock();
         let received = Received {
             runtime: self.gateway.runtime(),
             surface: matched.surface,
             route: matched.route,
-            is_sse: true,
+            framing: matched.surface.row().framing(query.is_sse),
             path_model: matched.model,
             headers: self.headers,
             client_ip: None,
