@@ -31,6 +31,9 @@ pub enum Verdict {
 /// A decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
+    /// Application; `None` where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Way of the attempt.
     pub kind: Kind,
     /// Outcome.
@@ -72,6 +75,7 @@ impl Decision {
     /// Builds a decision without details.
     pub fn new(kind: Kind, verdict: Verdict, host: impl Into<String>, port: u16) -> Self {
         Self {
+            app: None,
             kind,
             verdict,
             host: host.into(),

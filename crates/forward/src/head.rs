@@ -6,6 +6,8 @@
 //! not the target. Only the request line and the names of headers are kept.
 
 use crate::host::{HostError, HostName};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 /// Bytes of a head.
 pub(crate) const HEAD_MAX: usize = 16 << 10;
@@ -29,6 +31,8 @@ pub(crate) struct Head {
     pub(crate) asked: Asked,
     pub(crate) host: HostName,
     pub(crate) port: u16,
+    /// Name and token in `Proxy-Authorization` (RFC 7617).
+    pub(crate) credentials: Option<(String, String)>,
 }
 
 /// A head that is refused.
@@ -95,7 +99,19 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, BadHead> {
     } else {
         Asked::Http(onward(method, path, &host, port, &headers))
     };
-    Ok(Head { asked, host, port })
+    let mut given = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(HOP[0]));
+    let credentials = given.next().and_then(|(_, value)| basic(value));
+    if given.next().is_some() {
+        return Err(bad("two Proxy-Authorization headers"));
+    }
+    Ok(Head { asked, host, port, credentials })
+}
+
+fn basic(value: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    let decoded = BASE64_STANDARD.decode(encoded.trim_start()).ok()?;
+    let text = String::from_utf8(decoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    text.split_once(':').map(|(name, token)| (name.to_owned(), token.to_owned()))
 }
 
 fn split(authority: &str, default_port: Option<u16>) -> Result<(HostName, u16), &'static str> {
@@ -167,6 +183,19 @@ mod tests {
         assert_eq!(head.unwrap().asked, Asked::Http(onward.to_vec()));
         assert_eq!(parse(b"GET http://a.example:8080 HTTP/1.1\r\n\r\n").unwrap().port, 8080);
         assert_eq!(length(b"a\r\n\r\nrest"), Some(5));
+    }
+
+    #[test]
+    fn credentials_are_read_once() {
+        let head = |more: &str| format!("CONNECT a.example:443 HTTP/1.1\r\n{more}\r\n");
+        let one = "Proxy-Authorization: Basic c2hvcDp0OnU=\r\n";
+        let credentials = parse(head(one).as_bytes()).unwrap().credentials;
+        assert_eq!(credentials, Some(("shop".to_owned(), "t:u".to_owned())));
+        assert_eq!(reason(&head(&one.repeat(2))), "two Proxy-Authorization headers");
+        for odd in ["Bearer x", "Basic", "Basic !!", "Basic c2hvcA=="] {
+            let head = head(&format!("Proxy-Authorization: {odd}\r\n"));
+            assert_eq!(parse(head.as_bytes()).unwrap().credentials, None, "{odd}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Hash before the first line.
-const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub(crate) const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Different hosts that are counted for the summary; further ones count together.
 const COUNTED_MAX: usize = 1000;
 
@@ -106,11 +106,16 @@ impl DecisionLog {
     }
 }
 
+/// Hash of a line without its own hash.
+pub(crate) fn hash_of(line: &str) -> String {
+    base::id::hex(digest(&SHA256, line.as_bytes()).as_ref())
+}
+
 impl State {
     fn append(&mut self, path: &Path, time: String, decision: &Decision) -> io::Result<()> {
         let line = Line { seq: self.sequence + 1, time, decision, prev: &self.previous };
         let mut text = serde_json::to_string(&line)?;
-        let hash = base::id::hex(digest(&SHA256, text.as_bytes()).as_ref());
+        let hash = hash_of(&text);
         text.pop();
         for part in [",\"hash\":\"", &hash, "\"}\n"] {
             text.push_str(part);
@@ -132,28 +137,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{DecisionLog, SHA256, START, digest};
+    use super::DecisionLog;
     use crate::decision::{Decision, Kind, Verdict};
-
-    /// Checks the chain of a log; returns the number of lines.
-    /// An error is the number of the first line that does not continue it.
-    fn check_chain(log: &str) -> Result<u64, u64> {
-        let mut previous = START.to_owned();
-        let mut count = 0;
-        for line in log.lines() {
-            count += 1;
-            let (text, hash) = line.rsplit_once(",\"hash\":\"").ok_or(count)?;
-            let hash = hash.strip_suffix("\"}").ok_or(count)?;
-            let is_next = text.ends_with(&format!(",\"prev\":\"{previous}\""));
-            if !is_next
-                || base::id::hex(digest(&SHA256, format!("{text}}}").as_bytes()).as_ref()) != hash
-            {
-                return Err(count);
-            }
-            hash.clone_into(&mut previous);
-        }
-        Ok(count)
-    }
+    use crate::read::{LogError, entries};
 
     #[test]
     fn a_changed_line_breaks_the_chain() {
@@ -161,18 +147,21 @@ mod tests {
         drop(std::fs::remove_file(&path));
         let log = DecisionLog::new(path.clone(), Box::new(base::SystemClock::new()));
         for port in [443, 22, 53] {
-            log.write(
-                &Decision::new(Kind::Connect, Verdict::Refused, "evil.example", port).because("x"),
-            );
+            let decision = Decision::new(Kind::Connect, Verdict::Refused, "evil.example", port);
+            log.write(&decision.because("x"));
         }
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
+        let broken = |log: &str| match entries(log) {
+            Err(LogError::Chain(line)) => line,
+            other => panic!("{other:?}"),
+        };
         assert_eq!(log.failure(), None);
-        assert_eq!(check_chain(&text), Ok(3));
-        assert_eq!(check_chain(&text.replace("\"port\":22", "\"port\":23")), Err(2));
+        assert_eq!(entries(&text).unwrap().len(), 3);
+        assert_eq!(broken(&text.replace("\"port\":22", "\"port\":23")), 2);
         let without: Vec<&str> =
             text.lines().filter(|line| !line.contains("\"port\":22")).collect();
-        assert_eq!(check_chain(&without.join("\n")), Err(2));
+        assert_eq!(broken(&without.join("\n")), 2);
         assert_eq!(log.refused()["evil.example:22"], 1);
     }
 }

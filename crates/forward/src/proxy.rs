@@ -4,21 +4,24 @@
 //! the same name. A connection for plain HTTP goes to one host with one request, so
 //! that nothing smuggled behind it can reach another one.
 
+use crate::alert::{Alerts, Sink};
 use crate::decision::{Decision, Kind, Verdict};
 use crate::head::{self, Asked, Head};
 use crate::hello::{self, Hello};
 use crate::host::HostName;
 use crate::log::DecisionLog;
+use crate::policy::{App, Policy};
 use crate::relay::{Counts, relay};
-use crate::rule::{Rule, Rules, is_providers};
+use base::{Clock as _, SystemClock};
 use egress::{Resolve, TunnelError};
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 /// Time for a request's head, and for a ClientHello.
@@ -30,12 +33,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 1024;
 
-/// Rules, resolver and log of a proxy.
+/// Reason in the log for a host that only the mode lets through.
+const UNLISTED: &str = "not in the list";
+/// Days that a budget of bytes is counted by.
+const DAY_MS: i64 = 86_400_000;
+/// Budgets that are kept; of yesterday none is needed.
+const BUDGETS_MAX: usize = 10_000;
+
+/// Policy, resolver and log of a proxy.
 pub struct Proxy {
-    rules: Rules,
+    policy: watch::Receiver<Arc<Policy>>,
     resolver: Box<dyn Resolve>,
     log: DecisionLog,
+    alerts: Alerts,
+    clock: SystemClock,
+    budgets: Mutex<HashMap<Budget, Arc<AtomicU64>>>,
 }
+
+/// Application, host and day.
+type Budget = (Option<String>, HostName, i64);
 
 /// Answer to a request that is not tunnelled.
 struct Refusal {
@@ -44,9 +60,17 @@ struct Refusal {
 }
 
 impl Proxy {
-    /// Makes a proxy that allows what `rules` allow.
-    pub fn new(rules: Rules, resolver: Box<dyn Resolve>, log: DecisionLog) -> Self {
-        Self { rules, resolver, log }
+    /// Makes a proxy that allows what the newest value of `policy` allows; when it
+    /// changes, connections that it allows no longer are cut. `alert` hears of
+    /// refusals.
+    pub fn new(
+        policy: watch::Receiver<Arc<Policy>>,
+        resolver: Box<dyn Resolve>,
+        log: DecisionLog,
+        alert: Sink,
+    ) -> Self {
+        let (alerts, clock) = (Alerts::new(alert), SystemClock::new());
+        Self { policy, resolver, log, alerts, clock, budgets: Mutex::default() }
     }
 
     /// Accepts connections for as long as it is polled.
@@ -74,10 +98,48 @@ impl Proxy {
         let (head, after) = bytes.split_at_checked(length).unwrap_or_default();
         if let Err(refusal) = self.answer(client, head, after).await {
             let Some((mut client, refusal)) = refusal else { return };
-            self.log.write(&refusal.decision);
+            self.note(&refusal.decision);
             drop(client.write_all(&refusal.page()).await);
             drop(client.shutdown().await);
         }
+    }
+
+    /// Logs a decision; a refusal is an alert.
+    fn note(&self, decision: &Decision) {
+        self.log.write(decision);
+        if decision.verdict == Verdict::Refused {
+            self.alert(decision, decision.reason.as_deref().unwrap_or_default());
+        }
+    }
+
+    fn alert(&self, decision: &Decision, reason: &str) {
+        let app = decision.app.as_deref().unwrap_or("an application");
+        self.alerts.raise(app, &format!("{}:{}", decision.host, decision.port), reason);
+    }
+
+    /// Bytes that `app` may still send to `host` today.
+    fn budget(&self, app: &App, host: &HostName) -> Option<Arc<AtomicU64>> {
+        let most = app.upload_max_bytes?;
+        let today = self.clock.unix_ms().div_euclid(DAY_MS);
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if budgets.len() >= BUDGETS_MAX {
+            budgets.retain(|(_, _, day), _| *day == today);
+        }
+        let budget = (app.name.clone(), host.clone(), today);
+        Some(Arc::clone(budgets.entry(budget).or_insert_with(|| Arc::new(AtomicU64::new(most)))))
+    }
+
+    /// Returns when the policy no longer allows the connection.
+    async fn forbidden(&self, app: Option<&str>, host: &HostName, port: u16) {
+        let mut policy = self.policy.clone();
+        while policy.changed().await.is_ok() {
+            let now = Arc::clone(&policy.borrow_and_update());
+            if now.named(app).is_none_or(|app| app.decide(host, port).is_err()) {
+                return;
+            }
+        }
+        // Nobody can change it any more.
+        std::future::pending::<()>().await;
     }
 
     /// Does what the head asks for. `Err(None)` if the connection broke.
@@ -87,7 +149,7 @@ impl Proxy {
         head: &[u8],
         after: &[u8],
     ) -> Result<(), Option<(TcpStream, Refusal)>> {
-        let Head { asked, host, port } = match head::parse(head) {
+        let Head { asked, host, port, credentials } = match head::parse(head) {
             Ok(head) => head,
             Err(bad) => {
                 let kind = if head.starts_with(b"CONNECT ") { Kind::Connect } else { Kind::Http };
@@ -97,13 +159,25 @@ impl Proxy {
             }
         };
         let kind = if asked == Asked::Tunnel { Kind::Connect } else { Kind::Http };
-        let rule = match self.allow(kind, &host, port) {
-            Ok(rule) => rule,
-            Err(decision) => {
+        let policy = Arc::clone(&self.policy.borrow());
+        let refused = |app: Option<&App>, reason: &str| {
+            let mut decision = Decision::new(kind, Verdict::Refused, host.as_str(), port);
+            decision.app = app.and_then(|app| app.name.clone());
+            decision.because(reason)
+        };
+        let Some(app) = policy.identify(credentials.as_ref()) else {
+            let decision = refused(None, "unknown application");
+            let status = "407 Proxy Authentication Required";
+            return Err(Some((client, Refusal { status, decision })));
+        };
+        let grant = match app.decide(&host, port) {
+            Ok(grant) => grant,
+            Err(reason) => {
+                let decision = refused(Some(app), reason);
                 return Err(Some((client, Refusal { status: "403 Forbidden", decision })));
             }
         };
-        let may_reach = |ip| rule.may_reach(ip);
+        let may_reach = |ip| grant.rule.as_ref().is_some_and(|rule| rule.may_reach(ip));
         let resolver = self.resolver.as_ref();
         let opened = egress::tunnel(host.as_str(), port, may_reach, resolver, CONNECT_TIME).await;
         let mut server = match opened {
@@ -113,13 +187,14 @@ impl Proxy {
                     TunnelError::Address(..) => ("403 Forbidden", Verdict::Refused),
                     _ => ("502 Bad Gateway", Verdict::Failed),
                 };
-                let decision = Decision::new(kind, verdict, host.as_str(), port);
-                let decision = decision.because(error.to_string());
+                let mut decision = refused(Some(app), &error.to_string());
+                decision.verdict = verdict;
                 return Err(Some((client, Refusal { status, decision })));
             }
         };
         let mut decision = Decision::new(kind, Verdict::Allowed, host.as_str(), port);
-        decision.rule = Some(rule.to_string());
+        decision.app.clone_from(&app.name);
+        decision.rule = grant.rule.as_ref().map(ToString::to_string);
         decision.address = server.peer_addr().ok().map(|address| address.ip().to_string());
         let first = match asked {
             Asked::Tunnel => {
@@ -133,7 +208,7 @@ impl Proxy {
                     Err((reason, name)) => {
                         decision.verdict = Verdict::Refused;
                         decision.name = name;
-                        self.log.write(&decision.because(reason));
+                        self.note(&decision.because(reason));
                         return Ok(());
                     }
                 }
@@ -144,25 +219,35 @@ impl Proxy {
                 onward
             }
         };
+        if grant.rule.is_none() {
+            decision.reason = Some(UNLISTED.to_owned());
+        }
+        if grant.is_alert {
+            self.alert(&decision, UNLISTED);
+        }
         self.log.write(&decision);
-        let open =
-            Open { decision, counts: Counts::default(), started: Instant::now(), log: &self.log };
-        open.counts.up.fetch_add(first.len() as u64, Ordering::Relaxed);
-        if server.write_all(&first).await.is_ok() {
-            relay(client, server, &open.counts).await;
+        decision.reason = None;
+        let counts = Counts { left: self.budget(app, &host), ..Counts::default() };
+        let mut open = Open { decision, counts, started: Instant::now(), log: &self.log };
+        let sent = async {
+            open.counts.send_up(first.len())?;
+            server.write_all(&first).await?;
+            relay(client, server, &open.counts).await
+        };
+        let cut = tokio::select! {
+            sent = sent => match sent {
+                Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    Some("upload budget used up")
+                }
+                _ => None,
+            },
+            () = self.forbidden(app.name.as_deref(), &host, port) => Some("policy changed"),
+        };
+        if let Some(reason) = cut {
+            self.alert(&open.decision, reason);
+            open.decision.reason = Some(reason.to_owned());
         }
         Ok(())
-    }
-
-    /// Returns the rule that allows the host. Nothing is resolved here.
-    fn allow(&self, kind: Kind, host: &HostName, port: u16) -> Result<&Rule, Decision> {
-        let refused = |reason: &str| {
-            Decision::new(kind, Verdict::Refused, host.as_str(), port).because(reason)
-        };
-        if is_providers(host) {
-            return Err(refused("model provider: its calls go through the gateway"));
-        }
-        self.rules.find(host, port).ok_or_else(|| refused("not allowed"))
     }
 }
 
@@ -190,9 +275,14 @@ impl Refusal {
         let text = format!("keymoat refused this connection: {reason}\n");
         let status = self.status;
         let length = text.len();
+        let asks = if status.starts_with("407") {
+            "Proxy-Authenticate: Basic realm=\"keymoat\"\r\n"
+        } else {
+            ""
+        };
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
-             X-Keymoat-Refused: {reason}\r\nConnection: close\r\n\r\n{text}"
+             X-Keymoat-Refused: {reason}\r\n{asks}Connection: close\r\n\r\n{text}"
         )
         .into_bytes()
     }

@@ -68,6 +68,10 @@ pub(crate) enum Command {
     /// name: in namespaces with a root of its own, behind a proxy. Its exit code,
     /// signals, terminal and input are passed through; 125 if it was not run
     Run(crate::run::Run),
+    /// A proxy through which applications reach only the hosts that a policy names,
+    /// and tools for its logs
+    #[command(subcommand)]
+    Egress(crate::egress_proxy::Egress),
     /// Say what a rule of `keymoat audit` means: why, an example, what to do, how
     /// to leave a finding alone
     Explain {

@@ -10,6 +10,7 @@ mod cli_incident;
 mod cors;
 mod demo;
 mod drill;
+mod egress_proxy;
 mod guard_data;
 mod incident;
 mod incident_gateway;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Ledger(ledger) => salvage::run(ledger),
         Command::Models(remote) => remote::models(&remote),
         Command::Doctor(doctor) => check::doctor(&doctor),
+        Command::Egress(egress) => egress_proxy::run(egress),
         Command::Run(asked) => run::run(asked),
         Command::Audit(audit) => audit::run(&audit),
         Command::Explain { id } => audit::explain(id.as_deref()),

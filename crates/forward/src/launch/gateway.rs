@@ -98,7 +98,7 @@ async fn pass_on(origin: Origin, client: TcpStream) {
     let (host, port) = (origin.host(), origin.port());
     let opened = egress::tunnel(host, port, |_| true, &SystemResolver, CONNECT_TIME).await;
     if let Ok(server) = opened {
-        relay(client, server, &Counts::default()).await;
+        drop(relay(client, server, &Counts::default()).await);
     }
 }
 

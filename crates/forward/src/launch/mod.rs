@@ -12,9 +12,10 @@ mod layout;
 mod places;
 mod publish;
 mod secrets;
-mod watch;
+mod watched;
 
 use crate::log::DecisionLog;
+use crate::policy::Policy;
 use crate::proxy::Proxy;
 use crate::rule::{Rule, Rules};
 use base::{Clock as _, SystemClock};
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::{fs, io, thread};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Port of the proxy on the command's loopback.
 const PROXY_PORT: u16 = 3128;
@@ -235,7 +236,11 @@ impl Launch {
             return Err(LaunchError::Missing(missing.join(", ")));
         }
         tell(&self.state(&confined));
-        let proxy = Proxy::new(Rules(self.rules), Box::new(egress::SystemResolver), log.clone());
+        let (_policy, policy) = watch::channel(Arc::new(Policy::of_one(Rules(self.rules))));
+        // What is refused is summed up at the end, when it disturbs no program's output.
+        let silent = Box::new(|_: &str| {});
+        let resolver = Box::new(egress::SystemResolver);
+        let proxy = Proxy::new(policy, resolver, log.clone(), silent);
         let mut listeners = confined.take_listeners().into_iter();
         let listener = listeners.next();
         let listener =
@@ -345,7 +350,7 @@ impl Serving {
             if let Some((gateway, listener)) = gateway {
                 tokio::spawn(gateway.serve(listener));
             }
-            let watched = watch::Watched::new(packets, log);
+            let watched = watched::Watched::new(packets, log);
             tokio::select! {
                 () = proxy.serve(listener) => {}
                 () = watched.run() => {}

@@ -42,8 +42,7 @@ async fn accept(listener: TcpListener, door: Arc<Mutex<Door>>) -> io::Result<()>
             };
             let inside =
                 tokio::task::spawn_blocking(connecting).await.map_err(io::Error::other)??;
-            relay(client, TcpStream::from_std(inside)?, &Counts::default()).await;
-            io::Result::Ok(())
+            relay(client, TcpStream::from_std(inside)?, &Counts::default()).await
         });
     }
 }
