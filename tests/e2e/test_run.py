@@ -273,18 +273,18 @@ def test_a_log_is_not_overwritten(place):
 
 
 def test_a_command_starts_almost_as_fast(place):
-    def median_ms(command):
+    def fastest_ms(command):
         times = []
         for _ in range(15):
             started = time.perf_counter()
             subprocess.run(command, cwd=place / "work", env=variables(place), capture_output=True, check=True)
             times.append((time.perf_counter() - started) * 1000)
-        return sorted(times)[len(times) // 2]
+        return min(times)
 
-    added = median_ms([KEYMOAT, "run", "-q", "--", "true"]) - median_ms(["true"])
+    added = fastest_ms([KEYMOAT, "run", "-q", "--", "true"]) - fastest_ms(["true"])
     print(f"keymoat run adds {added:.1f} ms")
-    # 30 ms on an idle machine; other tests may run beside this one.
-    assert added < 90
+    # About 20 ms on an idle machine; other programs may run beside this one.
+    assert added < 60
 
 
 def free_port():
