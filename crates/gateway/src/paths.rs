@@ -68,7 +68,10 @@ pub fn all() -> impl Iterator<Item = String> {
 
 /// Returns the surface of a path, if it is one.
 pub fn surface(path: &str) -> Option<Matched> {
-    if let Some(matched) = with_model(path) {
+    // Google's paths have a verb after a colon, and no others do.
+    if path.contains(':')
+        && let Some(matched) = with_model(path)
+    {
         return Some(matched);
     }
     // Azure's own prefix, with or without a version; its clients speak OpenAI's.

@@ -63,7 +63,16 @@ pub(super) fn end<const STRICT: bool>(bytes: &[u8], start: usize) -> Option<usiz
     let (mut at, mut until) = (start, start + SHORT);
     loop {
         while at < until {
-            at = next_special(bytes, at)?;
+            // No further: what follows is for blocks.
+            let near = bytes.get(..until).unwrap_or(bytes);
+            let Some(special) = next_special(near, at) else {
+                if near.len() < until {
+                    return None;
+                }
+                at = until;
+                break;
+            };
+            at = special;
             match *bytes.get(at)? {
                 b'"' => return Some(at),
                 b'\\' => at += escape::<STRICT>(bytes, at)?,
