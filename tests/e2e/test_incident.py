@@ -178,3 +178,53 @@ def test_a_gateway_elsewhere_is_named_and_its_copy_is_read(incident, tmp_path):
     both = {**nowhere, "KEYMOAT_DATA_DIR": str(gateway.data)}
     told = incident("incident", "contain", "--all", env=both)
     assert "the database in" in told and "0 virtual keys frozen now" in told and "1 virtual key refused before already" in told
+
+
+def to_a_list(run, most):
+    """Every command but the first is the one that the `Next:` line before it names; the last answer."""
+    command, given = ["audit"], []
+    while True:
+        told = run(*command, expect=1 if command == ["audit"] else 0)
+        given.append(" ".join(command))
+        following = re.findall(r"^Next: `keymoat (.*)`$", told, re.MULTILINE)
+        assert len(following) == 1, f"{given}: one command comes next\n{told}"
+        if command == ["incident", "rotate"]:
+            assert following[0].startswith("incident rotate --done ")
+            assert len(given) <= most, given
+            return told, given
+        command = following[0].split()
+
+
+def test_from_is_it_us_to_the_list_by_what_each_answer_names(incident, tmp_path):
+    shop = victim(incident.home)
+    incident.gateway.new_key(key_alias="shop")
+
+    def run(*arguments, expect=0, env=None):
+        command = [binary("KEYMOAT_BIN", "keymoat"), *arguments]
+        base = environment(tmp_path, {"HOME": str(incident.home), "KEYMOAT_URL": incident.gateway.url, **env})
+        done = subprocess.run(command, env=base, cwd=shop, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == expect, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    # With a gateway on this machine: its keys are frozen and its records looked through.
+    here = {"KEYMOAT_DATA_DIR": str(incident.gateway.data)}
+    plan, given = to_a_list(lambda *a, expect: run(*a, expect=expect, env=here), 7)
+    assert given[2] == "incident contain --all" and given[-2] == "incident use"
+    assert step(plan, "Freeze the virtual keys")[1]
+
+    # Without one, nothing is asked that only a gateway could answer.
+    alone = {"KEYMOAT_DATA_DIR": str(tmp_path / "no-gateway")}
+    plan, given = to_a_list(lambda *a, expect: run(*a, expect=expect, env=alone), 5)
+    assert given[-1] == "incident rotate" and not any("contain" in command for command in given)
+    for words in ("Replace an OpenAI key", "Replace an Anthropic key"):
+        row = next(row for row in plan.splitlines() if words in row)
+        assert f"{shop}/.env:" in row or ".env:" in row, f"the file is named: {row}"
+
+    # Each box that need not wait is named in turn, up to the report.
+    for _ in range(60):
+        following = re.findall(r"^Next: `keymoat (incident .*)`$", plan, re.MULTILINE)[-1]
+        if following == "incident report":
+            break
+        words = ["claim", "confirmed", "--why", "read the report"] if " claim " in following else following.split()[1:]
+        plan = run("incident", *words, env=alone)
+    assert following == "incident report"

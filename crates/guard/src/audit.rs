@@ -217,8 +217,11 @@ pub fn audit_telling(
     if empty && files.is_empty() && reading.gaps.is_empty() {
         let shown: Vec<String> = ask.paths.iter().map(|path| path.display().to_string()).collect();
         let text = "no lock file, no requirement file and no environment is there".to_owned();
-        let do_first = "Name the file or folder to audit; see --help for what is read.";
-        reading.gaps.push(gap(Why::Nothing, &shown.join(", "), None, text, do_first));
+        let do_first = found.texts.iter().find(|path| is_list(path)).map_or_else(
+            || "Name the file or folder to audit; see --help for what is read.".to_owned(),
+            |path| format!("Name the file: `keymoat audit {}`.", path.display()),
+        );
+        reading.gaps.push(gap(Why::Nothing, &shown.join(", "), None, text, &do_first));
     }
     for site in &found.site_dirs {
         tell(&Step { at: files.len() + 1, of, path: site });
@@ -228,6 +231,18 @@ pub fn audit_telling(
     nothing(&mut reading, &ask.paths);
     judged(&mut reading, advisories, &ask.terms);
     summed_up(&ask.terms, reading, files, advisories)
+}
+
+/// Returns true if the file at `path` would be audited if somebody named it.
+fn is_list(path: &Path) -> bool {
+    let mut found = Found::default();
+    tree::find(path, &mut found);
+    let packages = |(path, format): &(PathBuf, Format)| {
+        let reading = manifest(path, *format);
+        let lines = reading.gaps.iter().filter(|gap| gap.why == Why::Malformed).count();
+        reading.packages.len() > lines
+    };
+    found.manifests.iter().any(packages) || !found.archives.is_empty()
 }
 
 /// What is known of a requirement that was named in the place of a path.

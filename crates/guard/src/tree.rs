@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const ENTRIES_MAX: usize = 2_000_000;
 /// Files of projects that start programs and are read.
 const PROJECTS_MAX: usize = 20_000;
+/// Texts of no known name that are kept, to be named where nothing else is found.
+const TEXTS_MAX: usize = 200;
 /// Entries of a folder behind a link by which it is known as an environment.
 const LISTED_MAX: usize = 10_000;
 /// Folders that hold neither locks nor environments of their own.
@@ -34,6 +36,8 @@ pub(crate) struct Found {
     pub(crate) asked: Vec<String>,
     /// Files that are known and not read.
     pub(crate) unread: Vec<PathBuf>,
+    /// Texts of no known name, of which one may be a list of packages.
+    pub(crate) texts: Vec<PathBuf>,
     /// Files of projects that start programs.
     pub(crate) projects: Vec<PathBuf>,
     /// Folders that hold images.
@@ -148,6 +152,14 @@ fn may_hold_packages(path: &Path) -> bool {
     let ends = |with: &str| path.extension().is_some_and(|ending| ending == with);
     ends("whl")
         || (ends("gz") || ends("tgz")) && crate::python::artefact::name_and_version(name).is_some()
+}
+
+/// Returns true if a file of no known name may be a list of packages, as
+/// `pip freeze > state.txt` makes one, or a script that names some.
+fn may_list_packages(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    matches!(ending, "txt" | "in" | "json" | "py" | "tar" | "pex" | "pyz" | "zip")
+        && fs::metadata(path).is_ok_and(|about| about.len() > 0)
 }
 
 fn walk(top: &Path, found: &mut Found) {
@@ -316,6 +328,8 @@ fn walk_one(top: &Path, entries: &mut usize, links: &mut Vec<PathBuf>, found: &m
                 }
             } else if may_hold_packages(&path) {
                 found.archives.push((path, false));
+            } else if may_list_packages(&path) && found.texts.len() < TEXTS_MAX {
+                found.texts.push(path);
             }
         }
         // An unpacked wheel, as the caches of installers keep them.

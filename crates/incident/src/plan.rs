@@ -9,7 +9,7 @@ use crate::facts::{Incident, Step};
 use std::fmt::Write as _;
 
 /// The step that a freeze ticks.
-const FREEZE: &str = "Freeze the virtual keys: `keymoat incident contain --all`, or --key for some";
+const FREEZE: &str = "Freeze the virtual keys: `keymoat incident contain --all`, or --key for some; with --url where the gateway runs elsewhere. Without a gateway, tick this box";
 
 /// Where a gateway's data were readable: what opens the gateway.
 const MASTER_KEY: &str = "Give the gateway a new master key: change LITELLM_MASTER_KEY where it is set, or remove the file `master_key` from its data directory, and start it again";
@@ -45,6 +45,14 @@ fn credentials(incident: &Incident) -> Vec<String> {
 pub fn open_before_reopening(incident: &Incident) -> Vec<u32> {
     let open = incident.steps.iter().filter(|s| s.part < Part::Reopen && s.done_at.is_none());
     open.map(|step| step.number).collect()
+}
+
+/// The first step that is open and need not wait for another.
+pub fn next(incident: &Incident) -> Option<&Step> {
+    incident
+        .steps
+        .iter()
+        .find(|step| step.done_at.is_none() && waits_for(incident, step).is_empty())
 }
 
 /// Adds what there is to do by what is known now. What is there already stays,
@@ -169,13 +177,7 @@ pub fn done(incident: &mut Incident, number: u32, now: &str) -> Result<String, S
             "there is no step {number}\nhint: `keymoat incident rotate` lists them"
         ));
     };
-    let before: Vec<String> = incident
-        .steps
-        .iter()
-        .filter(|other| step.part.waits() && other.part < step.part && other.done_at.is_none())
-        .filter(|other| !(step.part == Part::Verify && other.part == Part::Rotate))
-        .map(|other| other.number.to_string())
-        .collect();
+    let before: Vec<String> = waits_for(incident, step).iter().map(u32::to_string).collect();
     if !before.is_empty() {
         return Err(format!(
             "step {number} must wait for {}: {}\nwhat still runs there would take the new secrets too, and some malware wipes the machine when it sees one replaced",
@@ -189,6 +191,17 @@ pub fn done(incident: &mut Incident, number: u32, now: &str) -> Result<String, S
     }
     incident.happened(now, format!("done: {text}"), "us");
     Ok(text)
+}
+
+/// Numbers of the open steps for which `step` must wait.
+fn waits_for(incident: &Incident, step: &Step) -> Vec<u32> {
+    incident
+        .steps
+        .iter()
+        .filter(|other| step.part.waits() && other.part < step.part && other.done_at.is_none())
+        .filter(|other| !(step.part == Part::Verify && other.part == Part::Rotate))
+        .map(|other| other.number)
+        .collect()
 }
 
 /// The plan with its boxes, as Markdown.

@@ -5,6 +5,7 @@ use crate::progress::Progress;
 use crate::{guard_data, say, survey};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
+use guard::finding::{Kind, Severity, Why};
 use guard::judge::Terms;
 use guard::policy::cooldown::Cooldown;
 use guard::{Advisories, Ask, Report};
@@ -192,35 +193,63 @@ pub(crate) fn explain(id: Option<&str>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What was not looked at and lies here, and which command comes next.
+/// The places that were not looked at, and the command that comes next.
 fn next(audit: &Audit, report: &Report) -> String {
     // Writing to a string has no way to fail.
     let mut text = String::new();
     let plain = audit.root.is_none() && !audit.host && !audit.secrets && audit.diff.is_none();
-    if !plain || audit.recorded {
-        return text;
-    }
-    let places = survey::not_looked_at(&report.files);
+    let places =
+        if plain && !audit.recorded { survey::not_looked_at(&report.files) } else { Vec::new() };
     if !places.is_empty() {
         let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
-        writeln!(
-            text,
-            "Not looked at, and there: {}. `keymoat audit --host` looks at them.",
-            places.join(", ")
-        )
-        .unwrap_or_default();
+        let places = places.join(", ");
+        let line = "Not looked at, and there";
+        writeln!(text, "{line}: {places}. `keymoat audit --host` looks at them.")
+            .unwrap_or_default();
     }
-    let malicious = report.findings.iter().find(|f| f.kind == guard::finding::Kind::Malicious);
-    if let Some(id) = malicious.and_then(|finding| finding.advisories.first()) {
-        writeln!(
-            text,
-            "Next: `keymoat incident open --advisory {id}`; then `keymoat audit --host` and `keymoat audit --secrets`."
-        )
-        .unwrap_or_default();
-    } else if report.outcome == guard::Outcome::NotAudited && !places.is_empty() {
-        writeln!(text, "Next: `keymoat audit --host`.").unwrap_or_default();
+    if let Some(command) = next_command(audit, report, !places.is_empty()) {
+        writeln!(text, "Next: `{command}`").unwrap_or_default();
     }
     text
+}
+
+/// The command that comes after this audit, as it stands.
+fn next_command(audit: &Audit, report: &Report, has_unseen: bool) -> Option<String> {
+    let findings = || report.findings.iter();
+    let mut told = findings().filter(|f| matches!(f.kind, Kind::Malicious | Kind::Indicator));
+    if let Some(id) = told.find_map(|finding| finding.advisories.first()) {
+        return Some(format!("keymoat incident open --advisory {id}"));
+    }
+    if audit.secrets || audit.diff.is_some() || audit.recorded {
+        return None;
+    }
+    if audit.host {
+        return Some("keymoat audit --secrets".to_owned());
+    }
+    let ran = |f: &guard::finding::Finding| {
+        f.severity >= Severity::High && matches!(f.kind, Kind::Code | Kind::StartupCode)
+    };
+    let not_audited = report.outcome == guard::Outcome::NotAudited;
+    let stale = |gap: &guard::finding::Gap| matches!(gap.why, Why::Stale | Why::NotCovered);
+    if findings().any(ran) || not_audited && has_unseen {
+        Some("keymoat audit --host".to_owned())
+    } else if findings().any(|f| f.kind == Kind::Vulnerable) && audit.root.is_none() && !audit.fix {
+        let paths = audit.paths.iter().filter(|path| *path != Path::new("."));
+        let words =
+            ["keymoat audit --fix".to_owned()].into_iter().chain(paths.map(|path| quoted(path)));
+        Some(words.collect::<Vec<_>>().join(" "))
+    } else if not_audited && report.gaps.iter().any(stale) {
+        Some("keymoat advisories status".to_owned())
+    } else {
+        None
+    }
+}
+
+/// `path` as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |l: char| l.is_ascii_alphanumeric() || "/._-=+@:".contains(l);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn not_audited(error: &str) -> ExitCode {

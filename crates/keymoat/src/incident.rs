@@ -139,7 +139,14 @@ fn run_step(step: Step) -> Result<String, String> {
             for number in done {
                 plan::done(incident, number, &now)?;
             }
-            Ok(plan::shown(incident).trim_start().to_owned())
+            // The list is here: what comes next is to work through it.
+            let command = match plan::next(incident) {
+                Some(step) if step.part != plan::Part::Tell => {
+                    format!("keymoat incident rotate --done {}", step.number)
+                }
+                _ => next(incident),
+            };
+            Ok(plan::shown(incident).trim_start().to_owned() + "\n" + &next_line(&command))
         }),
         Step::Claim { standing, why, which } => change(&folder, &which, |incident| {
             let standing = match standing {
@@ -162,7 +169,8 @@ fn run_step(step: Step) -> Result<String, String> {
                 None => Ok(text),
                 Some(path) => {
                     say::file(&path, &text).map_err(|e| format!("{}: {e}", path.display()))?;
-                    Ok(format!("{} holds the report.\n", path.display()))
+                    let next = next_line("keymoat incident status");
+                    Ok(format!("{} holds the report.\n{next}", path.display()))
                 }
             }
         }
@@ -336,7 +344,8 @@ fn contain(
         text.extend([format!(" {} refused before already.", plural(blocked, "virtual key"))]);
     }
     text.extend([format!(
-        " By this incident: {held}; `keymoat incident contain --lift` lets these in again.\n"
+        " By this incident: {held}; `keymoat incident contain --lift` lets these in again.\n{}",
+        next_line(&next(incident))
     )]);
     Ok((text, frozen.problem))
 }
@@ -381,25 +390,37 @@ fn has_gateway() -> bool {
     guard_data::data_dir().is_ok_and(|folder| folder.join("keymoat.db").exists())
 }
 
-/// The first thing that nobody has done.
-fn next(incident: &Incident) -> &'static str {
-    let is_open = incident.steps.iter().any(|step| step.done_at.is_none());
+/// The command that comes next: one that can be given as it stands.
+fn next(incident: &Incident) -> String {
+    let own = |words: String| format!("keymoat incident {words}");
+    let scope = incident.scope.as_ref();
+    let open = plan::next(incident);
     // Without a gateway there is nothing to freeze and nothing to look through.
     if incident.containment.is_none() && has_gateway() {
-        "keymoat incident contain --all (or --key for some; --lift lets them in again)"
-    } else if incident.scope.is_none() {
-        "keymoat incident scope FOLDER... (on each machine, or with --root)"
+        own("contain --all".to_owned())
+    } else if scope.is_none() {
+        own("scope".to_owned())
     } else if incident.exposure.is_none() {
-        "keymoat incident exposure FOLDER... (where a bad release was)"
+        own("exposure".to_owned())
     } else if incident.usage.is_none() && has_gateway() {
-        "keymoat incident use"
+        own("use".to_owned())
+    } else if open.is_some_and(|step| step.part != plan::Part::Tell) {
+        own("rotate".to_owned())
     } else if incident.claims.len() < 2 {
-        "keymoat incident claim suspected|confirmed|cleared --why TEXT"
-    } else if is_open {
-        "keymoat incident rotate, and --done N for what is done"
+        let found = scope.is_some_and(|scope| {
+            !scope.traces.is_empty()
+                || scope.places.iter().any(|place| place.standing == "installed")
+        });
+        let claim = if found { "confirmed" } else { "cleared" };
+        own(format!("claim {claim} --why 'what the report says'"))
     } else {
-        "keymoat incident report"
+        own("report".to_owned())
     }
+}
+
+/// The line with the command that comes next.
+fn next_line(command: &str) -> String {
+    format!("Next: `{command}`\n")
 }
 
 /// How far an incident is, and what comes next.
@@ -456,9 +477,8 @@ fn status(incident: &Incident) -> String {
             },
         ),
         ("to do", format!("{}: `keymoat incident rotate`", plural(open, "step"))),
-        ("next", next(incident).to_owned()),
     ];
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    say::table(&rows)
+    say::table(&rows) + "\n" + &next_line(&next(incident))
 }

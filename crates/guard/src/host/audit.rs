@@ -192,6 +192,13 @@ fn processes(
     reading: &mut Reading,
     files: &mut Vec<PathBuf>,
 ) {
+    if !host.is_machine() {
+        let text = "it is no machine's disk: none of /etc, /usr, /home is below it".to_owned();
+        reading.gaps.push(unreadable(&host.root, text));
+    }
+    if host.is_disk() {
+        return;
+    }
     let processes = match process::of_user(host) {
         Ok(processes) => processes,
         Err(why) => {

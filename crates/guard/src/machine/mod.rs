@@ -48,6 +48,18 @@ impl Host {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// Returns true if it is a disk on which nothing runs: its `/proc` is empty or not there.
+    pub(crate) fn is_disk(&self) -> bool {
+        let processes = fs::read_dir(self.path("/proc"));
+        self.own_pid.is_none() && processes.map_or(true, |mut listing| listing.next().is_none())
+    }
+
+    /// Returns true if `/` holds what every machine's has.
+    pub(crate) fn is_machine(&self) -> bool {
+        let folders = ["/etc", "/usr", "/home", "/root", "/var", "/proc"];
+        folders.iter().any(|folder| self.path(folder).is_dir())
+    }
+
     /// Home folders, as they are reached from here.
     pub fn homes(&self) -> &[PathBuf] {
         &self.homes

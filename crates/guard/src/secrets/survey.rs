@@ -208,7 +208,9 @@ fn gaps(
     });
     let unlisted =
         unlisted.map(|why| unreadable(&host.path("/proc"), format!("running processes: {why}")));
-    unread.chain(unlisted).collect()
+    let text = "it is no machine's disk: none of /etc, /usr, /home is below it";
+    let elsewhere = (!host.is_machine()).then(|| unreadable(&host.root, text.to_owned()));
+    unread.chain(unlisted).chain(elsewhere).collect()
 }
 
 fn unreadable(path: &Path, why: String) -> Gap {

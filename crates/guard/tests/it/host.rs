@@ -172,8 +172,12 @@ fn what_stays_on_a_machine_stands_out_and_shows_no_key() {
 }
 
 #[test]
-fn a_machine_whose_processes_cannot_be_seen_is_not_audited() {
-    let root = scratch("host-blind");
+fn a_disk_has_no_processes_and_another_folder_is_no_disk() {
+    let root = scratch("host-disk");
+    assert_eq!(audit(&root).outcome, Outcome::NotAudited);
     fs::create_dir_all(root.join("home/ann")).unwrap();
+    assert_eq!(audit(&root).outcome, Outcome::Clean);
+    // Processes that are there and cannot be read are a gap.
+    fs::create_dir_all(root.join("proc/1")).unwrap();
     assert_eq!(audit(&root).outcome, Outcome::NotAudited);
 }

@@ -138,8 +138,12 @@ fn what_cannot_be_read_is_a_gap() {
     assert_eq!(report.gaps.len(), if is_root { 1 } else { 2 });
     assert!(report.gaps.iter().all(|gap| gap.why == Why::Unreadable));
     fs::remove_dir_all(root.join("proc")).unwrap();
+    // A disk has no processes; a folder that is no machine's is told.
     let report = survey_without_proc(&root);
-    assert!(report.gaps.iter().any(|gap| gap.text.starts_with("running processes: ")));
+    assert_eq!(report.gaps.len(), 1);
+    assert!(report.gaps[0].text.starts_with("it is no machine's disk"), "{:?}", report.gaps);
+    fs::create_dir_all(root.join("home/ann")).unwrap();
+    assert_eq!(survey_without_proc(&root).gaps, []);
 }
 
 fn survey_without_proc(root: &Path) -> Report {
