@@ -1,5 +1,6 @@
 """`keymoat run`: what a command keeps (codes, signals, terminal, input, files) and what it may name."""
 
+import configparser
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import time
 import urllib.request
 
 import pytest
+import yaml
 
 from support import binary, needs_namespaces
 
@@ -338,3 +340,23 @@ def test_a_mistyped_option_is_no_command(place):
     assert ran.returncode == 2 and "--alow" in ran.stderr
     ran = subprocess.run([KEYMOAT, "run", "-q", "sh", "-c", "echo $0 $1", "-x", "--", "y"], capture_output=True, text=True, cwd=place / "work", env=variables(place), check=False)
     assert ran.stdout == "-x --\n"
+
+
+def test_settings_of_other_tools_are_printed_and_nothing_runs(place):
+    def printed(tool):
+        ran = run(place, "--print", tool, "--allow", "index.example", "--publish", 8000, "--", "touch", "made", "a $x \"y\"")
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    compose = yaml.safe_load(printed("compose"))
+    assert compose["networks"]["inside"]["internal"] is True and compose["services"]["app"]["networks"] == ["inside"]
+    assert compose["services"]["app"]["command"] == ["touch", "made", 'a $$x "y"']
+    policy = yaml.safe_load(printed("networkpolicy"))
+    assert policy["kind"] == "NetworkPolicy" and len(policy["spec"]["egress"]) == 1
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(printed("systemd"))
+    wanted = '--allow index.example --publish 127.0.0.1:8000 -- touch made "a $$x \\"y\\""'
+    assert unit["Service"]["ExecStart"].endswith(wanted) and unit["Service"]["WorkingDirectory"] == str(place / "work")
+    assert 'meta skuid "app" counter reject' in printed("nftables")
+    assert not (place / "work/made").exists()

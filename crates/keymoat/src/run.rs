@@ -4,7 +4,7 @@ use crate::cli::{Limits, Remote};
 use crate::{remote, say};
 use clap::{Args, ValueEnum};
 use forward::Rule;
-use forward::launch::{Ask, Gateway, Launch, LaunchError, Profile};
+use forward::launch::{Ask, Gateway, Launch, LaunchError, Printed, Profile};
 use http::Method;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,6 +67,10 @@ pub(crate) struct Run {
     /// Say what it would have, and do not run it
     #[arg(long = "dry-run")]
     explains_only: bool,
+    /// Print settings of another tool that keep an application behind the proxy, and
+    /// do not run it
+    #[arg(long, value_name = "TOOL")]
+    print: Option<Tool>,
     /// Say nothing but warnings
     #[arg(short, long)]
     quiet: bool,
@@ -93,6 +97,19 @@ enum Kind {
     App,
     /// A package manager
     Install,
+}
+
+/// A tool for which settings can be printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tool {
+    /// Docker Compose
+    Compose,
+    /// A systemd service
+    Systemd,
+    /// A Kubernetes NetworkPolicy
+    Networkpolicy,
+    /// nftables
+    Nftables,
 }
 
 /// Level that can be required.
@@ -131,6 +148,15 @@ pub(crate) fn run(asked: Run) -> ExitCode {
         Ok(launch) => launch,
         Err(error) => return not_run(&error),
     };
+    if let Some(tool) = asked.print {
+        say::out(&launch.print(match tool {
+            Tool::Compose => Printed::Compose,
+            Tool::Systemd => Printed::Systemd,
+            Tool::Networkpolicy => Printed::NetworkPolicy,
+            Tool::Nftables => Printed::Nftables,
+        }));
+        return ExitCode::SUCCESS;
+    }
     if asked.explains_only {
         say::out(&launch.explain());
         return ExitCode::SUCCESS;
@@ -165,7 +191,7 @@ impl RunKey {
         let Some(url) = &asked.gateway else { return Ok(None) };
         let remote =
             Remote { url: url.clone(), key_file: asked.key_file.clone(), ca: None, json: false };
-        if asked.explains_only {
+        if asked.explains_only || asked.print.is_some() {
             return Ok(Some(Self { remote, key: String::new() }));
         }
         let limits = Limits {
