@@ -9,6 +9,7 @@
 
 mod billing;
 mod cost;
+mod family;
 mod model;
 mod off_peak;
 mod prices;
@@ -19,6 +20,7 @@ mod table;
 
 pub use billing::Billing;
 pub use cost::{Cost, Terms, cost, stated, worst_case, worst_case_searches};
+pub use family::Families;
 pub use model::{Model, data_version, model, models, models_of};
 pub use prices::{PriceError, Prices, Region, SearchContext, Tier, Unit};
 pub use provider::{Auth, FillError, Metadata, OutputLimit, Provider, Quirks, Unsupported};

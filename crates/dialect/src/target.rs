@@ -59,6 +59,9 @@ pub struct Target<'a> {
     pub needs_reasoning: bool,
     /// Maximum number of stop sequences; `None` if there is no limit.
     pub stop_max: Option<usize>,
+    /// The model must get the signatures of its answers back, also from a target
+    /// that refuses what others added to its dialect.
+    pub keeps_signatures: bool,
     /// The model thinks in levels, and wants a signature with calls (Gemini 3).
     pub thinking_levels: bool,
     /// The model takes no thinking budget: it adapts.

@@ -4,7 +4,7 @@
 use crate::health::Health;
 use crate::traits::Traits;
 use base::Origin;
-use catalog::{Prices, Provider};
+use catalog::{Families, Prices, Provider};
 use dialect::defaults::Defaults;
 use dialect::surfaces::Kind;
 use dialect::{AsSent, Dialect, Endpoint, Json, OutputLimitField, Surface, Target};
@@ -143,10 +143,9 @@ pub fn full_name(provider: &Provider, model: &str) -> Arc<str> {
     provider.upstream_name(model).into()
 }
 
-/// Perplexity's models and OpenAI's search models search once a call (their
-/// pricing pages, July 2026).
+/// Searches that a model makes with each call, where they have a price.
 fn own_searches(model: &str, prices: &Prices) -> u64 {
-    let searches = model.contains("sonar") || model.contains("-search-");
+    let searches = Families::of(model).has("own_search");
     u64::from(searches && catalog::worst_case_searches(prices, 1) > base::NanoUsd::ZERO)
 }
 
@@ -247,6 +246,7 @@ impl Candidate {
             needs_reasoning: traits.needs_reasoning,
             stop_max: quirks.stop_max,
             flat_schemas: quirks.flat_schemas,
+            keeps_signatures: traits.keeps_signatures,
             thinking_levels: traits.thinking_levels,
             no_budgets: traits.no_budgets,
             no_effort: traits.no_effort,

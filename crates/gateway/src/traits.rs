@@ -1,10 +1,8 @@
-//! What a model takes: from the catalogue, or by its name where the catalogue
-//! does not list it.
-//!
-//! Only names of Claude and of OpenAI's reasoning families are read. A model
-//! that neither knows is taken to take everything.
+//! What a model takes: from its row in the catalogue, or from the rows of its
+//! family where the model's own is silent. A model that neither knows is taken to
+//! take everything.
 
-use catalog::{Model, OutputLimit, Provider};
+use catalog::{Families, Model, OutputLimit, Provider};
 use dialect::{Reasons, Refused};
 
 /// See the module.
@@ -32,6 +30,8 @@ pub struct Traits {
     pub cache_control: bool,
     /// In the catalogue, or a Claude by its name.
     pub is_known: bool,
+    /// Must get the signatures of its answers back, wherever it is served.
+    pub keeps_signatures: bool,
     /// Thinks in levels, as Gemini does since 3.
     pub thinking_levels: bool,
     /// Takes no thinking budget.
@@ -52,40 +52,44 @@ impl Traits {
     /// Of a provider's model, which is `known` to the catalogue or not.
     pub fn of(provider: &'static Provider, model: &str, known: Option<Model>) -> Self {
         let supports = |flag: &str| known.and_then(|known| known.supports(flag));
-        let claude = claude_version(model);
-        let since = |version: (u32, u32)| claude.is_some_and(|this| this >= version);
-        let has = |flag: &str, since: bool| supports(flag).unwrap_or(since);
+        let family = Families::of(model);
+        let says = |flag: &str| supports(flag).or_else(|| family.supports(flag));
+        let has = |flag: &str| says(flag) == Some(true);
+        let known_by_name = family.has("known_by_name");
         let quirks = &provider.quirks;
         // Servers of many kinds stand behind OpenAI's prefix.
         let openais_own = quirks.openai_models && known.is_some();
-        let adaptive_thinking = has("adaptive_thinking", since((4, 6)));
+        let adaptive_thinking = has("adaptive_thinking");
         let budgets = match (known, supports("legacy_thinking")) {
             (_, Some(takes)) => takes,
             (Some(_), None) => !adaptive_thinking,
-            (None, None) => !since((4, 7)),
+            (None, None) => family.supports("legacy_thinking") != Some(false),
         };
         Self {
             openais_own,
             reasons: known
                 .and_then(|known| reasons(provider, known, model))
-                .or_else(|| claude.filter(|version| *version < (3, 7)).map(|_| false)),
+                .or_else(|| family.supports("reasoning")),
             adaptive_thinking,
-            always_thinks: has("thinking_always_on", false),
-            native_json_schema: has("native_structured_output", since((4, 5))),
-            xhigh_effort: has("xhigh_reasoning_effort", since((4, 7))),
-            max_effort: has("max_reasoning_effort", since((4, 6))),
-            no_forced_tool: !has("forced_tool_use", true),
-            no_prefill: !has("assistant_prefill", !since((4, 6))) && is_claude(provider, claude),
-            cache_control: model.contains("claude"),
-            is_known: known.is_some() || claude.is_some(),
-            thinking_levels: gemini_version(model).is_some_and(|version| version >= 3),
+            always_thinks: has("thinking_always_on"),
+            native_json_schema: has("native_structured_output"),
+            xhigh_effort: has("xhigh_reasoning_effort"),
+            max_effort: has("max_reasoning_effort"),
+            no_forced_tool: says("forced_tool_use") == Some(false),
+            // The others go on from nothing, or do not say.
+            no_prefill: says("assistant_prefill") == Some(false)
+                && (quirks.claude_models || known_by_name),
+            cache_control: family.has("cache_hints"),
+            is_known: known.is_some() || known_by_name,
+            keeps_signatures: family.has("signatures"),
+            thinking_levels: family.has("thinking_levels"),
             no_budgets: !budgets,
-            no_effort: !has("output_config", since((4, 6))),
-            one_sampler: since((4, 1)),
+            no_effort: !has("output_config"),
+            one_sampler: family.has("one_sampler"),
             system_first: !quirks.system_anywhere || quirks.openai_models && !openais_own,
             needs_reasoning: quirks.needs_reasoning
                 && known.is_none_or(|known| known.supports("reasoning") == Some(true)),
-            refused: refused(provider, model, known, since((4, 7))),
+            refused: refused(provider, model, known, says("sampling_params") == Some(false)),
         }
     }
 }
@@ -98,11 +102,6 @@ fn reasons(provider: &Provider, listed: Model, model: &str) -> Option<bool> {
     listed.supports("reasoning").or((complete && !by_name).then_some(false))
 }
 
-/// The others go on from nothing, or do not say.
-fn is_claude(provider: &Provider, version: Option<(u32, u32)>) -> bool {
-    provider.quirks.claude_models || version.is_some()
-}
-
 /// Claude 4.7 and later, and OpenAI's models while they reason, choose their
 /// words by themselves (Anthropic, "What's new in Claude Opus 4.7", 2026;
 /// OpenAI, "Using GPT-5.2", parameter compatibility, 2026).
@@ -110,7 +109,7 @@ fn refused(
     provider: &'static Provider,
     model: &str,
     known: Option<Model>,
-    newer_claude: bool,
+    chooses_alone: bool,
 ) -> Refused<'static> {
     let quirks = &provider.quirks;
     let supports = |flag: &str| known.and_then(|known| known.supports(flag));
@@ -123,7 +122,7 @@ fn refused(
         };
         (true, reasons)
     } else {
-        (!supports("sampling_params").unwrap_or(!newer_claude), Reasons::Always)
+        (chooses_alone, Reasons::Always)
     };
     // Servers of many kinds stand behind OpenAI's prefix: its own models alone
     // are known to refuse what its entry says.
@@ -133,24 +132,6 @@ fn refused(
         reasoning: if refuses { &quirks.sampling } else { &[] },
         reasons,
     }
-}
-
-/// `claude-sonnet-4-5-20250929` → (4, 5); `claude-3-opus…` → (3, 0).
-fn claude_version(model: &str) -> Option<(u32, u32)> {
-    let rest = model.get(model.find("claude-")? + 7..)?;
-    let mut numbers = rest
-        .split(['-', '.', '@'])
-        .skip_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()))
-        .map_while(|word| word.parse::<u32>().ok());
-    let major = numbers.next()?;
-    let minor = numbers.next().filter(|minor| *minor < 100).unwrap_or(0);
-    Some((major, minor))
-}
-
-/// `gemini-3.1-pro-preview` → 3.
-fn gemini_version(model: &str) -> Option<u32> {
-    let rest = model.get(model.find("gemini-")? + 7..)?;
-    rest.split(['-', '.']).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -164,16 +145,6 @@ mod tests {
 
     fn refuses(provider: &str, model: &str, effort: Option<&str>, name: &str) -> bool {
         of(provider, model).refused.names(effort).any(|refused| refused == name)
-    }
-
-    #[test]
-    fn claude_names_old_and_new() {
-        assert_eq!(claude_version("claude-sonnet-4-5-20250929"), Some((4, 5)));
-        assert_eq!(claude_version("claude-opus-4-20250514"), Some((4, 0)));
-        assert_eq!(claude_version("claude-3-5-sonnet-20241022"), Some((3, 5)));
-        assert_eq!(claude_version("anthropic/claude-opus-4.6"), Some((4, 6)));
-        assert_eq!(claude_version("claude-mythos-preview"), None);
-        assert_eq!(claude_version("gpt-4o"), None);
     }
 
     /// Its name says nothing: a budget, a stand-in tool and a forced choice

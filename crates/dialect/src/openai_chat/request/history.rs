@@ -295,8 +295,7 @@ impl<'r> History<'_, 'r> {
             });
             message.maybe("refusal", refusal);
             assistant::encode_history_thoughts(&parts, target, message);
-            // A model of Google's must get its signatures back, wherever it is.
-            let knows_extra = !target.only_openais_fields || target.model.contains("gemini");
+            let knows_extra = !target.only_openais_fields || target.keeps_signatures;
             assistant::encode_calls(&parts, knows_extra, message);
             fields(message, &parts);
             Ok(())
