@@ -7,12 +7,13 @@
 //! the upstream's own, or of nobody's, goes as it is written.
 
 use crate::head::{Head, keys::knows};
+use crate::json::write::quoted;
 use crate::model::{Reasoning, Request};
 use crate::splice::Edits;
 use crate::{Dialect, Json, Surface, Target};
 
 /// The names of a wish to think: one of them is enough.
-const WISHES: [&str; 3] = ["reasoning_effort", "thinking", "reasoning"];
+pub(crate) const WISHES: [&str; 3] = ["reasoning_effort", "thinking", "reasoning"];
 
 /// The names of an output limit: one of them is enough.
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
@@ -63,6 +64,17 @@ impl<'d> Defaults<'d> {
             .filter(|field| !goes_before(surface, theirs, *field))
             .filter(|(name, value)| theirs == WORDS || is_native(name, value));
         add(edits, head, body, others);
+    }
+
+    /// The parameters as a request that asks nothing else; `None` if they cannot
+    /// be read as OpenAI's.
+    pub(crate) fn request(&self) -> Option<Request> {
+        let mut asked = br#"{"messages":[{"role":"user","content":"x"}]"#.to_vec();
+        for (name, value) in self.fields().filter(|(name, value)| !is_native(name, value)) {
+            asked.extend_from_slice(format!(",{}:{}", quoted(name), value.text()).as_bytes());
+        }
+        asked.push(b'}');
+        WORDS.decode_request(&asked).ok()
     }
 
     /// The deployment's wish to think, and its output limit.

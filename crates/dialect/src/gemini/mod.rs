@@ -10,6 +10,7 @@
 //! and the connection ends.
 
 pub(crate) mod as_sent;
+mod defaults;
 mod encode;
 pub mod error;
 mod extension;
@@ -55,8 +56,11 @@ pub static CONTRACT: Contract = Contract {
     betas: |_, _| Vec::new(),
     metadata_is_optional: false,
     longest_tool_name: 64,
-    add_defaults: |_, _, _, _| {},
+    add_defaults: defaults::add,
 };
+
+/// Names of the object that holds most parameters.
+const CONFIG: [&str; 2] = ["generationConfig", "generation_config"];
 
 /// This folder's dialect, for what it marks as its own.
 const HERE: Dialect = Dialect::Gemini;

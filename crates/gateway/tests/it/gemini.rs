@@ -178,3 +178,22 @@ async fn an_array_is_translated_and_holds_errors_as_elements() {
     assert_eq!(refused.status, 400);
     assert_eq!(refused.json()[0]["error"]["status"], "INVALID_ARGUMENT", "{}", refused.text());
 }
+
+#[tokio::test]
+async fn a_deployments_parameters_are_said_in_googles_words() {
+    let upstream = Upstream::start().await;
+    let deployment = deployment("m", "gemini/gemini-2.5-flash", &upstream.url());
+    let own =
+        "      temperature: 0.2\n      max_tokens: 100\n      additional_drop_params: [top_k]\n";
+    let bench = Bench::new(&format!("model_list:\n{deployment}{own}")).await;
+    let key = bench.key(|_| {}).await;
+    upstream.script(Script::on("").json(200, ANSWER).always());
+    let ask = ASK.replace("50", "50,\"topK\":3");
+    let answer = bench.post(WHOLE, &key, ask).answer().await;
+    assert_eq!(answer.header("x-keymoat-dropped"), Some("generationConfig.topK"));
+    let config = sent(&upstream).1["generationConfig"].clone();
+    assert_eq!(config, json!({"temperature": 0.2, "maxOutputTokens": 50}));
+    let bare = r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    bench.post(WHOLE, &key, bare).answer().await;
+    assert_eq!(sent(&upstream).1["generationConfig"]["maxOutputTokens"], 100);
+}
