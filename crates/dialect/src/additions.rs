@@ -13,6 +13,7 @@
 //! | `web_search_result_location` citations with an empty `encrypted_index` | Anthropic's clients | removed |
 //! | tool ids that begin with `toolu_km_` | Anthropic's clients | read back as the provider's own ids (`tool_ids`) |
 //! | a signature of Gemini's in such an id | Anthropic's clients | written beside the call again where the target knows [`EXTRA_CONTENT`]; removed elsewhere |
+//! | Claude's signatures and encrypted thinking in `thoughtSignature`, as base64 of a mark and what is sealed | Google's clients | read back as Claude's; removed for Google |
 //! | shortened tool names | nobody: put back in the answer ([`ToolNames`](crate::ToolNames)) | |
 //! | calls of [`JSON_TOOL`](crate::anthropic_messages::JSON_TOOL) | nobody: shown as the answer's text | |
 //! | `msg_` before a message's id; `native_finish_reason`, `stop_reason` beside a choice | both | not part of a message, so never sent back |

@@ -122,7 +122,7 @@ impl Folding {
             (Delta::Citation(citation), Content::Text { citations, .. }) => {
                 citations.push(citation.clone());
             }
-            (Delta::Signature(signature), Content::ToolCall { .. }) => {
+            (Delta::Signature(signature), Content::ToolCall { .. } | Content::Text { .. }) => {
                 part.signature = Some(signature.clone());
             }
             (Delta::Opaque(extension), _) => part.extensions.push(extension.clone()),

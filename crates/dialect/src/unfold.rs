@@ -33,7 +33,9 @@ fn tell(choice: u32, part: u32, whole: Part, push: &mut impl FnMut(Event)) {
     let (opening, deltas) = match content {
         Content::Text { text, citations } => {
             let citations = citations.into_iter().map(Delta::Citation);
-            (Opening::Text, std::iter::once(Delta::Text(text)).chain(citations).collect())
+            let signature = signature.map(Delta::Signature);
+            let said = std::iter::once(Delta::Text(text)).chain(citations).chain(signature);
+            (Opening::Text, said.collect())
         }
         Content::Refusal(text) => (Opening::Refusal, vec![Delta::Text(text)]),
         Content::Reasoning(thought) if thought.redacted.is_none() => {

@@ -1,5 +1,6 @@
 //! A request that goes up as its client wrote it, but for the parameters in
-//! `generationConfig` that the target is to go without.
+//! `generationConfig` that the target is to go without, and for what Claude has
+//! sealed.
 
 use super::CONFIG;
 use super::defaults::camel;
@@ -17,6 +18,7 @@ pub(crate) fn fit(
     target: &Target<'_>,
     dropped: &mut Dropped,
 ) {
+    super::foreign::remove(edits, head, body, target);
     let refused = || target.refused.names(None).filter(|_| target.drop_params);
     let stop_max = target.stop_max.filter(|_| target.drop_params);
     if target.additional_drop_params.is_empty() && stop_max.is_none() && refused().next().is_none()

@@ -14,9 +14,11 @@ mod defaults;
 mod encode;
 pub mod error;
 mod extension;
+mod foreign;
 mod part;
 pub mod request;
 pub mod response;
+mod seal;
 pub mod stream;
 pub(crate) mod usage;
 

@@ -2,17 +2,18 @@
 
 use super::HERE;
 use super::extension::{rest, take};
+use super::seal;
 use crate::Json;
 use crate::json::read::{Members, Object, Raw, Wrong, list, string};
 use crate::json::write::{ObjectWriter, array, json};
 use crate::media;
-use crate::model::{Content, Media, Origin, Part, Sealed, Thought, ToolKind};
+use crate::model::{Content, Media, Origin, Part, Thought, ToolKind};
 use crate::tool_ids;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Stands for the signature of a call that no model of Google's made
 /// (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+const NO_SIGNATURE: &str = seal::NONE;
 
 /// The ids of a conversation's calls, for calls and results that have none.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Ids {
     made: usize,
     /// Calls without a result, by the tool's name and in order.
     open: HashMap<String, VecDeque<String>>,
+    /// Calls whose results have named them.
+    answered: HashSet<String>,
 }
 
 impl Ids {
@@ -34,16 +37,16 @@ impl Ids {
 
     /// The id of a result's call: the oldest of that name that has none.
     fn result(&mut self, name: &str, id: Option<String>) -> String {
-        let calls = self.open.entry(name.to_owned()).or_default();
-        match id.filter(|id| !id.is_empty()) {
-            Some(id) => {
-                calls.retain(|open| *open != id);
-                id
-            }
-            None => calls
-                .pop_front()
-                .unwrap_or_else(|| format!("call_{:016x}", tool_ids::digest(name, 0))),
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
+            self.answered.insert(id.clone());
+            return id;
         }
+        while let Some(id) = self.open.get_mut(name).and_then(VecDeque::pop_front) {
+            if !self.answered.contains(&id) {
+                return id;
+            }
+        }
+        format!("call_{:016x}", tool_ids::digest(name, 0))
     }
 }
 
@@ -51,10 +54,16 @@ impl Ids {
 pub(super) fn decode(raw: Raw<'_>, ids: &mut Ids) -> Result<Part, Wrong> {
     let mut fields = Object::of(raw)?;
     let is_thought = take(&mut fields, "thought").is_some_and(|raw| raw.text() == "true");
-    let signature = take(&mut fields, "thoughtSignature").and_then(string).map(Sealed::googles);
+    let sealed = take(&mut fields, "thoughtSignature").and_then(string).and_then(seal::read);
+    let (signature, redacted) = match sealed {
+        Some(seal::Read::Signature(signature)) => (Some(signature), None),
+        Some(seal::Read::Redacted(redacted)) => (None, Some(redacted)),
+        None => (None, None),
+    };
     let content = if let Some(text) = fields.string("text")? {
         if is_thought {
-            let thought = Thought { text: Some(text), signature, redacted: None };
+            let text = Some(text).filter(|text| !text.is_empty());
+            let thought = Thought { text, signature, redacted };
             return Ok(Content::Reasoning(thought).into());
         }
         Content::Text { text, citations: Vec::new() }
@@ -180,11 +189,10 @@ pub(super) fn can_say(part: &Part) -> bool {
         Content::Text { .. }
         | Content::Refusal(_)
         | Content::Audio { .. }
+        | Content::Image { .. }
+        | Content::Document { .. }
         | Content::ToolCall { .. }
         | Content::ToolResult { .. } => true,
-        Content::Image { source, .. } | Content::Document { source, .. } => {
-            !matches!(source, Media::FileId(_))
-        }
         Content::Reasoning(thought) => thought.of(Origin::Google).signature.is_some(),
         Content::Opaque { source, .. } => *source == HERE,
     }
@@ -254,7 +262,7 @@ fn write_media(object: &mut ObjectWriter<'_>, source: &Media, part: &Part, title
             inner.member("data", data);
             inner.maybe("displayName", title.as_ref());
         }),
-        Media::Url(uri) => object.object("fileData", |inner| {
+        Media::Url(uri) | Media::FileId(uri) => object.object("fileData", |inner| {
             let stated = part.extensions.iter().find(|e| e.source == HERE && e.name == "mimeType");
             match (stated, by_name(uri)) {
                 (Some(stated), _) => inner.raw("mimeType", stated.value.text()),
@@ -264,8 +272,6 @@ fn write_media(object: &mut ObjectWriter<'_>, source: &Media, part: &Part, title
             inner.member("fileUri", uri);
         }),
         Media::Text(text) => object.member("text", text),
-        // `can_say` has refused it.
-        Media::FileId(_) => {}
     }
 }
 

@@ -86,11 +86,25 @@ fn parts(content: &mut Object<'_>, ids: &mut Ids) -> Result<Vec<Part>, Wrong> {
     let Some(raw) = content.take("parts") else { return Ok(Vec::new()) };
     // One part may stand for a list of one, as in Google's own JSON reader.
     let all = items(raw).unwrap_or_else(|| vec![raw]);
-    let read = all
-        .into_iter()
-        .enumerate()
-        .map(|(at, raw)| part::decode(raw, ids).map_err(|e| e.at(at).within("parts")));
-    read.collect()
+    let mut parts: Vec<Part> = Vec::with_capacity(all.len());
+    for (at, raw) in all.into_iter().enumerate() {
+        let part = part::decode(raw, ids).map_err(|e| e.at(at).within("parts"))?;
+        if let Some(Part { content: Content::Reasoning(last), .. }) = parts.last_mut()
+            && let Content::Reasoning(next) = &part.content
+            && last.signature.is_none()
+            && last.redacted.is_none()
+        {
+            // SDKs send the pieces of a stream back one by one; the last is signed.
+            if let Some(text) = &next.text {
+                last.text.get_or_insert_default().push_str(text);
+            }
+            last.signature.clone_from(&next.signature);
+            last.redacted.clone_from(&next.redacted);
+            continue;
+        }
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 fn instruction(raw: Raw<'_>) -> Result<Vec<Part>, Wrong> {

@@ -3,10 +3,10 @@
 use super::HERE;
 use super::extension::{extension, rest, take};
 use super::part::{self, Ids, Names};
-use super::usage;
+use super::{seal, usage};
 use crate::json::read::{Body, Object, Raw, Wrong, items, list, string};
 use crate::json::write::{ObjectWriter, array};
-use crate::model::{Choice, Citation, Content, Finish, Origin, Part, Response};
+use crate::model::{Choice, Citation, Content, Finish, Part, Response};
 use crate::{DecodeError, Json, Shown};
 
 /// Reads the body of a 200. A prompt that was blocked is an answer of one choice
@@ -212,17 +212,15 @@ pub(super) fn write_head(answer: &mut ObjectWriter<'_>, id: &str, model: &str, s
 /// Returns true if the client gets to see anything of the part.
 pub(super) fn shows(part: &Part) -> bool {
     match &part.content {
-        Content::Reasoning(thought) => thought.text.is_some() || is_signed(thought),
+        Content::Reasoning(thought) => {
+            thought.text.is_some() || thought.signature.is_some() || thought.redacted.is_some()
+        }
         _ => part::can_say(part),
     }
 }
 
-fn is_signed(thought: &crate::model::Thought) -> bool {
-    thought.of(Origin::Google).signature.is_some()
-}
-
 pub(super) fn write_part(out: &mut Vec<u8>, part: &Part) {
-    part::encode(out, part, &Names::default(), false);
+    part::encode(out, &seal::shown(part), &Names::default(), false);
 }
 
 /// Writes where a candidate's words come from, where the answer does not have

@@ -396,6 +396,7 @@ fn stream_part(choice: u32, part: u32, whole: &Part, piece: usize, events: &mut 
         Content::Text { text, citations } => {
             deltas.extend(pieces(text).into_iter().map(Delta::Text));
             deltas.extend(citations.iter().cloned().map(Delta::Citation));
+            deltas.extend(whole.signature.clone().map(Delta::Signature));
             Opening::Text
         }
         Content::Refusal(text) => {

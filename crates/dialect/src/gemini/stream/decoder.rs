@@ -153,6 +153,10 @@ impl Candidate {
                 if text.is_empty() && signature.is_none() {
                     return;
                 }
+                // A signature is of its own words alone.
+                if signature.is_some() {
+                    self.close(choice, out);
+                }
                 let part = self.go_on(choice, Kind::Text, out);
                 if !text.is_empty() {
                     out.push(Event::Delta { choice, part, delta: Delta::Text(text) });
@@ -162,7 +166,7 @@ impl Candidate {
                     self.close(choice, out);
                 }
             }
-            Content::Reasoning(thought) => {
+            Content::Reasoning(thought) if thought.redacted.is_none() => {
                 let part = self.go_on(choice, Kind::Thought, out);
                 if let Some(text) = thought.text.filter(|text| !text.is_empty()) {
                     out.push(Event::Delta { choice, part, delta: Delta::Text(text) });

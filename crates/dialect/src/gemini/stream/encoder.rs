@@ -4,9 +4,7 @@ use super::super::response::{shows, word_of, write_head, write_part};
 use super::super::{error, usage};
 use crate::contract::StreamEncoder;
 use crate::json::write::{ObjectWriter, one_line};
-use crate::model::{
-    Content, Delta, Event, Finish, Opening, Origin, Part, Sealed, Thought, ToolKind,
-};
+use crate::model::{Content, Delta, Event, Finish, Opening, Part, Sealed, Thought, ToolKind};
 use crate::{Shown, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,23 +114,20 @@ impl Encoder {
                     call.arguments.push_str(text);
                 }
             }
-            Delta::Signature(sealed) => match self.calls.get_mut(&at) {
-                Some(call) => call.signature = Some(sealed.clone()),
-                None if sealed.origin == Origin::Google => {
-                    let content = if is_thought {
-                        Content::Reasoning(Thought {
-                            text: Some(String::new()),
-                            signature: Some(sealed.clone()),
-                            redacted: None,
-                        })
-                    } else {
-                        Content::Text { text: String::new(), citations: Vec::new() }
-                    };
-                    let signature = Some(sealed.clone()).filter(|_| !is_thought);
-                    self.part(at.0, &Part { signature, ..content.into() }, out);
+            Delta::Signature(sealed) => {
+                if let Some(call) = self.calls.get_mut(&at) {
+                    call.signature = Some(sealed.clone());
+                    return;
                 }
-                None => {}
-            },
+                let content = if is_thought {
+                    let (text, signature) = (Some(String::new()), Some(sealed.clone()));
+                    Content::Reasoning(Thought { text, signature, redacted: None })
+                } else {
+                    Content::Text { text: String::new(), citations: Vec::new() }
+                };
+                let signature = Some(sealed.clone()).filter(|_| !is_thought);
+                self.part(at.0, &Part { signature, ..content.into() }, out);
+            }
             Delta::Citation(_) | Delta::Opaque(_) => {}
         }
     }
