@@ -13,6 +13,7 @@
 
 pub mod canned;
 pub mod chaos;
+pub mod gemini;
 pub mod golden;
 pub mod provider;
 pub mod random;

@@ -1,4 +1,5 @@
-//! A pretend provider with manners: answers OpenAI and Anthropic requests.
+//! A pretend provider with manners: answers OpenAI, Anthropic and (in `gemini`)
+//! Google requests.
 //!
 //! It follows the request (tools are called, schemas are filled, streams are
 //! streamed, usage is reported only when asked for) and is otherwise
@@ -42,7 +43,7 @@ pub fn answer(request: &Request) -> Option<Vec<Step>> {
         let model = json!({"id": "gpt-pretend", "object": "model", "created": 1, "owned_by": "us"});
         Some(json_ok(&json!({"object": "list", "data": [model]})))
     } else {
-        None
+        crate::gemini::answer(request)
     }
 }
 
