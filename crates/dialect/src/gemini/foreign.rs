@@ -2,12 +2,12 @@
 //! Google's models refuse.
 
 use super::seal::{self, FOREIGN};
+use crate::Target;
 use crate::head::Head;
 use crate::json::read::{Members, Raw, items};
 use crate::json::rewrite::{Change, list, object};
 use crate::json::write::quoted;
 use crate::splice::Edits;
-use crate::Target;
 use memchr::memmem;
 
 const FIELDS: [&str; 2] = ["thoughtSignature", "thought_signature"];
