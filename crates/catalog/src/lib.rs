@@ -23,6 +23,6 @@ pub use cost::{Cost, Terms, cost, stated, worst_case, worst_case_searches};
 pub use family::Families;
 pub use model::{Model, data_version, model, models, models_of};
 pub use prices::{PriceError, Prices, Region, SearchContext, Tier, Unit};
-pub use provider::{Auth, FillError, Metadata, OutputLimit, Provider, Quirks, Unsupported};
+pub use provider::{Auth, FillError, Metadata, OutputLimit, Provider, Quirks, Served, Unsupported};
 pub use provider_rows::{provider, providers, unsupported, unsupported_providers};
 pub use resolve::{Unresolved, resolve};

@@ -38,14 +38,27 @@ pub struct Provider {
     pub local: bool,
     /// Has no key: people sign in with an account, which is not supported yet.
     pub oauth: bool,
-    /// How the key goes on a request.
+    /// How the key goes on a request, unless an endpoint has its own way.
     pub auth: Auth,
     /// How it differs from its dialect.
     pub quirks: Quirks,
     /// What it charges for besides complete answers.
     pub billing: Billing,
-    pub(crate) also: Box<[Endpoint]>,
-    pub(crate) paths: Box<[(Endpoint, Option<&'static str>)]>,
+    pub(crate) endpoints: Box<[Served]>,
+}
+
+/// An endpoint that a provider serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// Path after the base URL; `{model}` is the place of the model's name.
+    pub path: &'static str,
+    /// How the key goes on a request to it.
+    pub auth: Auth,
+    /// The provider's row names its path: it may be of another dialect than the
+    /// provider's conversations.
+    pub is_named: bool,
 }
 
 /// How a key goes on a request.
@@ -204,20 +217,17 @@ pub enum FillError {
 impl Provider {
     /// The path of an endpoint after the base URL; `None` if it is not served.
     pub fn path(&self, endpoint: Endpoint) -> Option<&'static str> {
-        if let Some((_, path)) = self.paths.iter().find(|(of, _)| *of == endpoint) {
-            return *path;
-        }
-        let contract = self.dialect.contract();
-        let further: &[_] =
-            if self.also.contains(&endpoint) { contract.further_endpoints } else { &[] };
-        let mut served = contract.endpoints.iter().chain(further);
-        served.find(|(served, _)| *served == endpoint).map(|(_, path)| *path)
+        self.served(endpoint).map(|served| served.path)
     }
 
-    /// Returns true if the provider's row names the path of an endpoint, which may
-    /// be of another dialect than its conversations.
-    pub fn names_path(&self, endpoint: Endpoint) -> bool {
-        self.paths.iter().any(|(named, path)| *named == endpoint && path.is_some())
+    /// What is known of an endpoint; `None` if it is not served.
+    pub fn served(&self, endpoint: Endpoint) -> Option<&Served> {
+        self.endpoints.iter().find(|served| served.endpoint == endpoint)
+    }
+
+    /// All endpoints that are served.
+    pub fn endpoints(&self) -> &[Served] {
+        &self.endpoints
     }
 
     /// The environment variables that stand as `{NAME}` in the base URL.

@@ -12,14 +12,14 @@
 //! |---|---|
 //! | `aliases=A,B` | `Provider::aliases` |
 //! | `key_optional`, `local`, `oauth` | the fields of these names |
-//! | `auth=NAME` | `Auth::Header` |
+//! | `auth=NAME` | `Auth::Header`; `auth.ENDPOINT=NAME` or `bearer` for one endpoint alone |
 //! | `also=responses,messages` | further `Endpoint`s that it serves |
 //! | `path.ENDPOINT=/PATH` or `-` | `Provider::path`, where it is not the usual one, or is missing |
 //! | `free_errors=STATUS,…:URL`, `own_free_errors=…`, `bills_refusals=URL`, `states_cost=URL` | the fields of `Billing` |
 //! | all others | the field of `Quirks` of that name |
 
 use crate::billing::Billing;
-use crate::provider::{Auth, Metadata, OutputLimit, Provider, Quirks, Unsupported};
+use crate::provider::{Auth, Metadata, OutputLimit, Provider, Quirks, Served, Unsupported};
 use crate::table::{cell, find, rows};
 use dialect::{Dialect, Endpoint};
 use std::sync::OnceLock;
@@ -119,23 +119,58 @@ fn parse(row: &'static str) -> Option<Provider> {
             claude_elsewhere: false,
         },
         billing: Billing::default(),
-        also: Box::default(),
-        paths: Box::default(),
+        endpoints: Box::default(),
     };
-    let (mut headers, mut paths) = (Vec::new(), Vec::new());
+    let (mut headers, mut endpoints) = (Vec::new(), Endpoints::default());
     for word in traits.split(' ').filter(|word| !word.is_empty()) {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         if let Some(header) = name.strip_prefix("header.") {
             headers.push((header, value));
         } else if let Some(endpoint) = name.strip_prefix("path.") {
-            paths.push((Endpoint::parse(endpoint)?, (value != "-").then_some(value)));
+            endpoints.paths.push((Endpoint::parse(endpoint)?, (value != "-").then_some(value)));
+        } else if let Some(endpoint) = name.strip_prefix("auth.") {
+            let auth = if value == "bearer" { Auth::Bearer } else { Auth::Header(value) };
+            endpoints.auths.push((Endpoint::parse(endpoint)?, auth));
+        } else if name == "also" {
+            endpoints.also = value.split(',').map(Endpoint::parse).collect::<Option<_>>()?;
         } else {
             set_trait(&mut made, name, value)?;
         }
     }
     made.quirks.headers = headers.into();
-    made.paths = paths.into();
+    made.endpoints = endpoints.served(made.dialect, made.auth);
     Some(made)
+}
+
+/// What a row says of endpoints.
+#[derive(Default)]
+struct Endpoints {
+    also: Vec<Endpoint>,
+    /// `None` where an endpoint is missing.
+    paths: Vec<(Endpoint, Option<&'static str>)>,
+    auths: Vec<(Endpoint, Auth)>,
+}
+
+impl Endpoints {
+    /// The endpoints that are served: the dialect's own and the row's.
+    fn served(&self, dialect: Dialect, auth: Auth) -> Box<[Served]> {
+        let contract = dialect.contract();
+        let further = contract.further_endpoints.iter();
+        let further = further.filter(|(endpoint, _)| self.also.contains(endpoint));
+        let usual = contract.endpoints.iter().chain(further);
+        let unnamed = usual
+            .filter(|(endpoint, _)| self.paths.iter().all(|(named, _)| named != endpoint))
+            .map(|(endpoint, path)| (*endpoint, *path, false));
+        let named = self.paths.iter().filter_map(|(named, path)| Some((*named, (*path)?, true)));
+        let own = |endpoint| self.auths.iter().find(|(of, _)| *of == endpoint);
+        unnamed
+            .chain(named)
+            .map(|(endpoint, path, is_named)| {
+                let auth = own(endpoint).map_or(auth, |(_, auth)| *auth);
+                Served { endpoint, path, auth, is_named }
+            })
+            .collect()
+    }
 }
 
 fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()> {
@@ -149,7 +184,6 @@ fn set_trait(made: &mut Provider, name: &str, value: &'static str) -> Option<()>
         }
         "oauth" => made.oauth = true,
         "auth" => made.auth = Auth::Header(value),
-        "also" => made.also = value.split(',').map(Endpoint::parse).collect::<Option<_>>()?,
         "free_errors" => made.billing.set_free_errors(value)?,
         "own_free_errors" => {
             made.billing.set_free_errors(value)?;

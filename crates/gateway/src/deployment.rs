@@ -39,6 +39,8 @@ pub struct Deployment {
     pub api_version: Option<String>,
     /// None where the upstream wants none.
     pub credential: Option<Credential>,
+    /// Credentials of endpoints that take the key in a way of their own.
+    pub endpoint_credentials: Vec<(Endpoint, Credential)>,
     /// Share of the traffic among equals.
     pub weight: u32,
     /// Lower ones are used first.
@@ -162,6 +164,15 @@ pub struct Candidate {
     pub alone: bool,
 }
 
+impl Deployment {
+    /// The credential for requests to an endpoint; `None` where the upstream wants
+    /// none.
+    pub fn credential_for(&self, endpoint: Endpoint) -> Option<&Credential> {
+        let own = self.endpoint_credentials.iter().find(|(of, _)| *of == endpoint);
+        own.map(|(_, credential)| credential).or(self.credential.as_ref())
+    }
+}
+
 impl Candidate {
     /// Fills a wildcard with what the client's model name matched.
     pub fn new(deployment: &Arc<Deployment>, captured: Option<&str>, alone: bool) -> Self {
@@ -204,8 +215,8 @@ impl Candidate {
     /// dialect, or one that its row names with its path.
     pub fn serves(&self, surface: Surface) -> bool {
         let (provider, endpoint) = (self.deployment.provider, surface.row().endpoint);
-        let speaks = surface.dialect() == self.dialect() || provider.names_path(endpoint);
-        speaks && provider.path(endpoint).is_some()
+        let speaks = surface.dialect() == self.dialect();
+        provider.served(endpoint).is_some_and(|served| speaks || served.is_named)
     }
 
     /// Whether it is configured to chat, or known to.
@@ -323,6 +334,7 @@ pub(crate) mod testing {
             base_path: base_path.into(),
             api_version: None,
             credential: None,
+            endpoint_credentials: Vec::new(),
             weight: 1,
             order: 1,
             in_flight: None,

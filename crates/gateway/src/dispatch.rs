@@ -63,14 +63,15 @@ pub async fn dispatch(
     let (body, exchange) = off_worker(admission.body.bytes.len(), seal).await;
     let candidate = permit.candidate();
     let deployment = &candidate.deployment;
-    let Some(path) = candidate.path(exchange.surface.row().endpoint) else {
+    let endpoint = exchange.surface.row().endpoint;
+    let Some(path) = candidate.path(endpoint) else {
         let failure = wire::cannot_serve(admission.call.surface, deployment.provider.name);
         permit.settle(Ending::Refused);
         return Err(Failed { failure, status: None, again: false });
     };
     let headers = headers::upstream(admission, candidate, &betas);
     let outgoing = Outgoing::new(deployment.origin.clone(), Method::POST, path, headers);
-    let attached = match &deployment.credential {
+    let attached = match deployment.credential_for(endpoint) {
         Some(credential) => credential.attach(outgoing),
         None => Ok(outgoing.without_credential()),
     };

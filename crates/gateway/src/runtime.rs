@@ -12,6 +12,7 @@ use crate::rules::KeyLimits;
 use base::{KeyHash, NanoUsd, Redactor};
 use catalog::{Auth, Prices};
 use config::{Config, MetricsKey, ResponseModel, UnknownPrice};
+use dialect::Endpoint;
 use egress::{Egress, Policy, Reach};
 use http::{HeaderName, HeaderValue};
 use ledger::{Allowance, Book, Cell, Opening, Subject};
@@ -324,7 +325,8 @@ fn deployment(configured: &config::Deployment, config: &Config) -> Result<Deploy
         is_own_origin: configured.is_default_origin,
         api_base: configured.origin.to_string().into(),
         base_path: configured.base_path.as_str().into(),
-        credential: credential(configured)?,
+        credential: credential(configured, configured.provider.auth)?,
+        endpoint_credentials: endpoint_credentials(configured)?,
         weight: weight(configured, &config.deployments),
         order: configured.order.unwrap_or(1),
         in_flight: None,
@@ -364,13 +366,28 @@ fn own_prices(configured: &config::Deployment) -> Result<Option<Prices>, String>
     Prices::from_overrides(fields).map(Some).map_err(|error| error.to_string())
 }
 
-fn credential(configured: &config::Deployment) -> Result<Option<Credential>, String> {
+/// Credentials for the endpoints that take the key in another way than the rest.
+fn endpoint_credentials(
+    configured: &config::Deployment,
+) -> Result<Vec<(Endpoint, Credential)>, String> {
+    let provider = configured.provider;
+    let others = provider.endpoints().iter().filter(|served| served.auth != provider.auth);
+    let mut credentials = Vec::new();
+    for served in others {
+        if let Some(credential) = credential(configured, served.auth)? {
+            credentials.push((served.endpoint, credential));
+        }
+    }
+    Ok(credentials)
+}
+
+fn credential(configured: &config::Deployment, auth: Auth) -> Result<Option<Credential>, String> {
     let own = configured.extra_headers.iter();
     let own = || own.clone().filter(|(name, _)| vault::carries_credential(name));
     if configured.api_key.is_none() && own().next().is_none() {
         return Ok(None);
     }
-    let scheme = match configured.provider.auth {
+    let scheme = match auth {
         Auth::Bearer => AuthScheme::Bearer,
         Auth::Header(name) => AuthScheme::Header(HeaderName::from_static(name)),
     };

@@ -183,6 +183,10 @@ fn requests_go_where_recordings_went() {
 fn quirks_are_read_from_the_row() {
     let anthropic = provider("anthropic").unwrap();
     assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
+    let gemini = catalog::provider("gemini").unwrap();
+    let auth = |endpoint| gemini.served(endpoint).map(|served| served.auth);
+    assert_eq!(auth(Endpoint::GenerateContent), Some(Auth::Header("x-goog-api-key")));
+    assert_eq!(auth(Endpoint::Embeddings), Some(Auth::Bearer));
     assert_eq!(&*anthropic.quirks.headers, [("anthropic-version", "2023-06-01")]);
     assert_eq!(&*anthropic.base_url_envs, ["ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"]);
     let publicai = provider("publicai").unwrap();

@@ -197,3 +197,17 @@ async fn a_deployments_parameters_are_said_in_googles_words() {
     bench.post(WHOLE, &key, bare).answer().await;
     assert_eq!(sent(&upstream).1["generationConfig"]["maxOutputTokens"], 100);
 }
+
+#[tokio::test]
+async fn an_endpoint_with_a_scheme_of_its_own_gets_the_key_in_that() {
+    let (upstream, bench, key) = bench("gemini/gemini-embedding-001").await;
+    upstream.script(canned::embeddings(1));
+    let body = json!({"model": "m", "input": "Hi"}).to_string();
+    let answer = bench.post("/v1/embeddings", &key, body).answer().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let request = upstream.received().pop().unwrap();
+    assert_eq!(request.path, "/openai/embeddings");
+    let bearer = request.header("authorization").unwrap();
+    assert!(bearer.starts_with("Bearer ") && !bearer.contains(&key));
+    assert_eq!(request.header("x-goog-api-key"), None);
+}
