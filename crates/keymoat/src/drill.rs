@@ -12,7 +12,8 @@ use base::{CallId, Clock as _, NanoUsd, SystemClock};
 use guard::Advisories;
 use guard::host::Host;
 use ledger::{
-    Batch, Ending, KeyHasher, Position, RecordId, SpendRecord, SpoolId, Store as _, VirtualKey,
+    Batch, Ending, KeyHasher, Keys as _, Position, RecordId, Spend as _, SpendRecord, SpoolId,
+    Store as _, VirtualKey,
 };
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;

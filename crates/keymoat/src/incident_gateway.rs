@@ -5,7 +5,7 @@ use ::incident::usage::{self, Call, Span, Usage};
 use ::incident::{Containment, Frozen, Incident};
 use base::clock::rfc3339;
 use base::{Clock as _, SystemClock};
-use ledger::{SpendFilter, SpendRecord, Store as _};
+use ledger::{Spend as _, SpendFilter, SpendRecord};
 use std::path::Path;
 use store::Sqlite;
 

@@ -5,7 +5,7 @@ use crate::cli::Remote;
 use crate::{guard_data, remote};
 use base::{Clock as _, KeyHash, Secret, SystemClock};
 use http::Method;
-use ledger::{CANARY_TAG, KeyFilter, KeyHasher, Store as _, VirtualKey, public_name};
+use ledger::{CANARY_TAG, KeyFilter, KeyHasher, Keys as _, VirtualKey, public_name};
 use serde_json::{Value, json};
 use store::{DataDir, Sqlite};
 

@@ -9,6 +9,7 @@
 //! that window and in the one that follows it, so that all windows together
 //! never hand out more than the calendar allows.
 
+use crate::allowance::Opening;
 use crate::window::Window;
 use base::NanoUsd;
 
@@ -30,6 +31,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// Returns the opening of a cell that goes on from here.
+    pub fn opening(&self) -> Opening {
+        Opening { spent: self.spend.0, window_ends_ms: self.resets_at_ms, ahead: self.ahead.0 }
+    }
+
     /// Opens the window that holds `now_ms`, if that is another one. Where the
     /// clock went back, what was spent in the later window stays counted; a
     /// store that knows the records puts the sum in its place.

@@ -32,6 +32,62 @@ pub enum Subject {
     Proxy,
 }
 
+impl Subject {
+    /// Name of its kind, as it is written down.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::User(_) => "user",
+            Self::Team(_) => "team",
+            Self::Organization(_) => "organization",
+            Self::EndUser(_) => "end_user",
+            Self::Tag(_) => "tag",
+            Self::Model(_) => "model",
+            Self::Provider(_) => "provider",
+            Self::Deployment(_) => "deployment",
+            Self::Credential(_) => "credential",
+            Self::Proxy => "proxy",
+        }
+    }
+
+    /// Its id within its kind, as it is written down.
+    pub fn id(&self) -> &[u8] {
+        match self {
+            Self::Key(hash) => &hash.0,
+            Self::User(id)
+            | Self::Team(id)
+            | Self::Organization(id)
+            | Self::EndUser(id)
+            | Self::Tag(id)
+            | Self::Model(id)
+            | Self::Provider(id)
+            | Self::Deployment(id)
+            | Self::Credential(id) => id.as_bytes(),
+            Self::Proxy => &[],
+        }
+    }
+
+    /// Reads the output of [`Subject::kind`] and [`Subject::id`]; `None` if it is
+    /// something else.
+    pub fn from_parts(kind: &str, id: &[u8]) -> Option<Self> {
+        let text = || std::str::from_utf8(id).ok().map(Arc::from);
+        match kind {
+            "key" => Some(Self::Key(KeyHash(id.try_into().ok()?))),
+            "user" => text().map(Self::User),
+            "team" => text().map(Self::Team),
+            "organization" => text().map(Self::Organization),
+            "end_user" => text().map(Self::EndUser),
+            "tag" => text().map(Self::Tag),
+            "model" => text().map(Self::Model),
+            "provider" => text().map(Self::Provider),
+            "deployment" => text().map(Self::Deployment),
+            "credential" => text().map(Self::Credential),
+            "proxy" => id.is_empty().then_some(Self::Proxy),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -162,11 +162,7 @@ impl VirtualKey {
     /// whether it has a budget or gets one later.
     pub fn tally(&self) -> (Allowance, Opening) {
         let limit = self.max_budget.unwrap_or(NanoUsd(i64::MAX));
-        let opening = Opening {
-            spent: self.spend.0,
-            window_ends_ms: self.budget_reset_at_ms,
-            ahead: self.budget_ahead.0,
-        };
+        let opening = self.account().opening();
         (Allowance::money(Subject::Key(self.hash), limit, self.budget_duration), opening)
     }
 

@@ -45,6 +45,7 @@ pub use reservation::{
     Ask, Hold, Overrun, Reservation, admit, available_money, available_tokens, count_retry, reserve,
 };
 pub use store::{
-    Batch, Boxed, DaySpend, KeyFilter, KeySort, Position, SpendFilter, SpoolId, Store, StoreError,
+    AccountName, Accounts, Batch, Boxed, DaySpend, KeyFilter, KeySort, Keys, Position, Spend,
+    SpendFilter, SpoolId, Store, StoreError,
 };
 pub use window::{Window, WindowError, WindowUnit};

@@ -5,6 +5,7 @@
 //! it ended, where its cost came from and which prices it was computed with.
 //! How it is written down says `compact`.
 
+use crate::allowance::Subject;
 use crate::record_id::RecordId;
 use base::{KeyHash, NanoUsd};
 use serde::{Deserialize, Serialize};
@@ -272,6 +273,31 @@ impl SpendRecord {
             cache_hit: false,
             timing: Timing::default(),
         }
+    }
+
+    /// Subjects that it is charged to, each once.
+    pub fn subjects(&self) -> Vec<Subject> {
+        let some = |text: &Option<Arc<str>>, of: fn(Arc<str>) -> Subject| {
+            text.as_ref().filter(|text| !text.is_empty()).map(|text| of(Arc::clone(text)))
+        };
+        let named = |text: &Arc<str>, of: fn(Arc<str>) -> Subject| {
+            (!text.is_empty()).then(|| of(Arc::clone(text)))
+        };
+        let mut subjects = vec![Subject::Proxy];
+        subjects.extend(self.key_hash.map(Subject::Key));
+        subjects.extend(some(&self.user_id, Subject::User));
+        subjects.extend(some(&self.team_id, Subject::Team));
+        subjects.extend(some(&self.organization_id, Subject::Organization));
+        subjects.extend(some(&self.end_user, Subject::EndUser));
+        subjects.extend(named(&self.model_group, Subject::Model));
+        subjects.extend(named(&self.provider, Subject::Provider));
+        subjects.extend(named(&self.deployment_id, Subject::Deployment));
+        subjects.extend(some(&self.credential_id, Subject::Credential));
+        for tag in &self.tags {
+            let tag = named(tag, Subject::Tag).filter(|tag| !subjects.contains(tag));
+            subjects.extend(tag);
+        }
+        subjects
     }
 
     /// The time whose window pays.

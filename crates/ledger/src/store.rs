@@ -3,10 +3,13 @@
 //! Nothing here runs per request: keys are cached by who asks, and records
 //! arrive through the spool in batches. Every method is one transaction.
 
+use crate::account::Account;
+use crate::allowance::Subject;
 use crate::key::{KeyPatch, VirtualKey};
 use crate::key_change::KeyChange;
 use crate::record::{Opened, SpendRecord};
 use crate::record_id::RecordId;
+use crate::window::Window;
 use base::{KeyHash, NanoUsd};
 use std::future::Future;
 use std::pin::Pin;
@@ -151,8 +154,8 @@ impl Batch {
     }
 }
 
-/// A database that holds keys and records.
-pub trait Store: Send + Sync {
+/// Virtual keys at rest.
+pub trait Keys: Send + Sync {
     /// The key with this hash.
     fn key_by_hash(&self, hash: KeyHash) -> Boxed<'_, Option<VirtualKey>>;
 
@@ -169,7 +172,7 @@ pub trait Store: Send + Sync {
 
     /// Changes a key, gives it another hash and name, and returns it. Records
     /// of the old hash that come later are charged to it. Errors as of
-    /// [`Store::update_key`].
+    /// [`Keys::update_key`].
     fn replace_key(
         &self,
         hash: KeyHash,
@@ -191,7 +194,31 @@ pub trait Store: Send + Sync {
         page: u32,
         size: u32,
     ) -> Boxed<'_, (Vec<VirtualKey>, u64)>;
+}
 
+/// Account to open; see [`Accounts::open_accounts`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountName {
+    /// Whose spending it counts.
+    pub subject: Subject,
+    /// Length of its windows; `None` for one that never ends.
+    pub window: Option<Window>,
+    /// End of the first window if it is new, milliseconds since 1970; `None`
+    /// for the next boundary of the calendar.
+    pub ends_ms: Option<i64>,
+}
+
+/// Balances at rest. Every record is charged to each account of its subjects.
+pub trait Accounts: Send + Sync {
+    /// Returns the accounts in the windows of `now_ms`, all as of one moment, in
+    /// the order of `names`. One with a window that is not there yet begins now:
+    /// at zero, or, of [`Subject::Proxy`], with what its records say that was
+    /// spent in the window.
+    fn open_accounts(&self, names: Vec<AccountName>, now_ms: i64) -> Boxed<'_, Vec<Account>>;
+}
+
+/// Spend records at rest.
+pub trait Spend: Send + Sync {
     /// Records, latest first.
     fn spend_logs(
         &self,
@@ -203,23 +230,22 @@ pub trait Store: Send + Sync {
     /// Sums by day, earliest first. Days without records are left out.
     fn spend_by_day(&self, filter: SpendFilter) -> Boxed<'_, Vec<DaySpend>>;
 
-    /// For each of `starts`, the cost of all records that began then
-    /// (milliseconds since 1970) or later, of all that there are for `None`; in
-    /// that order, all as of one moment.
-    fn spend_since(&self, starts: Vec<Option<i64>>) -> Boxed<'_, Vec<NanoUsd>>;
-
-    /// Whether it answers.
-    fn ping(&self) -> Boxed<'_, ()>;
-
-    /// Puts a batch in: records that are not there yet, their keys' balances,
-    /// changes to keys, what is parked, and the position; all of it or nothing. Putting the same
-    /// in again changes nothing. Where `to.offset` is 0 the whole is on disk on
+    /// Puts a batch in: records that are not there yet, the accounts of their
+    /// subjects,
+    /// changes to keys, what is parked, and the position; all of it or
+    /// nothing. Putting the same in again changes nothing. Where `to.offset` is 0 the whole is on disk on
     /// return: the files before that place go away next. Returns how many
     /// records were new.
     fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64>;
 
     /// How far a spool has been put in, and what is parked of it.
     fn drained(&self, spool: SpoolId) -> Boxed<'_, (Position, Vec<Opened>)>;
+}
+
+/// A database that holds keys, balances and records.
+pub trait Store: Keys + Accounts + Spend {
+    /// Whether it answers.
+    fn ping(&self) -> Boxed<'_, ()>;
 
     /// Finishes what is queued and closes; everything after is
     /// [`StoreError::Unavailable`].

@@ -1,7 +1,7 @@
 //! A folder to run the binary in: nothing of the real machine is named in its
 //! environment.
 
-use ledger::{KeyHasher, Store as _, VirtualKey, public_name};
+use ledger::{KeyHasher, Keys as _, Store as _, VirtualKey, public_name};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

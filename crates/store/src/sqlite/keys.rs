@@ -1,8 +1,11 @@
 //! Virtual keys in rows.
 
+use super::accounts;
 use super::connection::error;
 use base::{KeyHash, NanoUsd};
-use ledger::{KeyChange, KeyFate, KeyFilter, KeyPatch, KeySort, StoreError, VirtualKey, Window};
+use ledger::{
+    KeyChange, KeyFate, KeyFilter, KeyPatch, KeySort, StoreError, Subject, VirtualKey, Window,
+};
 use rusqlite::types::Type;
 use rusqlite::{
     Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
@@ -10,17 +13,38 @@ use rusqlite::{
 
 macro_rules! columns {
     () => {
-        "hash, name, alias, models, max_budget, budget_duration, budget_reset_at_ms, \
-         budget_began_ms, budget_ahead, spend, total_spend, rpm_limit, tpm_limit, max_parallel_requests, \
-         expires_at_ms, blocked, user_id, team_id, organization_id, tags, metadata, settings, \
-         created_at_ms, updated_at_ms, created_by, updated_by, last_active_ms"
+        "hash, name, alias, models, max_budget, budget_duration, rpm_limit, tpm_limit, \
+         max_parallel_requests, expires_at_ms, blocked, user_id, team_id, organization_id, tags, \
+         metadata, settings, created_at_ms, updated_at_ms, created_by, updated_by, last_active_ms"
+    };
+}
+
+/// Columns of a key and of its balance: the account of its window, and the one
+/// that never ends.
+macro_rules! selected {
+    () => {
+        concat!(
+            columns!(),
+            ", CASE WHEN budget_duration IS NULL THEN lifetime.spent ELSE open.spent END AS spend,
+             lifetime.total AS total_spend, open.resets_at_ms AS budget_reset_at_ms,
+             open.began_ms AS budget_began_ms, open.ahead AS budget_ahead"
+        )
+    };
+}
+
+macro_rules! with_balance {
+    () => {
+        " FROM virtual_keys
+         LEFT JOIN accounts AS lifetime ON lifetime.subject_kind = 'key'
+           AND lifetime.subject_id = hash AND lifetime.unit = 'money' AND lifetime.window = ''
+         LEFT JOIN accounts AS open ON open.subject_kind = 'key'
+           AND open.subject_id = hash AND open.unit = 'money' AND open.window = budget_duration"
     };
 }
 
 macro_rules! filtered {
     () => {
-        " FROM virtual_keys
-         WHERE (:user_id IS NULL OR user_id = :user_id)
+        " WHERE (:user_id IS NULL OR user_id = :user_id)
            AND (:team_id IS NULL OR team_id = :team_id)
            AND (:organization_id IS NULL OR organization_id = :organization_id)
            AND (:created_by IS NULL OR created_by = :created_by)
@@ -31,20 +55,18 @@ macro_rules! filtered {
     };
 }
 
-const BY_HASH: &str = concat!("SELECT ", columns!(), " FROM virtual_keys WHERE hash = ?1");
-const BY_ALIAS: &str = concat!("SELECT ", columns!(), " FROM virtual_keys WHERE alias = ?1");
+const BY_HASH: &str = concat!("SELECT ", selected!(), with_balance!(), " WHERE hash = ?1");
+const BY_ALIAS: &str = concat!("SELECT ", selected!(), with_balance!(), " WHERE alias = ?1");
 const INSERT: &str = concat!(
     "INSERT INTO virtual_keys (",
     columns!(),
-    ") VALUES (:hash, :name, :alias, :models, :max_budget, :budget_duration, \
-     :budget_reset_at_ms, :budget_began_ms, :budget_ahead, :spend, :total_spend, :rpm_limit, \
+    ") VALUES (:hash, :name, :alias, :models, :max_budget, :budget_duration, :rpm_limit, \
      :tpm_limit, :max_parallel_requests, :expires_at_ms, :blocked, :user_id, \
      :team_id, :organization_id, :tags, :metadata, :settings, :created_at_ms, \
      :updated_at_ms, :created_by, :updated_by, :last_active_ms)"
 );
 const UPDATE: &str = "UPDATE virtual_keys SET alias = :alias, models = :models, max_budget = :max_budget, budget_duration = \
-     :budget_duration, budget_reset_at_ms = :budget_reset_at_ms, budget_began_ms = \
-     :budget_began_ms, budget_ahead = :budget_ahead, spend = :spend, rpm_limit = :rpm_limit, tpm_limit = \
+     :budget_duration, rpm_limit = :rpm_limit, tpm_limit = \
      :tpm_limit, max_parallel_requests = :max_parallel_requests, expires_at_ms = \
      :expires_at_ms, blocked = :blocked, user_id = :user_id, team_id = :team_id, \
      organization_id = :organization_id, tags = :tags, metadata = :metadata, settings \
@@ -56,14 +78,16 @@ const SET_BLOCKED: &str = "UPDATE virtual_keys SET blocked = ?2, \
 const SUCCEED: &str = "INSERT INTO key_successors (hash, successor) VALUES (?1, ?2)";
 /// A hash that is a key's again is nobody's predecessor.
 const UNSUCCEED: &str = "DELETE FROM key_successors WHERE hash = ?1";
-const COUNT: &str = concat!("SELECT count(*)", filtered!());
+const COUNT: &str = concat!("SELECT count(*) FROM virtual_keys", filtered!());
 /// One text for every order: the sort is bound like any value. Keys are few
 /// enough to be sorted without an index.
 const LIST: &str = concat!(
     "SELECT ",
-    columns!(),
+    selected!(),
     ", CASE :sort WHEN 0 THEN created_at_ms WHEN 1 THEN updated_at_ms WHEN 2 THEN last_active_ms
-        WHEN 3 THEN spend WHEN 4 THEN max_budget ELSE alias END AS sort_key",
+        WHEN 3 THEN CASE WHEN budget_duration IS NULL THEN lifetime.spent ELSE open.spent END
+        WHEN 4 THEN max_budget ELSE alias END AS sort_key",
+    with_balance!(),
     filtered!(),
     " ORDER BY CASE WHEN :ascending THEN sort_key END ASC NULLS LAST,
         CASE WHEN NOT :ascending THEN sort_key END DESC NULLS LAST, hash
@@ -80,9 +104,15 @@ pub(super) fn by_alias(db: &Connection, alias: &str) -> Result<Option<VirtualKey
     statement.query_row([alias], read).optional().map_err(error)
 }
 
-pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError> {
-    let mut statement = db.prepare_cached(INSERT).map_err(error)?;
-    statement
+pub(super) fn insert(db: &mut Connection, key: &VirtualKey) -> Result<(), StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    put(&tx, key)?;
+    tx.commit().map_err(error)
+}
+
+fn put(tx: &Transaction<'_>, key: &VirtualKey) -> Result<(), StoreError> {
+    tx.prepare_cached(INSERT)
+        .map_err(error)?
         .execute(named_params! {
             ":hash": key.hash.0,
             ":name": key.name,
@@ -90,11 +120,6 @@ pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError
             ":models": list_text(&key.models)?,
             ":max_budget": key.max_budget.map(|budget| budget.0),
             ":budget_duration": key.budget_duration.map(|window| window.to_string()),
-            ":budget_reset_at_ms": key.budget_reset_at_ms,
-            ":budget_began_ms": key.budget_began_ms,
-            ":budget_ahead": key.budget_ahead.0,
-            ":spend": key.spend.0,
-            ":total_spend": key.total_spend.0,
             ":rpm_limit": key.rpm_limit.map(signed),
             ":tpm_limit": key.tpm_limit.map(signed),
             ":max_parallel_requests": key.max_parallel_requests.map(signed),
@@ -113,8 +138,8 @@ pub(super) fn insert(db: &Connection, key: &VirtualKey) -> Result<(), StoreError
             ":last_active_ms": key.last_active_ms,
         })
         .map_err(|cause| taken(cause, key))?;
-    db.prepare_cached(UNSUCCEED).map_err(error)?.execute([key.hash.0]).map_err(error)?;
-    Ok(())
+    tx.prepare_cached(UNSUCCEED).map_err(error)?.execute([key.hash.0]).map_err(error)?;
+    accounts::save_key(tx, key)
 }
 
 pub(super) fn update(
@@ -132,10 +157,6 @@ pub(super) fn update(
             ":models": list_text(&key.models)?,
             ":max_budget": key.max_budget.map(|budget| budget.0),
             ":budget_duration": key.budget_duration.map(|window| window.to_string()),
-            ":budget_reset_at_ms": key.budget_reset_at_ms,
-            ":budget_began_ms": key.budget_began_ms,
-            ":budget_ahead": key.budget_ahead.0,
-            ":spend": key.spend.0,
             ":rpm_limit": key.rpm_limit.map(signed),
             ":tpm_limit": key.tpm_limit.map(signed),
             ":max_parallel_requests": key.max_parallel_requests.map(signed),
@@ -151,6 +172,7 @@ pub(super) fn update(
             ":updated_by": key.updated_by,
         })
         .map_err(|cause| taken(cause, &key))?;
+    accounts::save_key(&tx, &key)?;
     tx.commit().map_err(error)?;
     Ok(key)
 }
@@ -176,8 +198,8 @@ pub(super) fn replace(
 ) -> Result<VirtualKey, StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
     let key = VirtualKey { hash: successor, name, ..changed(&tx, hash, patch)? };
-    tx.prepare_cached(DELETE).map_err(error)?.execute([hash.0]).map_err(error)?;
-    insert(&tx, &key)?;
+    delete_one(&tx, hash)?;
+    put(&tx, &key)?;
     tx.prepare_cached(SUCCEED).map_err(error)?.execute([hash.0, successor.0]).map_err(error)?;
     tx.commit().map_err(error)?;
     Ok(key)
@@ -188,13 +210,7 @@ pub(super) fn change(tx: &Transaction<'_>, change: &KeyChange) -> Result<(), Sto
     let blocked = match change.fate {
         KeyFate::Blocked => true,
         KeyFate::Unblocked => false,
-        KeyFate::Deleted => {
-            return tx
-                .prepare_cached(DELETE)
-                .and_then(|mut statement| statement.execute([change.hash.0]))
-                .map(drop)
-                .map_err(error);
-        }
+        KeyFate::Deleted => return delete_one(tx, change.hash).map(drop),
     };
     tx.prepare_cached(SET_BLOCKED)
         .and_then(|mut statement| {
@@ -208,12 +224,19 @@ pub(super) fn delete(db: &mut Connection, hashes: &[KeyHash]) -> Result<Vec<KeyH
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
     let mut deleted = Vec::new();
     for hash in hashes {
-        if tx.prepare_cached(DELETE).map_err(error)?.execute([hash.0]).map_err(error)? > 0 {
+        if delete_one(&tx, *hash)? {
             deleted.push(*hash);
         }
     }
     tx.commit().map_err(error)?;
     Ok(deleted)
+}
+
+/// Deletes a key and its accounts; returns true if it was there.
+fn delete_one(tx: &Transaction<'_>, hash: KeyHash) -> Result<bool, StoreError> {
+    accounts::delete(tx, &Subject::Key(hash))?;
+    let deleted = tx.prepare_cached(DELETE).map_err(error)?.execute([hash.0]).map_err(error)?;
+    Ok(deleted > 0)
 }
 
 pub(super) fn list(
@@ -273,8 +296,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<VirtualKey> {
         max_budget: row.get::<_, Option<i64>>("max_budget")?.map(NanoUsd),
         budget_duration: window.map_err(|cause| unreadable(row, "budget_duration", cause))?,
         budget_reset_at_ms: row.get("budget_reset_at_ms")?,
-        budget_began_ms: row.get("budget_began_ms")?,
-        budget_ahead: NanoUsd(row.get("budget_ahead")?),
+        budget_began_ms: row.get::<_, Option<i64>>("budget_began_ms")?.unwrap_or_default(),
+        budget_ahead: NanoUsd(row.get::<_, Option<i64>>("budget_ahead")?.unwrap_or_default()),
         spend: NanoUsd(row.get("spend")?),
         total_spend: NanoUsd(row.get("total_spend")?),
         rpm_limit: read_count(row, "rpm_limit")?,

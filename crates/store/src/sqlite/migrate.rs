@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_spend_records", include_str!("../../migrations/0002_spend_records.sql")),
     ("0003_key_successors", include_str!("../../migrations/0003_key_successors.sql")),
     ("0004_clock_set_back", include_str!("../../migrations/0004_clock_set_back.sql")),
+    ("0005_accounts", include_str!("../../migrations/0005_accounts.sql")),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migrations (
@@ -74,13 +75,19 @@ mod tests {
     use rusqlite::{Connection, params};
     use std::path::Path;
 
-    /// As the first version left it.
+    /// A database as the first version left it.
     fn first_version() -> Connection {
+        version(1)
+    }
+
+    /// A database that so many steps have been applied to.
+    fn version(steps: usize) -> Connection {
         let db = Connection::open_in_memory().unwrap();
-        let (name, sql) = MIGRATIONS[0];
         db.execute_batch(CREATE).unwrap();
-        db.execute_batch(sql).unwrap();
-        db.execute(RECORD, params![1, name, checksum(sql), 5]).unwrap();
+        for (number, (name, sql)) in (1_i64..).zip(MIGRATIONS).take(steps) {
+            db.execute_batch(sql).unwrap();
+            db.execute(RECORD, params![number, name, checksum(sql), 5]).unwrap();
+        }
         db
     }
 
@@ -131,5 +138,69 @@ mod tests {
             },
         ];
         assert_eq!(rows, expected);
+    }
+
+    type Row = (String, Vec<u8>, String, [i64; 3], Option<i64>, i64);
+
+    #[test]
+    fn balances_move_from_keys_to_accounts() {
+        let mut db = version(4);
+        let key = "INSERT INTO virtual_keys (hash, name, models, budget_duration,
+            budget_reset_at_ms, budget_began_ms, budget_ahead, spend, total_spend, blocked, tags,
+            metadata, settings, created_at_ms, updated_at_ms)
+            VALUES (?, 'sk-...', '[]', ?, ?, ?, ?, ?, ?, 0, '[]', '{}', '{}', 1, 1)";
+        let hash = |number: u8| [number; 32];
+        let daily = params![hash(1), "1d", 86_400_000, 5, 3, 40, 900];
+        db.execute(key, daily).unwrap();
+        db.execute(key, params![hash(2), None::<&str>, None::<i64>, 0, 0, 0, 70]).unwrap();
+        let record = |number: u8, cost: i64, user: Option<&str>, tags: &[&str]| SpendRecord {
+            cost: NanoUsd(cost),
+            key_hash: Some(KeyHash(hash(1))),
+            user_id: user.map(Into::into),
+            model_group: "m".into(),
+            tags: tags.iter().map(|tag| (*tag).into()).collect(),
+            ..SpendRecord::new(RecordId { call: CallId::new(5, [number; 10]), attempt: 0 }, 5)
+        };
+        let records = [
+            record(1, 3_000_000_007, Some("ann"), &["a", "a", "b"]),
+            record(2, 2_999_999_999, Some("ann"), &["b"]),
+            record(3, 5, None, &[]),
+        ];
+        for record in &records {
+            spend_row::put(&db, record).unwrap();
+        }
+        run(&mut db, Path::new("x"), 6).unwrap();
+        let mut statement = db
+            .prepare(
+                "SELECT subject_kind, subject_id, window, spent, total, began_ms, resets_at_ms, ahead
+                 FROM accounts ORDER BY 1, 2, 3",
+            )
+            .unwrap();
+        let rows: Vec<Row> = statement
+            .query_map([], |row| {
+                let numbers = [row.get(3)?, row.get(4)?, row.get(5)?];
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, numbers, row.get(6)?, row.get(7)?))
+            })
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let row = |kind: &str, id: &[u8], window: &str, numbers, resets, ahead| -> Row {
+            (kind.to_owned(), id.to_vec(), window.to_owned(), numbers, resets, ahead)
+        };
+        let ever = |kind, id: &str, sum| row(kind, id.as_bytes(), "", [sum, sum, 0], None, 0);
+        let expected = [
+            row("key", &hash(1), "", [900, 900, 0], None, 0),
+            row("key", &hash(1), "1d", [40, 40, 5], Some(86_400_000), 3),
+            row("key", &hash(2), "", [0, 70, 0], None, 0),
+            ever("model", "m", 6_000_000_011),
+            ever("proxy", "", 6_000_000_011),
+            ever("tag", "a", 3_000_000_007),
+            ever("tag", "b", 6_000_000_006),
+            ever("user", "ann", 6_000_000_006),
+        ];
+        assert_eq!(rows, expected);
+        let keys: i64 =
+            db.query_row("SELECT count(*) FROM virtual_keys", [], |r| r.get(0)).unwrap();
+        assert_eq!(keys, 2);
     }
 }

@@ -5,6 +5,7 @@
 //! lock and blocks no runtime thread. Every statement is a constant, every
 //! value is bound.
 
+mod accounts;
 mod connection;
 mod keys;
 mod migrate;
@@ -13,10 +14,10 @@ mod spend_row;
 
 use crate::error::OpenError;
 use crate::salvage::Imported;
-use base::{KeyHash, NanoUsd};
+use base::KeyHash;
 use ledger::{
-    Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Opened, Position, SpendFilter, SpendRecord,
-    SpoolId, Store, StoreError, VirtualKey,
+    Account, AccountName, Accounts, Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Keys, Opened,
+    Position, Spend, SpendFilter, SpendRecord, SpoolId, Store, StoreError, VirtualKey,
 };
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +45,7 @@ impl Sqlite {
     pub fn open(path: &Path, now_ms: i64) -> Result<Self, OpenError> {
         let mut writer = connection::writer(path)?;
         migrate::run(&mut writer, path, now_ms)?;
-        spend::return_to_now(&mut writer, now_ms).map_err(|cause| OpenError::Database {
+        accounts::return_to_now(&mut writer, now_ms).map_err(|cause| OpenError::Database {
             path: path.to_owned(),
             cause: cause.to_string(),
         })?;
@@ -115,7 +116,7 @@ fn submit<T: Send + 'static>(
     })
 }
 
-impl Store for Sqlite {
+impl Keys for Sqlite {
     fn key_by_hash(&self, hash: KeyHash) -> Boxed<'_, Option<VirtualKey>> {
         self.read(move |db| keys::by_hash(db, hash))
     }
@@ -161,7 +162,15 @@ impl Store for Sqlite {
     ) -> Boxed<'_, (Vec<VirtualKey>, u64)> {
         self.read(move |db| keys::list(db, &filter, page, size))
     }
+}
 
+impl Accounts for Sqlite {
+    fn open_accounts(&self, names: Vec<AccountName>, now_ms: i64) -> Boxed<'_, Vec<Account>> {
+        self.write(move |db| accounts::open(db, &names, now_ms))
+    }
+}
+
+impl Spend for Sqlite {
     fn spend_logs(
         &self,
         filter: SpendFilter,
@@ -175,20 +184,18 @@ impl Store for Sqlite {
         self.read(move |db| spend::by_day(db, &filter))
     }
 
-    fn spend_since(&self, starts: Vec<Option<i64>>) -> Boxed<'_, Vec<NanoUsd>> {
-        self.read(move |db| spend::since(db, &starts))
-    }
-
-    fn ping(&self) -> Boxed<'_, ()> {
-        self.read(|db| db.query_row("SELECT 1", [], |_| Ok(())).map_err(connection::error))
-    }
-
     fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64> {
         self.write(move |db| spend::drain(db, &batch))
     }
 
     fn drained(&self, spool: SpoolId) -> Boxed<'_, (Position, Vec<Opened>)> {
         self.read(move |db| spend::drained(db, spool))
+    }
+}
+
+impl Store for Sqlite {
+    fn ping(&self) -> Boxed<'_, ()> {
+        self.read(|db| db.query_row("SELECT 1", [], |_| Ok(())).map_err(connection::error))
     }
 
     fn close(&self) -> Boxed<'_, ()> {

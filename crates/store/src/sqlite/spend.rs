@@ -1,31 +1,19 @@
 //! Spend records and the positions of spools.
 
+use super::accounts::Charges;
 use super::connection::error;
 use super::spend_row::{self, Put, columns};
 use crate::salvage::Imported;
 use base::{CallId, KeyHash, NanoUsd};
 use ledger::{
-    Account, Batch, DaySpend, Opened, Position, RecordId, SpendFilter, SpendRecord, SpoolId,
-    StoreError, Window,
+    Batch, DaySpend, Opened, Position, RecordId, SpendFilter, SpendRecord, SpoolId, StoreError,
 };
 use rusqlite::{
     Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
 };
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
-const ACCOUNT: &str = "SELECT spend, total_spend, budget_duration, budget_reset_at_ms, \
-    budget_began_ms, last_active_ms, budget_ahead FROM virtual_keys WHERE hash = ?1";
-/// Keys whose window had not begun at ?1.
-const AHEAD: &str = "SELECT hash FROM virtual_keys \
-    WHERE budget_reset_at_ms IS NOT NULL AND budget_began_ms > ?1";
-const SUCCESSOR: &str = "SELECT successor FROM key_successors WHERE hash = ?1";
-/// Regenerated so often while one batch waits: never. Ends a circle, too.
-const SUCCESSORS_MAX: u32 = 64;
-const SET_ACCOUNT: &str = "UPDATE virtual_keys SET spend = ?2, total_spend = ?3,
-    budget_reset_at_ms = ?4, budget_began_ms = ?5, last_active_ms = ?6, budget_ahead = ?7
-    WHERE hash = ?1";
 const SET_POSITION: &str = "INSERT INTO spools (id, segment, at) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET segment = excluded.segment, at = excluded.at";
 const POSITION: &str = "SELECT segment, at FROM spools WHERE id = ?1";
@@ -87,16 +75,20 @@ macro_rules! cost {
         "coalesce(sum(cost / 1000000000), 0), coalesce(sum(cost % 1000000000), 0)"
     };
 }
-const SINCE: &str =
-    concat!("SELECT ", cost!(), " FROM spend_records WHERE id >= ?1 AND start_ms >= ?2");
-const EVER: &str = concat!("SELECT ", cost!(), " FROM spend_records");
 /// Sum of a key's records that were reserved at ?3 or later; none of them has an
 /// id before ?2.
-const SPENT_FROM: &str = concat!(
+const KEY_SPENT_FROM: &str = concat!(
     "SELECT ",
     cost!(),
     " FROM spend_records WHERE key_hash = ?1 AND id >= ?2
       AND CASE reserved_ms WHEN 0 THEN start_ms ELSE reserved_ms END >= ?3"
+);
+/// The same of all records.
+const ALL_SPENT_FROM: &str = concat!(
+    "SELECT ",
+    cost!(),
+    " FROM spend_records WHERE id >= ?1
+      AND CASE reserved_ms WHEN 0 THEN start_ms ELSE reserved_ms END >= ?2"
 );
 const BY_DAY: &str = concat!(
     "SELECT date(start_ms / 1000, 'unixepoch'), coalesce(user_id, ''), model_group, key_hash, ",
@@ -166,11 +158,6 @@ pub(super) fn drain(db: &mut Connection, batch: &Batch) -> Result<u64, StoreErro
     done
 }
 
-struct Balance {
-    account: Account,
-    last_active_ms: Option<i64>,
-}
-
 fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
     // First: what is parked refers to it.
     tx.prepare_cached(SET_POSITION)
@@ -201,31 +188,16 @@ fn put(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, StoreError> {
     Ok(put.new)
 }
 
-/// Puts records in and charges their keys; `now_ms` is the time.
+/// Puts records in and charges their subjects; `now_ms` is the time.
 fn put_records(
     tx: &Transaction<'_>,
     records: &[SpendRecord],
     now_ms: i64,
 ) -> Result<Imported, StoreError> {
     let mut done = Imported::default();
-    let mut owners: HashMap<KeyHash, KeyHash> = HashMap::new();
-    let mut balances: HashMap<KeyHash, Option<Balance>> = HashMap::new();
+    let mut charges = Charges::new(tx, now_ms);
     for record in records {
-        // Before the record is in: what it costs is not counted twice.
-        let mut balance = match record.key_hash {
-            None => None,
-            Some(hash) => {
-                let hash = match owners.entry(hash) {
-                    Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(unknown) => *unknown.insert(owner(tx, hash)?),
-                };
-                match balances.entry(hash) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(unknown) => unknown.insert(balance(tx, hash, now_ms)?),
-                }
-                .as_mut()
-            }
-        };
+        let subjects = charges.open(record)?;
         let cost = match spend_row::put(tx, record)? {
             Put::New => {
                 done.new += 1;
@@ -240,35 +212,10 @@ fn put_records(
                 continue;
             }
         };
-        // A key that has been deleted meanwhile has no balance.
-        if let Some(balance) = &mut balance {
-            balance.account.charge(record.charged_ms(), cost, now_ms);
-            balance.last_active_ms = balance.last_active_ms.max(Some(record.end_ms));
-        }
+        charges.charge(&subjects, record, cost);
     }
-    for (hash, balance) in balances {
-        if let Some(balance) = balance {
-            set_balance(tx, hash, &balance)?;
-        }
-    }
+    charges.save()?;
     Ok(done)
-}
-
-fn set_balance(tx: &Transaction<'_>, hash: KeyHash, balance: &Balance) -> Result<(), StoreError> {
-    let Balance { account, last_active_ms } = balance;
-    tx.prepare_cached(SET_ACCOUNT)
-        .map_err(error)?
-        .execute(params![
-            hash.0,
-            account.spend.0,
-            account.total_spend.0,
-            account.resets_at_ms,
-            account.began_ms,
-            last_active_ms,
-            account.ahead.0,
-        ])
-        .map_err(error)?;
-    Ok(())
 }
 
 /// Puts in records that were set aside.
@@ -283,77 +230,23 @@ pub(super) fn import(
     Ok(done)
 }
 
-/// Keys whose window has not begun, since the clock has been set back, return
-/// to the window of now.
-pub(super) fn return_to_now(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
-    let hashes: Vec<[u8; 32]> = {
-        let mut statement = tx.prepare(AHEAD).map_err(error)?;
-        let rows = statement.query_map([now_ms], |row| row.get(0)).map_err(error)?;
-        rows.collect::<Result<_, _>>().map_err(error)?
-    };
-    for hash in hashes.into_iter().map(KeyHash) {
-        if let Some(balance) = balance(&tx, hash, now_ms)? {
-            set_balance(&tx, hash, &balance)?;
-        }
-    }
-    tx.commit().map_err(error)
-}
-
-/// Who pays for a key's records: the last that was put in its place.
-fn owner(tx: &Transaction<'_>, mut hash: KeyHash) -> Result<KeyHash, StoreError> {
-    let mut statement = tx.prepare_cached(SUCCESSOR).map_err(error)?;
-    for _ in 0..SUCCESSORS_MAX {
-        let next = statement.query_row([hash.0], |row| row.get(0)).optional().map_err(error)?;
-        let Some(next) = next else { break };
-        hash = KeyHash(next);
-    }
-    Ok(hash)
-}
-
-/// A key's balance in the window of `now_ms`.
-fn balance(
+/// Sum of the records of `key`, or of all, that were reserved at `from_ms` or
+/// later.
+pub(super) fn spent_from(
     tx: &Transaction<'_>,
-    hash: KeyHash,
-    now_ms: i64,
-) -> Result<Option<Balance>, StoreError> {
-    let row = tx
-        .prepare_cached(ACCOUNT)
-        .map_err(error)?
-        .query_row([hash.0], |row| {
-            let account = Account {
-                spend: NanoUsd(row.get(0)?),
-                total_spend: NanoUsd(row.get(1)?),
-                window: None,
-                resets_at_ms: row.get(3)?,
-                began_ms: row.get(4)?,
-                ahead: NanoUsd(row.get(6)?),
-            };
-            Ok((account, row.get::<_, Option<String>>(2)?, row.get(5)?))
-        })
-        .optional()
-        .map_err(error)?;
-    let Some((mut account, window, last_active_ms)) = row else { return Ok(None) };
-    account.window = window
-        .map(|text| text.parse::<Window>())
-        .transpose()
-        .map_err(|cause| StoreError::Damaged(format!("budget_duration of key {hash}: {cause}")))?;
-    if account.is_ahead(now_ms) {
-        account.roll(now_ms);
-        account.spend = spent_from(tx, hash, account.began_ms)?;
-        if let Some(ends_ms) = account.resets_at_ms {
-            account.ahead = account.ahead.max(spent_from(tx, hash, ends_ms)?);
-        }
+    key: Option<KeyHash>,
+    from_ms: i64,
+) -> Result<NanoUsd, StoreError> {
+    let first = at(earliest(from_ms));
+    match key {
+        Some(hash) => tx.prepare_cached(KEY_SPENT_FROM).and_then(|mut statement| {
+            statement.query_row(params![hash.0, first, from_ms], |row| cost_at(row, 0))
+        }),
+        None => tx.prepare_cached(ALL_SPENT_FROM).and_then(|mut statement| {
+            statement.query_row(params![first, from_ms], |row| cost_at(row, 0))
+        }),
     }
-    Ok(Some(Balance { account, last_active_ms }))
-}
-
-/// Sum of the key's records that were reserved at `from_ms` or later.
-fn spent_from(tx: &Transaction<'_>, hash: KeyHash, from_ms: i64) -> Result<NanoUsd, StoreError> {
-    let mut statement = tx.prepare_cached(SPENT_FROM).map_err(error)?;
-    statement
-        .query_row(params![hash.0, at(earliest(from_ms)), from_ms], |row| cost_at(row, 0))
-        .map_err(error)
+    .map_err(error)
 }
 
 pub(super) fn drained(
@@ -412,18 +305,6 @@ pub(super) fn logs(
 fn cost_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<NanoUsd> {
     let (dollars, rest): (i64, i64) = (row.get(column)?, row.get(column + 1)?);
     Ok(NanoUsd(dollars.saturating_mul(1_000_000_000).saturating_add(rest)))
-}
-
-pub(super) fn since(
-    db: &mut Connection,
-    starts: &[Option<i64>],
-) -> Result<Vec<NanoUsd>, StoreError> {
-    let tx = db.transaction().map_err(error)?;
-    let sum = |start: &Option<i64>| match start {
-        Some(ms) => tx.query_row(SINCE, params![at(earliest(*ms)), ms], |row| cost_at(row, 0)),
-        None => tx.query_row(EVER, [], |row| cost_at(row, 0)),
-    };
-    starts.iter().map(sum).collect::<Result<_, _>>().map_err(error)
 }
 
 type DayRow = (String, String, String, Option<[u8; 32]>, NanoUsd);

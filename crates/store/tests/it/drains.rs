@@ -3,7 +3,7 @@
 use crate::memory::Memory;
 use crate::{NOW_MS, TempDir, hash, key, opened, record, stopped};
 use base::NanoUsd;
-use ledger::{Batch, Position, SpendFilter, SpendRecord, SpoolId, Store};
+use ledger::{Batch, Keys, Position, Spend, SpendFilter, SpendRecord, SpoolId};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};

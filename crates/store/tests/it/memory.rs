@@ -1,8 +1,8 @@
 //! A store in memory that can be down, or lose its answers.
 
 use ledger::{
-    Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Opened, Position, SpendFilter, SpendRecord,
-    SpoolId, Store, StoreError, VirtualKey,
+    Account, AccountName, Accounts, Batch, Boxed, DaySpend, KeyFilter, KeyPatch, Keys, Opened,
+    Position, Spend, SpendFilter, SpendRecord, SpoolId, Store, StoreError, VirtualKey,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -34,40 +34,7 @@ fn not_asked<'a, T: Send + 'a>() -> Boxed<'a, T> {
     ready(Err(StoreError::Unavailable("not part of this test".into())))
 }
 
-impl Store for Memory {
-    fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64> {
-        let one_less = |left: u32| left.checked_sub(1);
-        let refused =
-            self.refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
-        if refused || self.down.load(Ordering::SeqCst) {
-            return ready(Err(StoreError::Unavailable("down".into())));
-        }
-        let mut held = self.held.lock().unwrap();
-        let before = held.records.len();
-        for record in &batch.records {
-            held.records.entry(record.id.to_string()).or_insert_with(|| record.clone());
-        }
-        for opened in &batch.parked {
-            held.parked.insert(opened.id.to_string(), opened.clone());
-        }
-        for id in &batch.unparked {
-            held.parked.remove(&id.to_string());
-        }
-        held.position = batch.to;
-        let new = (held.records.len() - before) as u64;
-        let unheard = self.unheard.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
-        ready(if unheard.is_ok() { Err(StoreError::Unavailable("lost".into())) } else { Ok(new) })
-    }
-
-    fn drained(&self, _: SpoolId) -> Boxed<'_, (Position, Vec<Opened>)> {
-        let held = self.held.lock().unwrap();
-        ready(Ok((held.position, held.parked.values().cloned().collect())))
-    }
-
-    fn close(&self) -> Boxed<'_, ()> {
-        ready(Ok(()))
-    }
-
+impl Keys for Memory {
     fn key_by_hash(&self, _: base::KeyHash) -> Boxed<'_, Option<VirtualKey>> {
         not_asked()
     }
@@ -98,15 +65,57 @@ impl Store for Memory {
     fn list_keys(&self, _: KeyFilter, _: u32, _: u32) -> Boxed<'_, (Vec<VirtualKey>, u64)> {
         not_asked()
     }
+}
+
+impl Accounts for Memory {
+    fn open_accounts(&self, _: Vec<AccountName>, _: i64) -> Boxed<'_, Vec<Account>> {
+        not_asked()
+    }
+}
+
+impl Spend for Memory {
+    fn drain(&self, batch: Arc<Batch>) -> Boxed<'_, u64> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let refused =
+            self.refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+        if refused || self.down.load(Ordering::SeqCst) {
+            return ready(Err(StoreError::Unavailable("down".into())));
+        }
+        let mut held = self.held.lock().unwrap();
+        let before = held.records.len();
+        for record in &batch.records {
+            held.records.entry(record.id.to_string()).or_insert_with(|| record.clone());
+        }
+        for opened in &batch.parked {
+            held.parked.insert(opened.id.to_string(), opened.clone());
+        }
+        for id in &batch.unparked {
+            held.parked.remove(&id.to_string());
+        }
+        held.position = batch.to;
+        let new = (held.records.len() - before) as u64;
+        let unheard = self.unheard.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        ready(if unheard.is_ok() { Err(StoreError::Unavailable("lost".into())) } else { Ok(new) })
+    }
+
+    fn drained(&self, _: SpoolId) -> Boxed<'_, (Position, Vec<Opened>)> {
+        let held = self.held.lock().unwrap();
+        ready(Ok((held.position, held.parked.values().cloned().collect())))
+    }
+
     fn spend_logs(&self, _: SpendFilter, _: u32, _: u64) -> Boxed<'_, Vec<SpendRecord>> {
         not_asked()
     }
     fn spend_by_day(&self, _: SpendFilter) -> Boxed<'_, Vec<DaySpend>> {
         not_asked()
     }
-    fn spend_since(&self, _: Vec<Option<i64>>) -> Boxed<'_, Vec<base::NanoUsd>> {
-        not_asked()
+}
+
+impl Store for Memory {
+    fn close(&self) -> Boxed<'_, ()> {
+        ready(Ok(()))
     }
+
     fn ping(&self) -> Boxed<'_, ()> {
         not_asked()
     }

@@ -1,7 +1,7 @@
 //! Files that were set aside, read again and put in.
 
 use crate::{NOW_MS, TempDir, hash, key, opened, record, stopped};
-use ledger::{SpendFilter, Store};
+use ledger::{Keys, Spend, SpendFilter, Store};
 use std::fs;
 use std::path::Path;
 use store::{DataDir, Imported, Settings, Sqlite, open, salvage, salvage_into};

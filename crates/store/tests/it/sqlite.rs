@@ -1,7 +1,7 @@
 //! The suite on SQLite, and what only SQLite can get wrong.
 
 use crate::{DAY_MS, NOW_MS, TempDir, hash, key, record, suite};
-use ledger::{Batch, Position, SpoolId, Store};
+use ledger::{Batch, Keys, Position, Spend, SpoolId, Store};
 use std::sync::Arc;
 use store::{OpenError, Sqlite};
 
@@ -26,6 +26,7 @@ on_sqlite!(
     what_is_parked_stays_until_it_ends,
     records_are_found_by_whom_and_when,
     sums_are_exact_and_do_not_fail_where_they_do_not_fit,
+    a_record_is_charged_to_each_of_its_subjects_once,
     sums_by_day_of_many_keys_take_no_longer_than_they_must,
     a_balance_follows_its_window,
     a_clock_that_was_ahead_locks_no_key_and_gives_no_budget_twice,

@@ -3,7 +3,8 @@
 use crate::{DAY_MS, NOW_MS, hash, key, opened, record};
 use base::NanoUsd;
 use ledger::{
-    Account, Batch, KeyFilter, KeyPatch, KeySort, Position, SpendFilter, SpoolId, Store, StoreError,
+    Account, AccountName, Batch, KeyFilter, KeyPatch, KeySort, Position, SpendFilter, SpoolId,
+    Store, StoreError, Subject, Window,
 };
 use std::sync::Arc;
 
@@ -233,25 +234,73 @@ pub(crate) async fn records_are_found_by_whom_and_when(store: &dyn Store) {
     assert_eq!(last.keys, [(None, NanoUsd(1))]);
 }
 
+/// Opens the account of `subject`; one that is new begins its first window now.
+async fn account(store: &dyn Store, subject: Subject, window: Option<&str>, now_ms: i64) -> i64 {
+    let window = window.map(|text| text.parse::<Window>().unwrap());
+    let ends_ms = window.map(|window| window.end_since_1970(now_ms));
+    let name = AccountName { subject, window, ends_ms };
+    store.open_accounts(vec![name], now_ms).await.unwrap()[0].spend.0
+}
+
 pub(crate) async fn sums_are_exact_and_do_not_fail_where_they_do_not_fit(store: &dyn Store) {
     const HOUR_MS: i64 = 3_600_000;
-    let ever = async || store.spend_since(vec![None]).await.unwrap()[0].0;
+    let ever = async || account(store, Subject::Proxy, None, NOW_MS).await;
     assert_eq!(ever().await, 0);
     let costs = [3_000_000_007, 5, -1_999_999_999, 9_999_999_999];
     let mut records: Vec<_> = (1..).zip(costs).map(|(n, cost)| record(n, 1, cost)).collect();
     for (record, hour) in records.iter_mut().zip(0..) {
         record.start_ms = NOW_MS + hour * HOUR_MS;
+        record.reserved_ms = record.start_ms;
     }
-    store.drain(batch(records, 1)).await.unwrap();
-    let mut starts = vec![None, Some(NOW_MS + 3 * HOUR_MS + 1)];
-    starts.extend((0..4).map(|hour| Some(NOW_MS + hour * HOUR_MS)));
-    let sums = [11_000_000_012, 0, 11_000_000_012, 8_000_000_005, 8_000_000_000, 9_999_999_999];
-    assert_eq!(store.spend_since(starts).await.unwrap(), sums.map(NanoUsd));
+    store
+        .drain(at(NOW_MS + 3 * HOUR_MS, records, Position { segment: 1, offset: 1 }))
+        .await
+        .unwrap();
+    let late_ms = NOW_MS + 3 * HOUR_MS + 1;
+    let hour = account(store, Subject::Proxy, Some("1h"), late_ms).await;
+    let day = account(store, Subject::Proxy, Some("1d"), late_ms).await;
+    assert_eq!((ever().await, hour, day), (11_000_000_012, 9_999_999_999, 11_000_000_012));
     let most = [record(11, 1, i64::MAX), record(12, 1, i64::MAX)];
     store.drain(batch(most.to_vec(), 2)).await.unwrap();
     assert_eq!(ever().await, i64::MAX);
     let days = store.spend_by_day(SpendFilter::default()).await.unwrap();
     assert_eq!(days[0].spend, NanoUsd(i64::MAX));
+}
+
+pub(crate) async fn a_record_is_charged_to_each_of_its_subjects_once(store: &dyn Store) {
+    let text = |text: &str| Some(std::sync::Arc::from(text));
+    let mut full = record(1, 1, 100);
+    full.team_id = text("core");
+    full.organization_id = text("org");
+    full.end_user = text("eve");
+    full.deployment_id = "d1".into();
+    full.credential_id = text("c1");
+    full.tags = vec!["a".into(), "b".into(), "a".into()];
+    let subjects = full.subjects();
+    assert_eq!(subjects.len(), 12);
+    store.insert_key(key(1)).await.unwrap();
+    // Its own window, which has nothing of before; that of the proxy has.
+    let day = async |subject| account(store, subject, Some("1d"), NOW_MS + 1).await;
+    for n in 0..2 {
+        assert_eq!(store.drain(batch(vec![full.clone()], 1)).await.unwrap(), 1 - n);
+        for subject in &subjects {
+            let ever = account(store, subject.clone(), None, NOW_MS).await;
+            assert_eq!(ever, 100, "{subject}");
+            let window = if *subject == Subject::Proxy { 100 } else { 0 };
+            assert_eq!(day(subject.clone()).await, window, "{subject}");
+        }
+    }
+    let mut next = record(2, 1, 7);
+    next.reserved_ms = NOW_MS + 2;
+    store.drain(batch(vec![next], 2)).await.unwrap();
+    assert_eq!(day(Subject::User("ann".into())).await, 7);
+    assert_eq!(day(Subject::Proxy).await, 107);
+    assert_eq!(account(store, Subject::Team("core".into()), None, NOW_MS).await, 100);
+    // A key that is made again after it was deleted owes nothing.
+    store.delete_keys(vec![hash(1)]).await.unwrap();
+    store.drain(batch(vec![record(3, 1, 5)], 3)).await.unwrap();
+    store.insert_key(key(1)).await.unwrap();
+    assert_eq!(store.key_by_hash(hash(1)).await.unwrap().unwrap().total_spend.0, 0);
 }
 
 pub(crate) async fn sums_by_day_of_many_keys_take_no_longer_than_they_must(store: &dyn Store) {
