@@ -82,7 +82,9 @@ impl<'t, 's> Run<'t, 's> {
                         self.enter(index, Some(Abs::new(Value::Object(class))), args);
                     }
                 }
-                Abs { marks: content(args), value: Value::Object(class) }
+                // What its methods make of literals is seen by following them.
+                let marks = content(args).without(Marks::COMPUTED);
+                Abs { marks, value: Value::Object(class) }
             }
             Value::Path(dotted) => {
                 let dotted = dotted.to_string();
@@ -346,6 +348,14 @@ impl<'t, 's> Run<'t, 's> {
                         let of = of.to_string();
                         Self::known_path(format!("{of}.{name}")).and(marks)
                     }
+                    // Settings, with what holds where there are none.
+                    Value::Unknown if args.len() > 2 => {
+                        let found = self.attribute(&first, &name);
+                        Abs {
+                            marks: found.marks.without(Marks::COMPUTED).without(Marks::DECODED),
+                            value: found.value,
+                        }
+                    }
                     _ => self.attribute(&first, &name),
                 }
             }
@@ -387,7 +397,11 @@ impl<'t, 's> Run<'t, 's> {
                 .and(marks)
             }
             "reversed" => {
-                let turned = fold::slice(&first, None, None, Some(-1));
+                let mut turned = fold::slice(&first, None, None, Some(-1));
+                // To go through what is not known from its end hides nothing.
+                if !first.is_constant() {
+                    turned.marks = first.marks;
+                }
                 let letters = turned.text().map(|text| {
                     Self::list(text.chars().map(|l| Abs::made(l.to_string())).collect())
                 });
@@ -451,8 +465,23 @@ impl<'t, 's> Run<'t, 's> {
             let more = made.text().map(places::marks).unwrap_or_default();
             return made.and(more);
         }
-        let given = content(args);
+        // What is cut off or asked about does not come into the text.
+        let takes = !matches!(
+            name,
+            "strip"
+                | "lstrip"
+                | "rstrip"
+                | "removeprefix"
+                | "removesuffix"
+                | "startswith"
+                | "endswith"
+        );
+        let given = if takes { content(args) } else { Marks::default() };
         let mut marks = of.marks.of_content().with(given);
+        // What an object is made of says nothing of what it holds under names.
+        if matches!(name, "items" | "keys" | "values") && args.is_empty() {
+            marks = marks.without(Marks::COMPUTED).without(Marks::DECODED);
+        }
         if !values.is_empty()
             && values.iter().any(|v| !v.is_constant())
             && !given.has(Marks::COMPUTED)

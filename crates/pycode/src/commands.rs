@@ -95,11 +95,13 @@ pub(crate) fn executes_fetched(command: &str) -> bool {
 /// Returns true if a command gives a shell to the other end of a connection.
 pub(crate) fn gives_shell(command: &str) -> bool {
     let has = |text: &str| command.contains(text);
+    // `nc`, and not the end of `rsync`.
+    let nc = command.split(|l: char| l.is_whitespace() || "'\";|&()`/".contains(l));
+    let nc = nc.into_iter().any(|word| matches!(word, "nc" | "ncat" | "netcat"));
     has("/dev/tcp/")
         || has("/dev/udp/")
-        || (has("nc ") || has("ncat ") || has("netcat "))
-            && (has(" -e") || has("--exec") || has(" -c /bin"))
-        || has("mkfifo ") && has("nc ")
+        || nc && (has(" -e") || has("--exec") || has(" -c /bin"))
+        || has("mkfifo ") && nc
         || has("socat ") && (has("exec:") || has("EXEC:"))
 }
 
@@ -187,7 +189,10 @@ pub(crate) fn is_encoded(command: &str) -> bool {
     let lower = command.to_ascii_lowercase();
     let flags = ["-e", "-ec", "-en", "-enc", "-enco", "-encod", "-encodedcommand"];
     (lower.contains("powershell") || lower.contains("pwsh"))
-        && lower.split_whitespace().any(|word| flags.contains(&word))
+        && lower.split_whitespace().zip(lower.split_whitespace().skip(1)).any(|(flag, text)| {
+            // What is encoded only when it runs, this file may say in plain words.
+            flags.contains(&flag) && !text.starts_with('\u{fffc}')
+        })
 }
 
 /// Returns true if a command prints secrets.

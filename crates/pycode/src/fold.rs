@@ -264,6 +264,16 @@ pub(crate) fn method<'t, 's>(
         ("strip" | "lstrip" | "rstrip", Value::Bytes(bytes)) if first.is_none() => {
             Abs::bytes(bytes.trim_ascii().to_vec())
         }
+        ("strip" | "lstrip" | "rstrip", Value::Text(text)) => {
+            let letters = first?.text()?;
+            let is_one = |letter: char| letters.contains(letter);
+            let kept = match name {
+                "strip" => text.trim_matches(is_one),
+                "lstrip" => text.trim_start_matches(is_one),
+                _ => text.trim_end_matches(is_one),
+            };
+            Abs::made(kept.to_owned())
+        }
         ("lower", Value::Text(text)) => Abs::made(text.to_lowercase()),
         ("upper", Value::Text(text)) => Abs::made(text.to_uppercase()),
         ("format", Value::Text(text)) => Abs::made(braces(text, args)?),

@@ -2,7 +2,7 @@
 //! another script that look like a name that is there too, and marks that turn
 //! the order of letters and are not closed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Letters of other scripts that look like those of ASCII.
 const ALIKE: [(char, char); 44] = [
@@ -87,7 +87,9 @@ pub(crate) fn disguised(text: &str) -> Vec<(u32, String)> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let mut plain: BTreeSet<&str> = KNOWN.into_iter().collect();
+    // The first and the last line of each name in ASCII; what Python knows is anywhere.
+    let mut plain: BTreeMap<&str, (u32, u32)> =
+        KNOWN.into_iter().map(|name| (name, (0, u32::MAX))).collect();
     let mut foreign: Vec<(u32, &str, String)> = Vec::new();
     for (number, line) in (1_u32..).zip(text.lines()) {
         if !line.is_ascii() && unclosed(line) {
@@ -95,7 +97,7 @@ pub(crate) fn disguised(text: &str) -> Vec<(u32, String)> {
         }
         for name in names(line) {
             if name.is_ascii() {
-                plain.insert(name);
+                plain.entry(name).or_insert((number, number)).1 = number;
             } else if let Some(seen) = skeleton(name).filter(|_| is_used(line, name)) {
                 foreign.push((number, name, seen));
             }
@@ -103,7 +105,9 @@ pub(crate) fn disguised(text: &str) -> Vec<(u32, String)> {
     }
     let mut told = BTreeSet::new();
     for (line, name, seen) in foreign {
-        if plain.contains(seen.as_str()) && told.insert(name) {
+        // A table of letters and what they stand for has both on one line.
+        let twin = plain.get(seen.as_str()).is_some_and(|(a, b)| *a != line || *b != line);
+        if twin && told.insert(name) {
             found.push((line, format!("{name} looks like {seen} and is another name")));
         }
     }
@@ -182,6 +186,7 @@ mod tests {
         assert_eq!(disguised("d\u{3b1} = 1\n\u{3b1} = 2\n\u{3bb} = 3\n"), []);
         assert_eq!(disguised("\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442} = 1\n"), []);
         assert_eq!(disguised("import \u{43e}s\n").len(), 1);
+        assert_eq!(disguised("t = str.maketrans('\u{410}\u{412}\u{421}\u{415}.', 'ABCE+')\n"), []);
     }
 
     #[test]

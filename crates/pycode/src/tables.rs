@@ -519,16 +519,9 @@ pub(crate) fn is_tool(module: &str) -> bool {
 
 /// Functions of `ctypes` that make memory run, or fill it.
 pub(crate) fn runs_memory(dotted: &str) -> bool {
-    [
-        "memmove",
-        "CFUNCTYPE",
-        "create_string_buffer",
-        "RtlMoveMemory",
-        "VirtualAlloc",
-        "CreateThread",
-    ]
-    .iter()
-    .any(|name| dotted.contains(name))
+    ["memmove", "CFUNCTYPE", "RtlMoveMemory", "VirtualAlloc", "CreateThread"]
+        .iter()
+        .any(|name| dotted.contains(name))
 }
 
 /// Functions that call what they are given.

