@@ -388,6 +388,8 @@ fn honest_shapes_of_the_first_lot_stay_quiet() {
         "import base64, ctypes\ndef f(t):\n    return ctypes.create_string_buffer(base64.b64decode(t))\n",
         // A table of letters and what they stand for.
         "T = str.maketrans('АВСЕМ.,~', 'ABCEM+/=')\n",
+        // What a source file says, from its path.
+        "from pathlib import Path\nv = Path(__file__).parent / 'version_of_this.py'\nwith v.open(encoding='utf-8') as f:\n    exec(compile(f.read(), v, 'exec'))\n",
         // Plug-ins of its own, by names that only the run would tell.
         "import importlib.util, os\nhere = os.path.dirname(os.path.abspath(__file__))\nfor name in os.listdir(here):\n    if name.endswith('.py'):\n        spec = importlib.util.spec_from_file_location(name, os.path.join(here, name))\n        spec.loader.exec_module(importlib.util.module_from_spec(spec))\n",
     ] {
