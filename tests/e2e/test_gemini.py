@@ -166,6 +166,21 @@ def test_tokens_are_counted(client, group):
     assert client.models.count_tokens(model=group, contents="how many?").total_tokens > 0
 
 
+def test_a_stream_without_alt_sse_is_one_array(gateway, group):
+    body = {"contents": [{"role": "user", "parts": [{"text": "walk"}]}]}
+    path = f"/v1beta/models/{group}:streamGenerateContent"
+    answer = gateway.post(path, body)
+    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
+    elements = answer.json()
+    parts = [part for element in elements for part in element["candidates"][0]["content"]["parts"]]
+    assert "".join(part.get("text", "") for part in parts) == "You said: walk"
+    events = gateway.post(f"{path}?alt=sse", body).text.splitlines()
+    events = [json.loads(line.removeprefix("data: ")) for line in events if line.startswith("data: ")]
+    for element in elements + events:
+        element.pop("responseId")
+    assert elements == events
+
+
 def test_a_key_in_the_query_opens_and_goes_no_further(gateway, upstream):
     key = gateway.new_key()
     body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
