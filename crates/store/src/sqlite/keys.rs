@@ -32,13 +32,19 @@ macro_rules! selected {
     };
 }
 
-macro_rules! with_balance {
+macro_rules! balances {
     () => {
-        " FROM virtual_keys
-         LEFT JOIN accounts AS lifetime ON lifetime.subject_kind = 'key'
+        " LEFT JOIN accounts AS lifetime ON lifetime.subject_kind = 'key'
            AND lifetime.subject_id = hash AND lifetime.unit = 'money' AND lifetime.window = ''
          LEFT JOIN accounts AS open ON open.subject_kind = 'key'
            AND open.subject_id = hash AND open.unit = 'money' AND open.window = budget_duration"
+    };
+}
+
+macro_rules! ordered {
+    () => {
+        " ORDER BY CASE WHEN :ascending THEN sort_key END ASC NULLS LAST,
+            CASE WHEN NOT :ascending THEN sort_key END DESC NULLS LAST, hash"
     };
 }
 
@@ -55,8 +61,10 @@ macro_rules! filtered {
     };
 }
 
-const BY_HASH: &str = concat!("SELECT ", selected!(), with_balance!(), " WHERE hash = ?1");
-const BY_ALIAS: &str = concat!("SELECT ", selected!(), with_balance!(), " WHERE alias = ?1");
+const BY_HASH: &str =
+    concat!("SELECT ", selected!(), " FROM virtual_keys", balances!(), " WHERE hash = ?1");
+const BY_ALIAS: &str =
+    concat!("SELECT ", selected!(), " FROM virtual_keys", balances!(), " WHERE alias = ?1");
 const INSERT: &str = concat!(
     "INSERT INTO virtual_keys (",
     columns!(),
@@ -80,18 +88,23 @@ const SUCCEED: &str = "INSERT INTO key_successors (hash, successor) VALUES (?1, 
 const UNSUCCEED: &str = "DELETE FROM key_successors WHERE hash = ?1";
 const COUNT: &str = concat!("SELECT count(*) FROM virtual_keys", filtered!());
 /// One text for every order: the sort is bound like any value. Keys are few
-/// enough to be sorted without an index.
+/// enough to be sorted without an index. Balances are looked up for the keys of
+/// the page; for all only if they decide the order.
 const LIST: &str = concat!(
     "SELECT ",
     selected!(),
+    " FROM (SELECT ",
+    columns!(),
     ", CASE :sort WHEN 0 THEN created_at_ms WHEN 1 THEN updated_at_ms WHEN 2 THEN last_active_ms
-        WHEN 3 THEN CASE WHEN budget_duration IS NULL THEN lifetime.spent ELSE open.spent END
-        WHEN 4 THEN max_budget ELSE alias END AS sort_key",
-    with_balance!(),
+        WHEN 3 THEN (SELECT spent FROM accounts WHERE subject_kind = 'key' AND subject_id = hash
+          AND unit = 'money' AND window = coalesce(budget_duration, ''))
+        WHEN 4 THEN max_budget ELSE alias END AS sort_key
+      FROM virtual_keys",
     filtered!(),
-    " ORDER BY CASE WHEN :ascending THEN sort_key END ASC NULLS LAST,
-        CASE WHEN NOT :ascending THEN sort_key END DESC NULLS LAST, hash
-      LIMIT :limit OFFSET :offset"
+    ordered!(),
+    " LIMIT :limit OFFSET :offset) AS virtual_keys",
+    balances!(),
+    ordered!()
 );
 
 pub(super) fn by_hash(db: &Connection, hash: KeyHash) -> Result<Option<VirtualKey>, StoreError> {

@@ -97,6 +97,11 @@ pub(crate) async fn lists_are_filtered_sorted_and_paged(store: &dyn Store) {
     for number in 1..=7 {
         let mut key = key(number);
         key.user_id = Some(if number % 2 == 0 { "even" } else { "odd" }.into());
+        if number == 3 {
+            // The order is that of its window, not of all it ever spent.
+            key.set_budget_duration(Some("1d".parse().unwrap()), NOW_MS);
+            key.total_spend = NanoUsd(100);
+        }
         key.spend = NanoUsd(i64::from(number) * 7 % 5);
         key.alias = (number < 3).then(|| format!("Prod{number}"));
         store.insert_key(key).await.unwrap();
@@ -113,6 +118,11 @@ pub(crate) async fn lists_are_filtered_sorted_and_paged(store: &dyn Store) {
     assert_eq!(numbers(up.clone(), 1, 2).await, (vec![1, 2], 7));
     let spend = KeyFilter { sort: KeySort::Spend, ..up.clone() };
     assert_eq!(numbers(spend, 1, 9).await.0, [5, 3, 1, 6, 4, 2, 7]);
+    let down = KeyFilter { sort: KeySort::Spend, ..all.clone() };
+    assert_eq!(numbers(down, 1, 3).await.0, [2, 7, 4]);
+    let (page, _) = store.list_keys(up.clone(), 2, 2).await.unwrap();
+    let balances: Vec<_> = page.iter().map(|key| (key.spend.0, key.total_spend.0)).collect();
+    assert_eq!(balances, [(1, 100), (3, 0)]);
     let alias = KeyFilter { sort: KeySort::Alias, ..all.clone() };
     assert_eq!(numbers(alias, 1, 3).await.0, [2, 1, 3]);
     let named = KeyFilter { has_alias: true, sort: KeySort::Alias, ..up.clone() };
