@@ -75,6 +75,15 @@ def test_a_stream_in_its_asynchronous_reader(client, group):
     assert asyncio.run(read()) == "You said: walk"
 
 
+def test_a_stream_without_alt_sse_is_one_json_list(gateway, group):
+    body = {"contents": [{"role": "user", "parts": [{"text": "walk"}]}]}
+    answer = gateway.post(f"/v1beta/models/{group}:streamGenerateContent", body)
+    assert answer.headers["content-type"].startswith("application/json")
+    chunks = answer.json()
+    parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+    assert "".join(part.get("text", "") for part in parts) == "You said: walk"
+
+
 def test_a_tool_is_called_and_its_result_is_read(client, group):
     config = types.GenerateContentConfig(
         tools=[types.Tool(function_declarations=[WEATHER])],
