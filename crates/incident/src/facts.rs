@@ -1,4 +1,4 @@
-//! What is known of an incident, as it is kept.
+//! The record of an incident, as it is kept.
 
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ pub struct Incident {
     pub format: u32,
     /// Its name, which is the file's.
     pub id: String,
-    /// What it is about, in a line.
+    /// Title of one line.
     pub title: String,
-    /// When it was opened.
+    /// Time at which it was opened.
     pub opened_at: String,
     /// True if it is only a drill.
     pub drill: bool,
@@ -20,27 +20,27 @@ pub struct Incident {
     pub suspects: Vec<Suspect>,
     /// The three facts.
     pub facts: Facts,
-    /// When a bad release could be had, by source; they may contradict.
+    /// Times at which a bad release could be had, by source; they may contradict.
     pub window: Vec<Bound>,
-    /// What was claimed of "we are affected", and when it was revised.
+    /// Claims on "we are affected", with the time of each revision.
     pub claims: Vec<Claim>,
-    /// What happened when.
+    /// Events with their times.
     pub timeline: Vec<Event>,
-    /// Where a bad release was: all of `scopes`.
+    /// Places of a bad release: all of `scopes`.
     pub scope: Option<Scope>,
     /// The same, for each machine that was looked at, and for the inventories.
     #[serde(default)]
     pub scopes: Vec<Scope>,
-    /// Which secrets were readable there: all of `exposures`.
+    /// Secrets that were readable there: all of `exposures`.
     pub exposure: Option<Exposure>,
     /// The same, for each machine that was looked at.
     #[serde(default)]
     pub exposures: Vec<Exposure>,
-    /// What the gateway's records say of the window.
+    /// Use during the window, by the gateway's records.
     pub usage: Option<Usage>,
-    /// What was frozen.
+    /// Virtual keys that were frozen.
     pub containment: Option<Containment>,
-    /// What there is to do, in order.
+    /// Steps to take, in order.
     pub steps: Vec<Step>,
 }
 
@@ -60,15 +60,15 @@ pub struct Suspect {
 /// The three facts that people need, and where they are from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Facts {
-    /// Which releases are bad.
+    /// The bad releases.
     pub bad: String,
-    /// Which are safe; empty where nobody knows.
+    /// The safe releases; empty if they are not known.
     pub safe: String,
-    /// What the bad ones did; empty where nobody knows.
+    /// Conduct of the bad releases; empty if it is not known.
     pub did: String,
-    /// Who says so.
+    /// The source of this.
     pub sources: Vec<String>,
-    /// What else to look at, where this program cannot.
+    /// Other places to look at, which this program cannot read.
     pub elsewhere: Vec<String>,
     /// Hosts and addresses that the bad releases talk to.
     pub indicators: Vec<String>,
@@ -81,11 +81,11 @@ pub struct Bound {
     pub from: Option<String>,
     /// To when.
     pub to: Option<String>,
-    /// Who says so.
+    /// The source of this.
     pub source: String,
 }
 
-/// How sure it is that we are affected.
+/// Certainty that we are affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
@@ -101,9 +101,9 @@ pub enum Standing {
 /// One revision of what is claimed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Claim {
-    /// When.
+    /// Time.
     pub at: String,
-    /// What is claimed since.
+    /// The claim since then.
     pub standing: Standing,
     /// On what grounds.
     pub why: String,
@@ -112,32 +112,32 @@ pub struct Claim {
 /// Something that happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time.
     pub at: String,
-    /// What.
+    /// Description of the event.
     pub what: String,
-    /// Who says so.
+    /// The source of this.
     pub source: String,
 }
 
-/// Where a bad release was.
+/// Places of a bad release.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
     /// The machine; nothing where it is all of them together.
     #[serde(default)]
     pub of: String,
-    /// When it was looked.
+    /// Time of the search.
     pub at: String,
-    /// What was looked at.
+    /// Places that were searched.
     pub looked: Vec<String>,
-    /// Where it was.
+    /// Places of the release.
     pub places: Vec<Place>,
     /// Traces that attacks are known to leave.
     pub traces: Vec<String>,
     /// What stands out beside them, and may be honest.
     #[serde(default)]
     pub odd: Vec<String>,
-    /// What could not be looked at.
+    /// Places that could not be searched.
     pub unknown: Vec<String>,
 }
 
@@ -152,7 +152,7 @@ pub struct Place {
     pub release: String,
     /// `installed`, `locked` or `asked`.
     pub standing: String,
-    /// What needed it: names of packages in the same file.
+    /// Names of the packages in the same file that needed it.
     pub through: Vec<String>,
     /// From when it was there, or nothing.
     pub from: Option<String>,
@@ -162,52 +162,52 @@ pub struct Place {
     pub source: String,
 }
 
-/// Which secrets were readable where a bad release was.
+/// Secrets that were readable at the places of a bad release.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Exposure {
     /// The machine; nothing where it is all of them together.
     #[serde(default)]
     pub of: String,
-    /// When it was looked.
+    /// Time of the search.
     pub at: String,
-    /// What was searched.
+    /// Places that were searched.
     pub looked: Vec<String>,
     /// The secrets.
     pub secrets: Vec<Exposed>,
-    /// What of a gateway's own keys was readable, and why or why not.
+    /// Readable keys of a gateway's own, with the reason.
     pub gateway: String,
     /// True if they were: then they are to be replaced too.
     #[serde(default)]
     pub gateway_is_readable: bool,
-    /// What could not be looked at.
+    /// Places that could not be searched.
     pub unknown: Vec<String>,
 }
 
 /// A secret that was readable; never its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposed {
-    /// What it is, with its fingerprint; or the path of a store.
+    /// Description with its fingerprint; or the path of a store.
     pub what: String,
-    /// Where it lies.
+    /// Its places.
     pub places: Vec<String>,
-    /// What to do about it.
+    /// Advice on replacing it.
     pub replace: String,
     /// True if it is a store of credentials that was only named, not read.
     pub is_store: bool,
 }
 
-/// What was frozen.
+/// Virtual keys that were frozen.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Containment {
-    /// When.
+    /// Time.
     pub at: String,
     /// Where: a gateway, or its database.
     pub place: String,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub took_ms: u64,
     /// The virtual keys that this froze; those that were frozen before are none.
     pub keys: Vec<Frozen>,
-    /// When it was lifted.
+    /// Time at which it was lifted.
     pub lifted_at: Option<String>,
 }
 
@@ -225,16 +225,16 @@ pub struct Frozen {
 pub struct Step {
     /// Its number, from 1, for ever.
     pub number: u32,
-    /// Which part of the order it belongs to.
+    /// Part of the order that it belongs to.
     pub part: Part,
-    /// What to do.
+    /// Description of the step.
     pub text: String,
-    /// When it was done.
+    /// Time at which it was done.
     pub done_at: Option<String>,
 }
 
 impl Incident {
-    /// What is claimed now.
+    /// The current claim.
     pub fn standing(&self) -> Standing {
         self.claims.last().map(|claim| claim.standing).unwrap_or_default()
     }
