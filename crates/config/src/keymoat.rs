@@ -8,8 +8,8 @@ use crate::node::Kind;
 use crate::reader::{Field, Reader};
 use crate::report::Verdict;
 use crate::settings::{
-    Compat, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings, SpoolSync, Tls,
-    UnknownPrice,
+    Compat, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Sandbox, Settings, SpoolSync,
+    Tls, UnknownPrice,
 };
 use base::Secret;
 use std::num::NonZeroUsize;
@@ -62,6 +62,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Field<'_>, settings: &mut 
                 let choices =
                     [("upstream", ResponseModel::Upstream), ("group", ResponseModel::Group)];
                 set(&mut settings.response_model, reader.choice(&field, &choices));
+            }
+            "sandbox" => {
+                let choices = [
+                    ("off", Sandbox::Off),
+                    ("best-effort", Sandbox::BestEffort),
+                    ("full", Sandbox::Full),
+                ];
+                set(&mut settings.sandbox, reader.choice(&field, &choices));
             }
             "unknown_price" => set(&mut settings.unknown_price, unknown_price(reader, &field)),
             "metrics_key" => {

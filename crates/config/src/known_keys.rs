@@ -566,7 +566,7 @@ pub(crate) const KEYMOAT: Section = ours(
     "listen data_dir store compat accept_missing egress response_model unknown_price metrics_key \
         peek_timeout_ms \
         first_byte_timeout_ms idle_timeout_ms stream_max_ms output_floor_tokens \
-        estimated_share_max_percent retries_count_as_requests drain spool log workers",
+        estimated_share_max_percent retries_count_as_requests drain spool log sandbox workers",
 );
 pub(crate) const LISTEN: Section = ours(
     "host port tls cors_origins trusted_proxies connections_max header_timeout_ms header_max_bytes \

@@ -42,8 +42,8 @@ pub use files::{PEM_MAX_BYTES, ReadFile, read_file};
 pub use load::{Loaded, defaults, load, load_text};
 pub use report::{Entry, LeftOut, Report, Verdict};
 pub use settings::{
-    Compat, Drain, Listen, Log, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Settings,
-    Spool, SpoolSync, Tls, UnknownPrice,
+    Compat, Drain, Listen, Log, LogFormat, LogLevel, MetricsKey, ResponseModel, Roots, Sandbox,
+    Settings, Spool, SpoolSync, Tls, UnknownPrice,
 };
 pub use types::{
     Access, Alias, Config, Deployment, Fallback, KeyLimits, Period, PeriodUnit, Routing, Rules,

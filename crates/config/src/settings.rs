@@ -45,8 +45,21 @@ pub struct Settings {
     pub spool: Spool,
     /// What the log looks like.
     pub log: Log,
+    /// Confinement of the gateway's own process; off.
+    pub sandbox: Sandbox,
     /// Threads that serve; `None`: as many as the machine has cores.
     pub workers: Option<NonZeroUsize>,
+}
+
+/// Confinement of the gateway's own process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// None.
+    Off,
+    /// What the kernel offers.
+    BestEffort,
+    /// Everything that Keymoat knows, or no start.
+    Full,
 }
 
 /// Where and how clients are listened to.
@@ -231,6 +244,7 @@ impl Default for Settings {
             first_byte_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,
             stream_max_ms: 7_200_000,
+            sandbox: Sandbox::Off,
             output_floor_tokens: 4_096,
             estimated_share_max_percent: 5,
             retries_count_as_requests: false,

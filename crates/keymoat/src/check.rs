@@ -4,9 +4,9 @@
 use crate::cli::{CheckConfig, Doctor};
 use crate::litellm_flags::Start;
 use crate::reload::acceptor;
-use crate::say;
 use crate::serve::way_out;
 use crate::source::Source;
+use crate::{say, serve};
 use config::{Config, Entry, Loaded, Report};
 use egress::{Limits, Policy, Reach};
 use http::{HeaderMap, Method};
@@ -148,10 +148,19 @@ pub(crate) fn doctor(doctor: &Doctor) -> ExitCode {
         if !doctor.offline {
             findings.extend(providers(config));
         }
+        // Last of all: this process is confined from here on, as the gateway would be.
+        findings.push(sandbox(config));
     }
     show(&findings, doctor.json);
     let problems = findings.iter().any(|f| f.verdict == Verdict::Problem);
     if problems { ExitCode::from(EXIT_PROBLEMS) } else { ExitCode::SUCCESS }
+}
+
+fn sandbox(config: &Config) -> Finding {
+    match serve::confine(config) {
+        Ok(confined) => finding(Verdict::Ok, "sandbox", confined),
+        Err(problem) => finding(Verdict::Problem, "sandbox", problem),
+    }
 }
 
 fn show(findings: &[Finding], as_json: bool) {

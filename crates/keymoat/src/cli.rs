@@ -89,6 +89,12 @@ pub(crate) enum Command {
     /// Take in advisories for every later audit, and say what they cover
     #[command(subcommand)]
     Advisories(Advisories),
+    /// Try what the confined gateway is forbidden: for tests
+    #[command(hide = true)]
+    ProbeSandbox {
+        /// The data directory
+        data_dir: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell

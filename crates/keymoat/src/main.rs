@@ -18,6 +18,7 @@ mod keyring;
 mod litellm_flags;
 mod observe;
 mod pin;
+mod probe;
 mod progress;
 mod reload;
 mod remote;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Pin(pin) => pin::run(&pin),
         Command::Cooldown(cooldown) => pin::cooldown(&cooldown),
         Command::Advisories(advisories) => advisories::run(&advisories),
+        Command::ProbeSandbox { data_dir } => probe::run(&data_dir),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -9,13 +9,15 @@ use crate::service::Service;
 use crate::source::{Source, in_time};
 use crate::{check, demo, observe, say};
 use base::{Clock, Redactor, Secret, SystemClock};
-use config::{Config, LogFormat, ReadFile, SpoolSync};
+use config::{Config, LogFormat, ReadFile, Sandbox, SpoolSync};
 use console::Console;
 use egress::Egress;
 use gateway::{Gateway, Parts};
 use ledger::KeyHasher;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,6 +57,18 @@ pub(crate) fn run(asked: &Serve, start: &Start) -> ExitCode {
         say::err(&problems);
         return ExitCode::from(EXIT_CONFIG);
     };
+    // A place that is not there yet could not be allowed. If it cannot be made, opening
+    // it says so.
+    let data = &config.settings.data_dir;
+    drop(std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data));
+    // Before the first thread that stays.
+    let confined = match confine(&config) {
+        Ok(confined) => confined,
+        Err(problem) => {
+            say::err(&format!("error: {problem}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let log = match start_log(&config) {
         Ok(log) => log,
         Err(problem) => {
@@ -65,6 +79,9 @@ pub(crate) fn run(asked: &Serve, start: &Start) -> ExitCode {
     // From here on nothing writes to standard error but the log's own thread.
     if !problems.is_empty() {
         log.text(&problems);
+    }
+    if config.settings.sandbox != Sandbox::Off {
+        tracing::info!("{confined}");
     }
     if loaded.report.models_configured > 0 {
         log.text(&loaded.report.verdict());
@@ -89,6 +106,35 @@ pub(crate) fn run(asked: &Serve, start: &Start) -> ExitCode {
     };
     log.finish(LOG_MAX);
     code
+}
+
+/// Confines this process as the configuration says: it reads, writes below the data
+/// directory only, and executes nothing. Returns what to say about it.
+///
+/// # Errors
+/// `full` is asked for, and something is missing.
+pub(crate) fn confine(config: &Config) -> Result<String, String> {
+    let level = config.settings.sandbox;
+    if level == Sandbox::Off {
+        return Ok("the gateway does not confine itself (keymoat.sandbox: off)".to_owned());
+    }
+    let data = &config.settings.data_dir;
+    let temporary = std::env::temp_dir();
+    let places = [data.as_path(), &temporary, Path::new("/var/tmp"), Path::new("/dev")];
+    let report = sandbox::confine_this_process(&places, None);
+    let all = report.active.len() + report.missing.len();
+    let missing = report.missing.iter().map(|(what, why)| format!("{what} ({why})"));
+    let missing = missing.collect::<Vec<_>>().join(", ");
+    match (report.is_full(), level) {
+        (true, _) => Ok(format!("the gateway confines itself: {all} of {all} protections")),
+        (false, Sandbox::Full) => {
+            Err(format!("keymoat.sandbox: full, but this system lacks {missing}"))
+        }
+        (false, _) => Ok(format!(
+            "the gateway confines itself: {} of {all} protections; missing: {missing}",
+            report.active.len()
+        )),
+    }
 }
 
 fn start_log(config: &Config) -> Result<Log, String> {

@@ -34,13 +34,26 @@ pub(crate) struct Trees<'p> {
 
 /// Restricts this process for good, with at most ABI `abi_max`.
 pub(crate) fn restrict(trees: &Trees<'_>, abi_max: Option<u8>, report: &mut Report) {
+    restrict_with(|used| enforce(trees, used), abi_max, report);
+}
+
+/// Forbids this process to write, but below `writable`, and to execute.
+pub(crate) fn restrict_writing(writable: &[&Path], abi_max: Option<u8>, report: &mut Report) {
+    restrict_with(|used| enforce_writing(writable, used), abi_max, report);
+}
+
+fn restrict_with(
+    enforce: impl FnOnce(u8) -> Result<(), landlock::RulesetError>,
+    abi_max: Option<u8>,
+    report: &mut Report,
+) {
     let offered = sys::landlock_abi();
     let cap = abi_max.unwrap_or(u8::MAX).min(NEWEST as u8);
     let used = offered.min(cap);
     let done = if used == 0 {
         Err("the kernel has no Landlock".to_owned())
     } else {
-        enforce(trees, used).map_err(|error| error.to_string())
+        enforce(used).map_err(|error| error.to_string())
     };
     for (since, protection) in ADDED {
         let done = match &done {
@@ -85,6 +98,26 @@ fn enforce(trees: &Trees<'_>, used: u8) -> Result<(), landlock::RulesetError> {
     // Directories on the way to what is visible can be listed: they hold nothing else.
     if let Ok(root) = PathFd::new("/") {
         ruleset = ruleset.add_rule(PathBeneath::new(root, AccessFs::ReadDir))?;
+    }
+    let status = ruleset.restrict_self()?;
+    debug_assert_eq!(status.ruleset, RulesetStatus::FullyEnforced);
+    Ok(())
+}
+
+fn enforce_writing(writable: &[&Path], used: u8) -> Result<(), landlock::RulesetError> {
+    let abi = abi(used);
+    let write = AccessFs::from_write(abi);
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(write | AccessFs::Execute)?;
+    if used >= 6 {
+        ruleset = ruleset.scope(Scope::from_all(abi))?;
+    }
+    let mut ruleset = ruleset.create()?;
+    for path in writable {
+        let Ok(place) = PathFd::new(path) else { continue };
+        let access = if path.is_dir() { write } else { write & AccessFs::from_file(abi) };
+        ruleset = ruleset.add_rule(PathBeneath::new(place, access))?;
     }
     let status = ruleset.restrict_self()?;
     debug_assert_eq!(status.ruleset, RulesetStatus::FullyEnforced);

@@ -15,7 +15,24 @@ pub(crate) fn drop_all(report: &mut Report) {
 }
 
 fn drop_capabilities() -> io::Result<()> {
-    for capability in 0..CAPABILITIES_MAX {
+    limit_bounding_set(0)?;
+    sys::set_capabilities(0)
+}
+
+/// Drops every capability but those of the mask `kept`, of which those stay that this
+/// process has.
+pub(crate) fn keep_only(kept: u64) -> io::Result<()> {
+    let held = sys::capabilities()?;
+    // Without the privilege to limit the set, there is none to gain by it either.
+    match limit_bounding_set(kept) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
+        done => done?,
+    }
+    sys::set_capabilities(held & kept)
+}
+
+fn limit_bounding_set(kept: u64) -> io::Result<()> {
+    for capability in (0..CAPABILITIES_MAX).filter(|number| kept >> number & 1 == 0) {
         match sys::control(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) {
             Ok(_) => {}
             // The first number that this kernel does not know.
@@ -23,7 +40,7 @@ fn drop_capabilities() -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    sys::drop_capability_sets()
+    Ok(())
 }
 
 /// Makes this process unreadable to others of the same user, and without a core dump.

@@ -17,6 +17,10 @@ pub enum Protection {
     Attempts,
     /// Every capability dropped, in all sets.
     NoCapabilities,
+    /// Every capability dropped but those for own files and low ports.
+    FewCapabilities,
+    /// No core dumps.
+    NoCoreDumps,
     /// `no_new_privs`: setuid and file capabilities give nothing.
     NoNewPrivileges,
     /// Landlock restricts files.
@@ -36,13 +40,15 @@ pub enum Protection {
 }
 
 /// Every protection, in the order in which they are listed.
-pub(crate) const ALL: [(Protection, &str); 14] = [
+pub(crate) const ALL: [(Protection, &str); 16] = [
     (Protection::UserNamespace, "user namespace"),
     (Protection::OwnRoot, "own root"),
     (Protection::OwnProcesses, "own processes"),
     (Protection::OwnNetwork, "own network"),
     (Protection::Attempts, "attempts seen"),
     (Protection::NoCapabilities, "no capabilities"),
+    (Protection::FewCapabilities, "few capabilities"),
+    (Protection::NoCoreDumps, "no core dumps"),
     (Protection::NoNewPrivileges, "no new privileges"),
     (Protection::LandlockFiles, "landlock files"),
     (Protection::LandlockRefer, "landlock renames"),

@@ -286,15 +286,30 @@ pub(crate) fn control(option: libc::c_int, argument: libc::c_ulong) -> io::Resul
     check(unsafe { libc::prctl(option, argument, zero, zero, zero) })
 }
 
-/// Clears the ambient set and all sets of capabilities of this thread.
-pub(crate) fn drop_capability_sets() -> io::Result<()> {
+/// _LINUX_CAPABILITY_VERSION_3, and pid 0: this thread.
+const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// Capabilities that this thread may use.
+pub(crate) fn capabilities() -> io::Result<u64> {
+    let mut header = CAPABILITY_HEADER;
+    let mut sets = [0_u32; 6];
+    // SAFETY: the structures have the sizes that this version asks for.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    check(returned as i32)?;
+    // Effective, permitted, inheritable of the lower half, then of the upper one.
+    Ok(u64::from(sets[1]) | u64::from(sets[4]) << 32)
+}
+
+/// Sets the capabilities of this thread; a program that it executes gets none.
+pub(crate) fn set_capabilities(mask: u64) -> io::Result<()> {
     let zero: libc::c_ulong = 0;
     let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong;
     // SAFETY: takes numbers only. Kernels before 4.3 have no ambient set.
     unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, zero, zero, zero) };
-    // _LINUX_CAPABILITY_VERSION_3, pid 0: this thread; then two sets of three words.
-    let header = [0x2008_0522_u32, 0];
-    let sets = [0_u32; 6];
+    let (low, high) = (mask as u32, (mask >> 32) as u32);
+    let header = CAPABILITY_HEADER;
+    let sets = [low, low, 0, high, high, 0];
     // SAFETY: the structures have the sizes that this version asks for.
     let returned = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
     check(returned as i32)?;

@@ -112,15 +112,26 @@ const TYPING: [u32; 2] = [0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 
 /// Installs the filters on this thread, which must have `no_new_privs`.
 pub(crate) fn restrict() -> Result<(), String> {
-    for program in programs().map_err(|error| error.to_string())? {
+    for program in programs(&[]).map_err(|error| error.to_string())? {
         seccompiler::apply_filter(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn programs() -> Result<[BpfProgram; 3], BackendError> {
+/// Installs the filters on all threads of this process, and one by which it executes
+/// no other program.
+pub(crate) fn restrict_own() -> Result<(), String> {
+    let programs = programs(&[libc::SYS_execve, libc::SYS_execveat]);
+    for program in programs.map_err(|error| error.to_string())? {
+        seccompiler::apply_filter_all_threads(&program).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// The filters, with `more` calls that are refused.
+fn programs(more: &[c_long]) -> Result<[BpfProgram; 3], BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+        REFUSED.iter().chain(more).map(|call| (*call, Vec::new())).collect();
     let mut with = |call: c_long, rule: SeccompRule| rules.entry(call).or_default().push(rule);
     for flag in NEW_NAMESPACES {
         let flag = flag as u64;
@@ -197,7 +208,7 @@ fn known_calls_only() -> BpfProgram {
 mod tests {
     #[test]
     fn the_filters_compile() {
-        for program in super::programs().unwrap() {
+        for program in super::programs(&[]).unwrap() {
             assert!(!program.is_empty());
         }
     }
