@@ -38,7 +38,7 @@ pub struct Provider {
     pub local: bool,
     /// Has no key: people sign in with an account, which is not supported yet.
     pub oauth: bool,
-    /// How the key goes on a request, unless an endpoint has its own way.
+    /// Place of the key in a request, unless an endpoint has one of its own.
     pub auth: Auth,
     /// How it differs from its dialect.
     pub quirks: Quirks,
@@ -54,7 +54,7 @@ pub struct Served {
     pub endpoint: Endpoint,
     /// Path after the base URL; `{model}` is the place of the model's name.
     pub path: &'static str,
-    /// How the key goes on a request to it.
+    /// Place of the key in a request to it.
     pub auth: Auth,
     /// The provider's row names its path: it may be of another dialect than the
     /// provider's conversations.
@@ -220,7 +220,7 @@ impl Provider {
         self.served(endpoint).map(|served| served.path)
     }
 
-    /// What is known of an endpoint; `None` if it is not served.
+    /// Facts of an endpoint; `None` if it is not served.
     pub fn served(&self, endpoint: Endpoint) -> Option<&Served> {
         self.endpoints.iter().find(|served| served.endpoint == endpoint)
     }

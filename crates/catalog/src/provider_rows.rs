@@ -142,7 +142,7 @@ fn parse(row: &'static str) -> Option<Provider> {
     Some(made)
 }
 
-/// What a row says of endpoints.
+/// Endpoints that a row names.
 #[derive(Default)]
 struct Endpoints {
     also: Vec<Endpoint>,

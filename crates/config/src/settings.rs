@@ -56,7 +56,7 @@ pub struct Settings {
 pub enum Sandbox {
     /// None.
     Off,
-    /// What the kernel offers.
+    /// Protections that the kernel offers.
     BestEffort,
     /// Everything that Keymoat knows, or no start.
     Full,

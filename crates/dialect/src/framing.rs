@@ -1,4 +1,4 @@
-//! How a stream's events lie in the bytes of an answer.
+//! Framing of a stream's events in the bytes of an answer.
 //!
 //! Encoders write server-sent events, and upstreams are asked for them; a client
 //! that wants another form gets its bytes from a writer of this module, which

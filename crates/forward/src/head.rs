@@ -16,7 +16,7 @@ pub(crate) const HEAD_MAX: usize = 16 << 10;
 const HOP: [&str; 6] =
     ["proxy-authorization", "proxy-connection", "connection", "keep-alive", "te", "upgrade"];
 
-/// What a client asks the proxy for.
+/// A client's request to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// A tunnel.

@@ -19,7 +19,7 @@ pub(crate) const START: &str = "000000000000000000000000000000000000000000000000
 /// Different hosts that are counted for the summary; further ones count together.
 const COUNTED_MAX: usize = 1000;
 
-/// Where decisions go. Cheap to clone.
+/// Log of decisions. Cheap to clone.
 #[derive(Clone)]
 pub struct DecisionLog(Arc<Inner>);
 

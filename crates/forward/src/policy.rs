@@ -1,4 +1,4 @@
-//! Who may reach what: applications, how they are known, and their rules.
+//! The policy: applications, their tokens, and the hosts that each may reach.
 //!
 //! From a TOML file for a proxy of its own; made in code for `run`. Some refusals are
 //! no matter of policy and hold in every mode: addresses in the place of names, hosts
@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What happens to a host that no rule allows.
+/// Treatment of a host that no rule allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {

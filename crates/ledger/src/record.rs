@@ -178,7 +178,7 @@ pub struct SpendRecord {
     pub request_id: Arc<str>,
     /// `acompletion`, `anthropic_messages`, `aembedding`, …: LiteLLM's names.
     pub call_type: Arc<str>,
-    /// How it ended.
+    /// Its end.
     pub ending: Ending,
     /// The status that the client saw; 0 where it saw none.
     pub status: u16,

@@ -244,7 +244,7 @@ pub trait Spend: Send + Sync {
 
 /// A database that holds keys, balances and records.
 pub trait Store: Keys + Accounts + Spend {
-    /// Whether it answers.
+    /// True if it answers.
     fn ping(&self) -> Boxed<'_, ()>;
 
     /// Finishes what is queued and closes; everything after is

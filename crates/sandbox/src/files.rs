@@ -15,9 +15,9 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// Where the new root is made.
+/// Directory of the new root.
 const STAGE: &str = "/tmp";
-/// Where the old root is, until it is unmounted.
+/// Directory of the old root, until it is unmounted.
 pub(crate) const OLD: &str = "/.old";
 /// An empty file and an empty directory, mounted over what is hidden.
 const EMPTY_FILE: &str = "/.empty";

@@ -15,7 +15,7 @@ use std::path::Path;
 /// The newest ABI that this crate has rules for.
 const NEWEST: ABI = ABI::V6;
 
-/// What each ABI adds.
+/// Access rights that each ABI adds.
 const ADDED: [(u8, Protection); 5] = [
     (1, Protection::LandlockFiles),
     (2, Protection::LandlockRefer),

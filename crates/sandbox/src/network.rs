@@ -103,7 +103,7 @@ fn code(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
 pub struct Attempt {
     /// `tcp`, `udp`, `icmp`, or the protocol's number.
     pub protocol: String,
-    /// Where it should have gone.
+    /// Its intended destination.
     pub address: IpAddr,
     /// Destination port; 0 for protocols without ports.
     pub port: u16,
@@ -122,7 +122,7 @@ impl Attempt {
     }
 }
 
-/// What a packet wants to reach.
+/// Destination of a packet.
 fn parse(packet: &[u8]) -> Option<Attempt> {
     let (address, protocol, inside) = match packet.first()? >> 4 {
         4 => {

@@ -1,4 +1,4 @@
-//! What a confined command may have.
+//! Resources of a confined command.
 
 use std::path::{Path, PathBuf};
 

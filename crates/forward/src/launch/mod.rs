@@ -106,7 +106,7 @@ pub struct Launch {
 
 /// End of a command.
 pub struct Outcome {
-    /// How it ended.
+    /// Its end.
     pub ending: Ending,
     /// Summary of refusals and the log, for people; `None` if there is nothing to say.
     pub summary: Option<String>,

@@ -64,7 +64,7 @@ const ENDINGS: [&str; 9] =
 /// Names that begin like one with secrets and are examples of them.
 const EXAMPLES: [&str; 6] = ["example", "sample", "template", "dist", "default", "schema"];
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Files to hide.
